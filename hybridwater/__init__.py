@@ -1,0 +1,81 @@
+"""Scientific machine learning for the integrated water cycle.
+
+The names below are loaded when they are first used: importing hybridwater starts neither Julia
+nor torch nor JAX.
+
+Examples
+--------
+>>> import hybridwater as hw
+>>> hw.settings.current().engine
+'auto'
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hybridwater import data, errors, report, scores, settings, units
+    from hybridwater.engines import simulate
+    from hybridwater.training import Surrogate, fit
+    from hybridwater.ude import UDE, Declaration, model, models, processes
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UDE",
+    "Declaration",
+    "Surrogate",
+    "data",
+    "errors",
+    "fit",
+    "model",
+    "models",
+    "processes",
+    "report",
+    "scores",
+    "settings",
+    "simulate",
+    "units",
+]
+
+# Public name -> the module that it is an attribute of.
+_OBJECTS = {
+    "Declaration": "hybridwater.ude",
+    "Surrogate": "hybridwater.training",
+    "UDE": "hybridwater.ude",
+    "fit": "hybridwater.training",
+    "model": "hybridwater.ude",
+    "simulate": "hybridwater.engines",
+}
+
+# Public name -> the module that it is.
+_MODULES = {
+    "data": "hybridwater.data",
+    "errors": "hybridwater.errors",
+    "models": "hybridwater.ude.models",
+    "processes": "hybridwater.ude.processes",
+    "report": "hybridwater.report",
+    "scores": "hybridwater.scores",
+    "settings": "hybridwater.settings",
+    "units": "hybridwater.units",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name in _OBJECTS:
+        value = getattr(importlib.import_module(_OBJECTS[name]), name)
+    else:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

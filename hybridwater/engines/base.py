@@ -1,0 +1,242 @@
+"""The Engine contract: what every engine takes and gives, in flat arrays.
+
+Axes are ``(batch, time, variable)``, float64, C-contiguous; the batch is any mixture of basins,
+cells, members, windows or restarts. An engine decides nothing about losses or optimisers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from hybridwater.errors import DeclarationError, SolveFailed, nearest
+from hybridwater.ude.model import UDE
+
+#: Record-wise methods with a fixed number of substeps per record.
+FIXED_STEP = ("euler", "heun", "rk4", "rosenbrock1", "rosenbrock2")
+#: Methods that choose their own steps inside each record.
+ADAPTIVE = ("heun_adaptive", "bosh3", "tsit5", "dopri5", "kvaerno3", "kvaerno5")
+INTERPOLATIONS = ("constant", "linear", "pchip")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve.
+
+    Parameters
+    ----------
+    method : str
+        Record-wise: ``euler``, ``heun``, ``rk4`` (explicit), ``rosenbrock1`` (linearly implicit
+        Euler), ``rosenbrock2`` (Verwer et al. 1999, L-stable, second order). Adaptive: ``bosh3``,
+        ``tsit5``, ``dopri5``, ``heun_adaptive`` (explicit), ``kvaerno3``, ``kvaerno5`` (implicit).
+    substeps : int
+        Steps per forcing record of a record-wise method.
+    rtol, atol : float
+        Tolerances of an adaptive method.
+    max_steps : int
+        Steps that an adaptive method may take per forcing record.
+    interpolation : {"constant", "linear", "pchip"}
+        Forcing inside a record: its own value all through (a mean over the record), or a curve
+        through the values, each taken to hold at the start of its record.
+    output : {"mean", "instantaneous"}
+        Fluxes as means over each record, or as values at its start. States are those at the end
+        of each record, or at its start if instantaneous.
+    fluxes : tuple of str, optional
+        Fluxes (networks and forcings included) to return; all fluxes and networks if ``None``.
+    precision : {"float64", "float32"}
+        Arithmetic of the embedded engine; results are always float64 arrays.
+    """
+
+    method: str = "rk4"
+    substeps: int = 2
+    rtol: float = 1e-6
+    atol: float = 1e-6
+    max_steps: int = 1000
+    interpolation: Literal["constant", "linear", "pchip"] = "constant"
+    output: Literal["mean", "instantaneous"] = "mean"
+    fluxes: tuple[str, ...] | None = None
+    precision: Literal["float64", "float32"] = "float64"
+
+    def __post_init__(self) -> None:
+        choices = {
+            "method": (*FIXED_STEP, *ADAPTIVE),
+            "interpolation": INTERPOLATIONS,
+            "output": ("mean", "instantaneous"),
+            "precision": ("float64", "float32"),
+        }
+        for key, known in choices.items():
+            value = getattr(self, key)
+            if value not in known:
+                raise DeclarationError(
+                    f"The solver option {key}={value!r} is not known ({nearest(str(value), known)})."
+                )
+        for key in ("substeps", "max_steps"):
+            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
+                raise DeclarationError(f"The solver option {key} must be a positive whole number.")
+        for key in ("rtol", "atol"):
+            if not 0 < getattr(self, key) < 1:
+                raise DeclarationError(f"The solver option {key} must lie between 0 and 1.")
+
+    def resolve_fluxes(self, ude: UDE) -> tuple[str, ...]:
+        """Return the names of the fluxes to return, checked against the model."""
+        if self.fluxes is None:
+            return ude.order
+        known = (*ude.order, *(f.name for f in ude.forcings))
+        for name in self.fluxes:
+            if name not in known:
+                raise DeclarationError(
+                    f"The model '{ude.name}' has no flux '{name}' ({nearest(name, known)})."
+                )
+        return tuple(self.fluxes)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one batch entry could not be solved to its end.
+
+    Parameters
+    ----------
+    batch, record : int
+        Which batch entry; the first forcing record without a finite state.
+    state : numpy.ndarray
+        State at the start of that record, shape (n_states,).
+    reason : str
+        One sentence.
+    """
+
+    batch: int
+    record: int
+    state: np.ndarray
+    reason: str
+
+
+@dataclass(frozen=True)
+class Solution:
+    """States and fluxes of a solve.
+
+    Parameters
+    ----------
+    states : numpy.ndarray
+        Shape (batch, time, n_states); see ``Options.output`` for when in a record.
+    fluxes : numpy.ndarray
+        Shape (batch, time, n_fluxes), in the order of ``flux_names``.
+    final_state : numpy.ndarray
+        Shape (batch, n_states), at the end of the last record.
+    failures : tuple of Failure
+        Empty when everything was solved. A failed entry holds NaN from its failed record on.
+    """
+
+    states: np.ndarray
+    fluxes: np.ndarray
+    final_state: np.ndarray
+    flux_names: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+    def flux(self, name: str) -> np.ndarray:
+        """Return one flux, shape (batch, time)."""
+        return self.fluxes[:, :, self.flux_names.index(name)]
+
+    def raise_if_failed(
+        self, state_names: Sequence[str], describe: Callable[[int, int], str]
+    ) -> None:
+        """Raise :class:`SolveFailed` for the first failure.
+
+        Parameters
+        ----------
+        state_names : sequence of str
+            Names of the states.
+        describe : callable
+            Turns (batch, record) into words such as a basin and a date.
+        """
+        if not self.failures:
+            return
+        failure = self.failures[0]
+        state = ", ".join(
+            f"{n} = {v:.6g}" for n, v in zip(state_names, failure.state, strict=True)
+        )
+        others = len(self.failures) - 1
+        raise SolveFailed(
+            failure.reason + (f" ({others} other entries failed too.)" if others else ""),
+            f"{describe(failure.batch, failure.record)}, state before it: {state}",
+            "Try a stiff solver (method='kvaerno5' or 'rosenbrock2'), more substeps, or look for "
+            "parameters and forcing outside their plausible range",
+        )
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Derivatives of a scalar with respect to the inputs of a solve.
+
+    Shapes are those of the inputs; ``forcing`` is ``None`` unless it was asked for.
+    """
+
+    parameters: np.ndarray
+    weights: np.ndarray
+    initial_state: np.ndarray
+    forcing: np.ndarray | None = field(default=None)
+
+
+Pullback = Callable[[np.ndarray, np.ndarray | None], Gradients]
+
+
+class Solver(Protocol):
+    """A model compiled by an engine."""
+
+    ude: UDE
+    options: Options
+    flux_names: tuple[str, ...]
+
+    def solve(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+    ) -> Solution:
+        """Solve.
+
+        Parameters
+        ----------
+        parameters : numpy.ndarray
+            Shape (batch, n_parameters), in the order of ``ude.program.parameters``, physical units.
+        weights : numpy.ndarray
+            Shape (n_weights,), shared by the batch, or (batch, n_weights).
+        forcing : numpy.ndarray
+            Shape (batch, time, n_forcings), in the units of the declaration.
+        initial_state : numpy.ndarray
+            Shape (batch, n_states).
+        step : float
+            Length of a record in the time unit of the model.
+        """
+        ...
+
+    def solve_with_pullback(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+        *,
+        forcing_gradient: bool = False,
+    ) -> tuple[Solution, Pullback]:
+        """Solve, and return a function from cotangents to gradients.
+
+        The pullback takes cotangents of ``fluxes`` (batch, time, n_fluxes) and of ``states``
+        (batch, time, n_states) or ``None``, and returns :class:`Gradients`.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Compiles models."""
+
+    name: str
+
+    def compile(self, ude: UDE, options: Options) -> Solver:
+        """Compile a model; compiled models are kept for the life of the process."""
+        ...

@@ -1,0 +1,231 @@
+"""The embedded engine: JAX and diffrax behind the Engine contract."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hybridwater import settings
+from hybridwater.engines.base import (
+    FIXED_STEP,
+    Failure,
+    Gradients,
+    Options,
+    Pullback,
+    Solution,
+)
+from hybridwater.engines.embedded import recordwise
+from hybridwater.engines.embedded.adaptive import AdaptiveRecords, sequential_adjoint
+from hybridwater.engines.embedded.equations import equations, unpack_weights
+from hybridwater.engines.embedded.interpolation import coefficients
+from hybridwater.engines.embedded.recordwise import Inputs, Sweep
+from hybridwater.ude.model import UDE
+
+Array = jax.Array
+
+
+class EmbeddedSolver:
+    """A model compiled with JAX; see :class:`hybridwater.engines.base.Solver`."""
+
+    def __init__(self, ude: UDE, options: Options) -> None:
+        self.ude = ude
+        self.options = options
+        self.flux_names = options.resolve_fluxes(ude)
+        self._f = equations(ude.program, self.flux_names)
+        self._dtype = np.dtype(options.precision)
+        self._forward = jax.jit(self._sweep)
+        self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
+
+    @property
+    def _substeps(self) -> int:
+        return self.options.substeps if self.options.method in FIXED_STEP else 1
+
+    def _map(self, step: Array) -> recordwise.Map:
+        return recordwise.substep_map(
+            self._f,
+            self.options.method,
+            self.options.substeps,
+            self.options.output == "instantaneous",
+        )(step)
+
+    def _inputs(
+        self, parameters: Array, weights: Array, forcing: Array, initial_state: Array
+    ) -> Inputs:
+        coefs = coefficients(forcing, self.options.interpolation)
+        return Inputs(initial_state.T, coefs, parameters.T, weights)
+
+    def _sweep(
+        self, parameters: Array, weights: Array, forcing: Array, initial: Array, step: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        x = self._inputs(parameters, weights, forcing, initial)
+        if self.options.method in FIXED_STEP:
+            sweep = recordwise.forward(self._map(step), self.ude.program, self._substeps, x)
+        else:
+            sweep = AdaptiveRecords(self._f, self.ude.program, self.options).forward(x, step)
+        return self._external(sweep)
+
+    def _external(self, sweep: Sweep) -> tuple[Array, Array, Array, Array]:
+        """Bring results to (batch, time, variable); keep the substeps' starts for the adjoint."""
+        at_start = sweep.starts[:, 0]
+        if self.options.output == "mean":
+            states = jnp.concatenate([at_start[1:], sweep.final[None]])
+        else:
+            states = at_start
+        outputs = sweep.outputs
+        if not self.flux_names:
+            outputs = jnp.zeros((states.shape[0], 0, states.shape[2]), states.dtype)
+        return states.transpose(2, 0, 1), outputs.transpose(2, 0, 1), sweep.final.T, sweep.starts
+
+    def _adjoint(
+        self,
+        parameters: Array,
+        weights: Array,
+        forcing: Array,
+        initial: Array,
+        step: Array,
+        starts: Array,
+        fluxes_bar: Array,
+        states_bar: Array,
+        *,
+        forcing_gradient: bool,
+    ) -> tuple[Array, Array, Array, Array]:
+        program, n = self.ude.program, self._substeps
+        x, pull_coefficients = jax.vjp(
+            lambda u: self._inputs(parameters, weights, u, initial), forcing
+        )
+        o_bar = fluxes_bar.transpose(1, 2, 0)
+        s_bar = states_bar.transpose(1, 2, 0)
+        first_bar = jnp.zeros_like(s_bar[0])
+        if self.options.output == "instantaneous":
+            # states are those at the start of each record: the end of the record before
+            first_bar, s_bar = s_bar[0], jnp.concatenate([s_bar[1:], jnp.zeros_like(s_bar[:1])])
+        if self.options.method not in FIXED_STEP:
+            bars = AdaptiveRecords(self._f, program, self.options).backward(
+                x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
+            )
+        elif len(program.states) <= recordwise.MAX_JACOBIAN_STATES:
+            bars = recordwise.backward(
+                self._map(step),
+                program,
+                n,
+                x,
+                starts,
+                o_bar,
+                s_bar,
+                forcing_gradient=forcing_gradient,
+            )
+        else:
+            bars = sequential_adjoint(
+                functools.partial(self._record, self._map(step)),
+                x,
+                starts[:, 0],
+                o_bar,
+                s_bar,
+                forcing_gradient=forcing_gradient,
+            )
+        if forcing_gradient:
+            zero = jax.tree.map(jnp.zeros_like, x)
+            (forcing_bar,) = pull_coefficients(zero._replace(forcing=bars.forcing))
+        else:
+            forcing_bar = jnp.zeros((), starts.dtype)
+        return bars.parameters.T, bars.weights, (bars.start + first_bar).T, forcing_bar
+
+    def _record(
+        self, advance: recordwise.Map, states: Array, coefs: Array, parameters: Array, weights: Array
+    ) -> tuple[Array, Array]:
+        layers = unpack_weights(self.ude.program.networks, weights)
+        total = jnp.zeros((len(self.flux_names), states.shape[-1]), states.dtype)
+        for i in range(self._substeps):
+            tau = jnp.asarray(i / self._substeps, states.dtype)
+            states, part = advance(states, tau, coefs, parameters, layers)
+            total = total + part
+        return states, total
+
+    def _arrays(self, *arrays: Any) -> tuple[Array, ...]:
+        return tuple(jnp.asarray(np.asarray(a, dtype=self._dtype)) for a in arrays)
+
+    def solve(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+    ) -> Solution:
+        """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`."""
+        with jax.enable_x64(True):
+            arrays = self._arrays(parameters, weights, forcing, initial_state, step)
+            states, fluxes, final, _ = self._forward(*arrays)
+            return self._solution(states, fluxes, final, initial_state)
+
+    def solve_with_pullback(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+        *,
+        forcing_gradient: bool = False,
+    ) -> tuple[Solution, Pullback]:
+        """Solve and return the pullback; see the Solver contract."""
+        with jax.enable_x64(True):
+            arrays = self._arrays(parameters, weights, forcing, initial_state, step)
+            states, fluxes, final, starts = self._forward(*arrays)
+            solution = self._solution(states, fluxes, final, initial_state)
+
+        def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
+            with jax.enable_x64(True):
+                if states_bar is None:
+                    states_bar = np.zeros(solution.states.shape, self._dtype)
+                bars = self._backward(
+                    *arrays,
+                    starts,
+                    *self._arrays(fluxes_bar, states_bar),
+                    forcing_gradient=forcing_gradient,
+                )
+                p, w, s, u = (np.asarray(b, dtype=np.float64) for b in bars)
+            return Gradients(p, w, s, u if forcing_gradient else None)
+
+        return solution, pullback
+
+    def _solution(
+        self, states: Array, fluxes: Array, final: Array, initial_state: np.ndarray
+    ) -> Solution:
+        states_, fluxes_, final_ = (
+            np.asarray(a, dtype=np.float64) for a in (states, fluxes, final)
+        )
+        ok = np.isfinite(states_).all(-1) & np.isfinite(fluxes_).all(-1)
+        failures = []
+        for batch in np.flatnonzero(~ok.all(1)):
+            record = int(np.argmin(ok[batch]))
+            before = states_[batch, record - 1] if record else np.asarray(initial_state)[batch]
+            failures.append(Failure(int(batch), record, before, self._reason()))
+        return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures))
+
+    def _reason(self) -> str:
+        if self.options.method in FIXED_STEP:
+            return (
+                f"The method '{self.options.method}' with {self.options.substeps} substep(s) gave a "
+                "value that is not finite."
+            )
+        return (
+            f"The method '{self.options.method}' did not reach the end of a forcing record within "
+            f"{self.options.max_steps} steps, or met a value that is not finite."
+        )
+
+
+class EmbeddedEngine:
+    """Engine that needs nothing but Python packages."""
+
+    name = "embedded"
+
+    def __init__(self) -> None:
+        if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
+            directory = settings.current().cache_dir / "jax"
+            jax.config.update("jax_compilation_cache_dir", str(directory))
+        self.compile = functools.lru_cache(maxsize=64)(EmbeddedSolver)

@@ -1,0 +1,60 @@
+"""Figures and the self-contained HTML report.
+
+Every figure function returns a :class:`~hybridwater.report.style.ReportFigure`, a plain matplotlib
+figure (no pyplot, no display) that carries its caption and its text for people who cannot see it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hybridwater.report.balance import water_balance
+    from hybridwater.report.duration import flow_duration
+    from hybridwater.report.files import save_figures
+    from hybridwater.report.hydrographs import hydrograph
+    from hybridwater.report.learned import learned_flux
+    from hybridwater.report.page import Illustration, Section, Table, write_report
+    from hybridwater.report.skill import skill_map, skill_summary
+    from hybridwater.report.training import training_curve
+
+_HOME = {
+    "Illustration": "page",
+    "Section": "page",
+    "Table": "page",
+    "flow_duration": "duration",
+    "hydrograph": "hydrographs",
+    "learned_flux": "learned",
+    "save_figures": "files",
+    "skill_map": "skill",
+    "skill_summary": "skill",
+    "training_curve": "training",
+    "water_balance": "balance",
+    "write_report": "page",
+}
+
+__all__ = [
+    "Illustration",
+    "Section",
+    "Table",
+    "flow_duration",
+    "hydrograph",
+    "learned_flux",
+    "save_figures",
+    "skill_map",
+    "skill_summary",
+    "training_curve",
+    "water_balance",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

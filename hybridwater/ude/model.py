@@ -1,0 +1,286 @@
+"""The UDE: one frozen object that says what a model is."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from hybridwater import units
+from hybridwater.errors import DeclarationError, nearest
+from hybridwater.ude import checks, display, document
+from hybridwater.ude.functions import symbol
+from hybridwater.ude.program import Program, lower
+from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State
+from hybridwater.ude.text import parse_expression, print_expression
+
+
+@dataclass(frozen=True, eq=True)
+class UDE:
+    """A universal differential equation: equations with neural networks for unknown terms.
+
+    Usually made with :func:`hybridwater.model` from a Python function or with :meth:`from_dict`
+    from equation text; both give the same object. Checked when it is made: names, references,
+    circular definitions, bounds and the units of every equation.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    states, forcings, parameters, constants, fluxes, networks : tuple
+        What the equations speak of (see :mod:`hybridwater.ude.terms`).
+    derivatives : dict of str to sympy.Expr
+        Time derivative of each state, in the unit of the state per ``time_unit``.
+    time_unit : str
+        Unit of time of all rates.
+
+    Raises
+    ------
+    DeclarationError, UnitError
+        If the declaration is not well formed or its units do not agree.
+    """
+
+    name: str
+    states: tuple[State, ...]
+    forcings: tuple[Forcing, ...]
+    parameters: tuple[Parameter, ...]
+    constants: tuple[Constant, ...]
+    fluxes: tuple[Flux, ...]
+    networks: tuple[Network, ...]
+    derivatives: Mapping[str, sympy.Expr] = field(hash=False)
+    time_unit: str = "d"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        checks.check_names(self)
+        networks = tuple(checks.completed(self, n) for n in self.networks)
+        object.__setattr__(self, "networks", networks)
+        checks.check_terms(self)
+        checks.check_units(self)
+
+    # What is there
+
+    @functools.cached_property
+    def units(self) -> dict[str, str]:
+        """Unit of every name that equations may use."""
+        groups = (
+            *(self.states, self.forcings, self.parameters),
+            *(self.constants, self.fluxes, self.networks),
+        )
+        return {term.name: term.unit for group in groups for term in group}
+
+    @functools.cached_property
+    def order(self) -> tuple[str, ...]:
+        """Names of fluxes and networks that are computed, in an order in which they can be."""
+        return tuple(n for n in checks.computation_order(self) if n not in self.dormant)
+
+    @functools.cached_property
+    def dormant(self) -> frozenset[str]:
+        """Fluxes that only serve equations which networks have replaced.
+
+        They are not computed; :meth:`conceptual` brings them back to life.
+        """
+        return checks.dormant_fluxes(self)
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """The model as a list of assignments, for the engines.
+
+        Its parameters are those in the equations; one that is only an initial value reaches an
+        engine as initial state.
+        """
+        in_equations = checks.symbols_in_equations(self)
+        return lower(self, tuple(p.name for p in self.parameters if p.name in in_equations))
+
+    @functools.cached_property
+    def used_parameters(self) -> frozenset[str]:
+        """Parameters in an equation or an initial value; others belong to replaced equations."""
+        initial = {s.initial for s in self.states if isinstance(s.initial, str)}
+        names = checks.symbols_in_equations(self) | initial
+        return frozenset(p.name for p in self.parameters if p.name in names)
+
+    def parameter(self, name: str) -> Parameter:
+        """Return a parameter by name."""
+        return self._find(self.parameters, name, "parameter")
+
+    def network(self, name: str) -> Network:
+        """Return a neural term by name."""
+        return self._find(self.networks, name, "network")
+
+    def _find(self, group: tuple, name: str, kind: str) -> Any:
+        for term in group:
+            if term.name == name:
+                return term
+        known = [t.name for t in group]
+        raise DeclarationError(
+            f"The model '{self.name}' has no {kind} '{name}' ({nearest(name, known)})."
+        )
+
+    @functools.cached_property
+    def boundary(self) -> dict[str, tuple[str, float]]:
+        """Fluxes across the model's boundary, found from the sum of the storages' equations.
+
+        Returns
+        -------
+        dict of str to (str, float)
+            Flux or forcing name to its role, ``"in"`` or ``"out"``, and its coefficient in the
+            storage change (positive number). Internal fluxes cancel. Empty if the balance
+            has terms that are not named fluxes.
+        """
+        total = sympy.expand_mul(sum(self.derivatives[s] for s in self.storages))
+        flows: dict[str, tuple[str, float]] = {}
+        for term in sympy.Add.make_args(total):
+            coefficient, rest = term.as_coeff_Mul()
+            if rest.is_Symbol and str(rest) in self.units:
+                flows[str(rest)] = ("in" if coefficient > 0 else "out", abs(float(coefficient)))
+            elif term != 0:
+                return {}
+        return flows
+
+    @functools.cached_property
+    def storages(self) -> tuple[str, ...]:
+        """States that store water: those with the unit of the first length, mass or volume."""
+        of_water = ("[length]", "[mass] / [length] ** 2", "[length] ** 3", "[mass]")
+        found = [s for s in self.states if str(units.parse(s.unit).dimensionality) in of_water]
+        return tuple(s.name for s in found if units.parse(s.unit) == units.parse(found[0].unit))
+
+    # What can be made from it
+
+    def learn(self, name: str, inputs: Mapping[Any, tuple[float, float]], **physics: Any) -> UDE:
+        """Put a neural network in the place of a flux's equation.
+
+        The equation stays known as the conceptual counterpart: it is calibrated first, the network
+        is pre-trained on it, and plots show both.
+
+        Parameters
+        ----------
+        name : str
+            The flux to learn.
+        inputs : mapping
+            Names, equation text or expressions to (low, high) typical range.
+        **physics
+            ``hidden``, ``positive``, ``bounds``, ``monotone``, ``zero_when_empty``, ``scale``, ...
+            as in :meth:`Declaration.network`.
+
+        Fluxes that only the replaced equation needs become :attr:`dormant`.
+
+        Returns
+        -------
+        UDE
+            A new model.
+        """
+        flux = self._find(self.fluxes, name, "flux")
+        spec = {"unit": flux.unit} | physics
+        spec["inputs"] = {_as_text(k): list(v) for k, v in inputs.items()}
+        if spec.get("monotone"):
+            spec["monotone"] = {_as_text(k): v for k, v in spec["monotone"].items()}
+        if spec.get("zero_when_empty") is not None:
+            spec["zero_when_empty"] = str(spec["zero_when_empty"])
+        spec["conceptual"] = print_expression(flux.expression)
+        network = document.read_network(name, spec, frozenset(self.units))
+        kept = tuple(f for f in self.fluxes if f.name != name)
+        return _with(self, fluxes=kept, networks=(*self.networks, network))
+
+    def replace(self, name: str, equation: str | sympy.Expr) -> UDE:
+        """Put another equation in the place of a flux or a neural term.
+
+        Parameters
+        ----------
+        name : str
+            The flux or network to replace.
+        equation : str or sympy.Expr
+            Equation text, or an expression of declared symbols, in the unit of the term.
+
+        Returns
+        -------
+        UDE
+            A new model.
+        """
+        term = self._find((*self.fluxes, *self.networks), name, "flux or network")
+        if isinstance(equation, str):
+            equation = parse_expression(equation, self.units, f"the equation of '{name}'")
+        flux = Flux(name, term.unit, sympy.sympify(equation), term.description)
+        fluxes = (*(f for f in self.fluxes if f.name != name), flux)
+        return _with(
+            self, fluxes=fluxes, networks=tuple(n for n in self.networks if n.name != name)
+        )
+
+    def conceptual(self) -> UDE:
+        """Return the skeleton: every network replaced by its conceptual equation.
+
+        Raises
+        ------
+        DeclarationError
+            If a network has none.
+        """
+        model = self
+        for network in self.networks:
+            if network.conceptual is None:
+                raise DeclarationError(
+                    f"The network '{network.name}' has no conceptual equation.",
+                    f"model '{self.name}'",
+                    "Declare it with conceptual=..., or fit without calibrating a skeleton first",
+                )
+            model = model.replace(network.name, network.conceptual)
+        return model
+
+    @property
+    def has_skeleton(self) -> bool:
+        """Whether there are networks and each has a conceptual equation."""
+        return bool(self.networks) and all(n.conceptual is not None for n in self.networks)
+
+    # How it is written
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the declaration as plain data (the ``[model]`` table of a case file)."""
+        return document.write(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> UDE:
+        """Make a UDE from plain data with equation text.
+
+        Parameters
+        ----------
+        data : mapping
+            As :meth:`to_dict` writes it; see the how-to "Models in case files".
+
+        Raises
+        ------
+        DeclarationError, UnitError
+            If a key is unknown, text is not an equation, or the model is not well formed.
+        """
+        return cls(**document.read(data))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Digest of the declaration; equal for equal models."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        return display.as_text(self)
+
+    def __repr__(self) -> str:
+        return f"<UDE '{self.name}': {len(self.states)} states, {len(self.networks)} networks>"
+
+    def _repr_latex_(self) -> str:
+        return display.as_latex(self)
+
+
+def _as_text(key: str | sympy.Expr) -> str:
+    return key if isinstance(key, str) else print_expression(key)
+
+
+def _with(ude: UDE, **changes: Any) -> UDE:
+    return dataclasses.replace(ude, **changes)
+
+
+def model_symbols(ude: UDE) -> dict[str, sympy.Symbol]:
+    """Return the symbol of every name of a model."""
+    return {name: symbol(name) for name in ude.units}

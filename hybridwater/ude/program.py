@@ -1,0 +1,172 @@
+"""A model as a straight list of assignments: what an engine compiles.
+
+All of the physics around a network (scaling of inputs and output, sign, bounds, the gate of an
+empty store) is written out as expressions here, so that an engine only has to know the raw
+perceptron and the elementary functions, and every engine computes the same numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+
+from hybridwater.ude.functions import sigmoid, softplus, symbol
+from hybridwater.ude.terms import Network
+
+if TYPE_CHECKING:
+    from hybridwater.ude.model import UDE
+
+
+@dataclass(frozen=True)
+class Assign:
+    """``name = expression``."""
+
+    name: str
+    expression: sympy.Expr
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """``name = mlp(inputs)``: the raw output z of network ``index``."""
+
+    name: str
+    index: int
+    inputs: tuple[sympy.Expr, ...]
+
+
+@dataclass(frozen=True)
+class WeightLayout:
+    """Where the weights of one network lie in the flat vector.
+
+    Layer after layer; in each the matrix ``W`` of shape (n_out, n_in) in C order, then the bias
+    ``b`` of shape (n_out,). ``signs[k]`` has the shape of ``W`` of layer ``k``: where it is not
+    zero, the weight in use is ``sign * |w|``, which is how monotone effects are kept.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    activation: str
+    offset: int
+    signs: tuple[np.ndarray, ...]
+
+    @property
+    def layers(self) -> list[tuple[slice, slice, tuple[int, int]]]:
+        """Slices of W and b in the flat vector, and the shape of W, per layer."""
+        result, at = [], self.offset
+        for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False):
+            w = slice(at, at + n_in * n_out)
+            b = slice(w.stop, w.stop + n_out)
+            result.append((w, b, (n_out, n_in)))
+            at = b.stop
+        return result
+
+
+@dataclass(frozen=True)
+class Program:
+    """Assignments in the order in which they can be computed.
+
+    Symbols that are given from outside: states, forcings, parameters, in the order of the UDE.
+    """
+
+    states: tuple[str, ...]
+    forcings: tuple[str, ...]
+    parameters: tuple[str, ...]
+    steps: tuple[Assign | Perceptron, ...]
+    derivatives: tuple[sympy.Expr, ...]
+    networks: tuple[WeightLayout, ...]
+    n_weights: int
+
+
+def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
+    """Lower a UDE to a program of which ``parameters`` are the arguments."""
+    constants = {symbol(c.name): sympy.Float(c.value) for c in ude.constants}
+    networks = {n.name: n for n in ude.networks}
+    fluxes = {f.name: f for f in ude.fluxes}
+    steps: list[Assign | Perceptron] = []
+    for name in ude.order:
+        if name in fluxes:
+            steps.append(Assign(name, fluxes[name].expression.subs(constants)))
+        else:
+            steps += _network_steps(networks[name], ude, constants)
+    layouts, offset = [], 0
+    for network in ude.networks:
+        layouts.append(
+            WeightLayout(network.name, network.sizes, network.activation, offset, _signs(network))
+        )
+        offset += network.n_weights
+    return Program(
+        states=tuple(s.name for s in ude.states),
+        forcings=tuple(f.name for f in ude.forcings),
+        parameters=parameters,
+        steps=tuple(steps),
+        derivatives=tuple(ude.derivatives[s.name].subs(constants) for s in ude.states),
+        networks=tuple(layouts),
+        n_weights=offset,
+    )
+
+
+def _network_steps(network: Network, ude: UDE, constants: dict) -> list[Assign | Perceptron]:
+    index = [n.name for n in ude.networks].index(network.name)
+    scaled = tuple(
+        (i.expression.subs(constants) - sympy.Float(i.low)) * sympy.Float(2 / (i.high - i.low)) - 1
+        for i in network.inputs
+    )
+    raw = f"{network.name}__raw"
+    z = symbol(raw)
+    scale = sympy.Float(network.scale)
+    if network.bounds is not None:
+        low, high = (sympy.Float(b) for b in network.bounds)
+        value = low + (high - low) * sigmoid(z)
+    elif network.positive == "exp":
+        value = scale * sympy.exp(z)
+    elif network.positive:
+        value = scale * softplus(z)
+    else:
+        value = scale * z
+    if network.zero_when_empty is not None:
+        stored = sympy.Max(symbol(network.zero_when_empty), 0)
+        value = value * stored / (stored + sympy.Float(network.empty_scale))
+    return [Perceptron(raw, index, scaled), Assign(network.name, value)]
+
+
+def _signs(network: Network) -> tuple[np.ndarray, ...]:
+    """Signs of constrained weights: monotone inputs in the first layer, then all but the biases."""
+    sizes = network.sizes
+    signs = [np.zeros((o, i)) for i, o in itertools.pairwise(sizes)]
+    if network.is_monotone:
+        signs[0][:] = np.array([i.monotone for i in network.inputs])[None, :]
+        for later in signs[1:]:
+            later[:] = 1.0
+    return tuple(signs)
+
+
+def initial_weights(program: Program, seed: int) -> np.ndarray:
+    """Draw initial weights.
+
+    Glorot uniform matrices (Glorot and Bengio, 2010, eq. 16), zero biases; the last layer's
+    matrix is a tenth of that, so that an untrained term starts near its typical magnitude.
+
+    Parameters
+    ----------
+    program : Program
+        The lowered model.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_weights,), float64.
+    """
+    rng = np.random.default_rng(seed)
+    weights = np.zeros(program.n_weights)
+    for network in program.networks:
+        layers = network.layers
+        for k, (w, _, (n_out, n_in)) in enumerate(layers):
+            limit = np.sqrt(6.0 / (n_in + n_out)) * (0.1 if k == len(layers) - 1 else 1.0)
+            weights[w] = rng.uniform(-limit, limit, n_in * n_out)
+    return weights

@@ -1,0 +1,6 @@
+using HybridWater
+using Test
+
+@testset "HybridWater" begin
+    @test pkgversion(HybridWater) isa VersionNumber
+end
