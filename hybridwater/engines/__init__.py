@@ -1,5 +1,6 @@
 """How a model is solved: the Engine contract and the engines behind it."""
 
+from hybridwater.engines.balance import balance_error, water_balance
 from hybridwater.engines.base import (
     Engine,
     Failure,
@@ -9,7 +10,9 @@ from hybridwater.engines.base import (
     Solution,
     Solver,
 )
+from hybridwater.engines.records import Records, read_records
 from hybridwater.engines.registry import get_engine
+from hybridwater.engines.simulation import simulate
 
 __all__ = [
     "Engine",
@@ -17,7 +20,12 @@ __all__ = [
     "Gradients",
     "Options",
     "Pullback",
+    "Records",
     "Solution",
     "Solver",
+    "balance_error",
     "get_engine",
+    "read_records",
+    "simulate",
+    "water_balance",
 ]

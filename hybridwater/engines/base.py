@@ -232,6 +232,32 @@ class Solver(Protocol):
         ...
 
 
+    def evaluate(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+        """Evaluate the fluxes at given states, without solving.
+
+        Parameters
+        ----------
+        parameters, weights, forcing : numpy.ndarray
+            As in :meth:`solve`.
+        states : numpy.ndarray
+            Shape (batch, time, n_states).
+
+        Returns
+        -------
+        fluxes : numpy.ndarray
+            Shape (batch, time, n_fluxes).
+        pullback : callable
+            From the cotangent of ``fluxes`` to those of ``parameters`` and ``weights``.
+        """
+        ...
+
+
 class Engine(Protocol):
     """Compiles models."""
 

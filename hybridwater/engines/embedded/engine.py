@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from hybridwater.engines.embedded import recordwise
 from hybridwater.engines.embedded.adaptive import AdaptiveRecords, sequential_adjoint
 from hybridwater.engines.embedded.equations import equations, unpack_weights
 from hybridwater.engines.embedded.interpolation import coefficients
+from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.ude.model import UDE
 
@@ -39,6 +41,9 @@ class EmbeddedSolver:
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
+        self._pointwise = pointwise(self._f, ude.program)
+        self._evaluate = jax.jit(self._pointwise)
+        self._evaluate_back = jax.jit(self._pointwise_adjoint)
 
     @property
     def _substeps(self) -> int:
@@ -192,6 +197,31 @@ class EmbeddedSolver:
             return Gradients(p, w, s, u if forcing_gradient else None)
 
         return solution, pullback
+
+    def evaluate(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+        """Evaluate the fluxes at given states; see the Solver contract."""
+        with jax.enable_x64(True):
+            arrays = self._arrays(parameters, weights, forcing, states)
+            fluxes = np.asarray(self._evaluate(*arrays), dtype=np.float64)
+
+        def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            with jax.enable_x64(True):
+                bars = self._evaluate_back(*arrays, *self._arrays(fluxes_bar))
+                return tuple(np.asarray(b, dtype=np.float64) for b in bars)
+
+        return fluxes, pullback
+
+    def _pointwise_adjoint(
+        self, parameters: Array, weights: Array, forcing: Array, states: Array, bar: Array
+    ) -> tuple[Array, Array]:
+        _, pull = jax.vjp(lambda p, w: self._pointwise(p, w, forcing, states), parameters, weights)
+        return pull(bar)
 
     def _solution(
         self, states: Array, fluxes: Array, final: Array, initial_state: np.ndarray

@@ -1,0 +1,36 @@
+"""Fluxes at given states: the equations evaluated without solving anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from hybridwater.engines.embedded.equations import Equations, unpack_weights
+from hybridwater.ude.program import Program
+
+Array = jax.Array
+
+
+def pointwise(f: Equations, program: Program) -> Callable[[Array, Array, Array, Array], Array]:
+    """Return a function from inputs to fluxes.
+
+    Returns
+    -------
+    callable
+        ``fluxes(parameters, weights, forcing, states)`` with shapes (batch, n_parameters),
+        (n_weights,) or (batch, n_weights), (batch, time, n_forcings), (batch, time, n_states);
+        the result has the shape (batch, time, n_fluxes).
+    """
+
+    def fluxes(parameters: Array, weights: Array, forcing: Array, states: Array) -> Array:
+        _, out = f(
+            list(jnp.moveaxis(states, -1, 0)),
+            list(jnp.moveaxis(forcing, -1, 0)),
+            list(parameters.T[:, :, None]),
+            unpack_weights(program.networks, weights),
+        )
+        return jnp.stack(out, axis=-1)
+
+    return fluxes

@@ -1,0 +1,189 @@
+"""From datasets to the flat arrays of the engines, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hybridwater import units
+from hybridwater.data.checks import check_records
+from hybridwater.engines.base import Options, Solution
+from hybridwater.errors import DataError, DeclarationError, nearest
+from hybridwater.ude.model import UDE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Records:
+    """Forcing as flat arrays.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (batch, time, n_forcings), in the units of the model.
+    time : pandas.DatetimeIndex
+        Start of each record.
+    basins : tuple of str
+        Names of the batch entries.
+    step : float
+        Length of a record in the time unit of the model.
+    """
+
+    values: np.ndarray
+    time: pd.DatetimeIndex
+    basins: tuple[str, ...]
+    step: float
+
+    def describe(self, batch: int, record: int) -> str:
+        """Say which basin and record in words."""
+        return f"basin '{self.basins[batch]}', record {self.time[record]:%Y-%m-%d %H:%M}"
+
+
+def read_records(ude: UDE, dataset: xr.Dataset) -> Records:
+    """Check forcing and bring it to the layout and units of a model.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model that will be solved.
+    dataset : xarray.Dataset
+        Variables named as the model's forcings, with units, dimensions (time) or (basin, time).
+
+    Returns
+    -------
+    Records
+
+    Raises
+    ------
+    DataError, UnitError
+        See :func:`hybridwater.data.check_records`.
+    """
+    checked = check_records(dataset, {f.name: f.unit for f in ude.forcings})
+    if len(checked["time"]) < 2:
+        raise DataError("The forcing has fewer than two records.", fix="Give at least two records")
+    if "member" in checked.dims:
+        raise DataError(
+            "The forcing has a member dimension.", fix="Select or loop over members: data.sel(member=…)"
+        )
+    if "basin" in checked.dims:
+        basins = tuple(map(str, checked["basin"].values))
+    else:
+        basins = (str(checked["basin"].item()) if "basin" in checked.coords else "basin",)
+    time = checked.indexes["time"]
+    shape = (len(basins), len(time))
+    columns = [
+        np.broadcast_to(checked[f.name].values, shape) for f in ude.forcings
+    ]
+    values = np.stack(columns, axis=-1) if columns else np.zeros((*shape, 0))
+    seconds = (time[1] - time[0]).total_seconds()
+    step = float(units.convert(seconds, "s", ude.time_unit, what="record length"))
+    return Records(np.ascontiguousarray(values, dtype=float), time, basins, step)
+
+
+def parameter_values(
+    ude: UDE, given: Mapping[str, Any] | xr.Dataset | None, basins: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Complete parameter values with defaults and check them.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    given : mapping or xarray.Dataset, optional
+        Name to number, array (batch,), or data array over ``basin``.
+    basins : tuple of str
+        Names of the batch entries.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        All parameters of the model, each of shape (batch,).
+
+    Raises
+    ------
+    DeclarationError
+        If a name is not a parameter or a value is not finite or out of its bounds.
+    """
+    known = {p.name: p for p in ude.parameters}
+    values = {n: np.full(len(basins), p.default) for n, p in known.items()}
+    for name in given if given is not None else ():
+        if name not in known:
+            raise DeclarationError(
+                f"The model '{ude.name}' has no parameter '{name}' ({nearest(str(name), known)})."
+            )
+        value = given[name]  # pyright: ignore[reportOptionalSubscript]
+        if hasattr(value, "dims") and "basin" in value.dims:
+            value = value.sel(basin=list(basins)).values
+        array = np.array(np.broadcast_to(np.asarray(value, dtype=float), (len(basins),)))
+        low, high = known[name].bounds
+        bad = ~((array >= low) & (array <= high))
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise DeclarationError(
+                f"The parameter '{name}' is {array[first]:g}, outside its bounds ({low:g}, {high:g}).",
+                f"basin '{basins[first]}'",
+                "Correct the value, or declare wider bounds",
+            )
+        values[name] = array
+    return values
+
+
+def program_values(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
+    """Return the parameters of a model's equations, shape (batch, n_parameters)."""
+    names = ude.program.parameters
+    return np.stack([parameters[n] for n in names], axis=1) if names else np.zeros((batch, 0))
+
+
+def initial_states(
+    ude: UDE, parameters: Mapping[str, np.ndarray], batch: int
+) -> np.ndarray:
+    """Return initial states, shape (batch, n_states), from numbers and initial parameters."""
+    columns = [
+        parameters[s.initial] if isinstance(s.initial, str) else np.full(batch, s.initial)
+        for s in ude.states
+    ]
+    return np.stack(columns, axis=1)
+
+
+def to_dataset(
+    ude: UDE,
+    options: Options,
+    solution: Solution,
+    records: Records,
+    attributes: Mapping[str, str],
+) -> xr.Dataset:
+    """Bring a solution to a dataset with dims (basin, time), CF names and units."""
+    import xarray as xr
+
+    mean = options.output == "mean"
+    names = {**{s.name: s for s in ude.states}, **{f.name: f for f in (*ude.fluxes, *ude.networks)}}
+    forcings = {f.name: f for f in ude.forcings}
+    variables = {}
+    for k, state in enumerate(ude.states):
+        variables[state.name] = (solution.states[:, :, k], "time: point")
+    for k, flux in enumerate(solution.flux_names):
+        variables[flux] = (solution.fluxes[:, :, k], "time: mean" if mean else "time: point")
+    result = xr.Dataset(
+        coords={"basin": list(records.basins), "time": records.time}, attrs=dict(attributes)
+    )
+    for name, (values, method) in variables.items():
+        term = names.get(name) or forcings[name]
+        result[name] = (
+            ("basin", "time"),
+            values,
+            {
+                "units": units.spell(term.unit),
+                "long_name": term.description or name,
+                "cell_methods": method,
+            },
+        )
+    at = "end" if mean else "start"
+    for state in ude.states:
+        result[state.name].attrs["comment"] = f"value at the {at} of the record"
+    return result

@@ -1,0 +1,104 @@
+"""Running a model on a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hybridwater
+from hybridwater.engines.base import Options
+from hybridwater.engines.records import (
+    initial_states,
+    parameter_values,
+    program_values,
+    read_records,
+    to_dataset,
+)
+from hybridwater.engines.registry import get_engine
+from hybridwater.errors import WeightsError
+from hybridwater.ude.model import UDE
+from hybridwater.ude.program import initial_weights
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def simulate(
+    ude: UDE,
+    forcing: xr.Dataset,
+    parameters: Mapping[str, Any] | xr.Dataset | None = None,
+    weights: np.ndarray | None = None,
+    *,
+    initial_state: np.ndarray | None = None,
+    engine: str | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> xr.Dataset:
+    """Simulate a model over all records of a forcing dataset.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    forcing : xarray.Dataset
+        Variables named as the model's forcings, with units; dims (time) or (basin, time).
+    parameters : mapping or xarray.Dataset, optional
+        Name to number or data array over ``basin``; defaults where left out.
+    weights : numpy.ndarray, optional
+        Shape (n_weights,) or (basin, n_weights); untrained ones drawn with ``seed`` if left out.
+    initial_state : numpy.ndarray, optional
+        Shape (basin, n_states); the declared initial values if left out.
+    engine : str, optional
+        Name of the engine; the one in the settings if left out.
+    seed : int
+        Seed of untrained weights.
+    **options
+        Fields of :class:`hybridwater.engines.Options`: ``method``, ``output``, ... All fluxes are
+        returned unless ``fluxes`` says otherwise, and the forcings that cross the boundary.
+
+    Returns
+    -------
+    xarray.Dataset
+        States and fluxes, dims (basin, time).
+
+    Raises
+    ------
+    DataError, UnitError
+        If the forcing cannot be used as it is.
+    DeclarationError
+        If a parameter is unknown or out of its bounds, or an option is unknown.
+    SolveFailed
+        If the solver could not reach the end.
+    """
+    if options.get("fluxes") is None:
+        forced = [f.name for f in ude.forcings if f.name in ude.boundary]
+        options["fluxes"] = (*ude.order, *forced)
+    solved = Options(**options)
+    records = read_records(ude, forcing)
+    batch = len(records.basins)
+    values = parameter_values(ude, parameters, records.basins)
+    flat = program_values(ude, values, batch)
+    if weights is None:
+        weights = initial_weights(ude.program, seed)
+    if weights.shape not in {(ude.program.n_weights,), (batch, ude.program.n_weights)}:
+        raise WeightsError(
+            f"The weights have the shape {weights.shape}, but the model '{ude.name}' has "
+            f"{ude.program.n_weights} weights.",
+            fix="Use the weights of this model, or fit it again",
+        )
+    if initial_state is None:
+        initial_state = initial_states(ude, values, batch)
+    chosen = get_engine(engine)
+    solver = chosen.compile(ude, solved)
+    solution = solver.solve(flat, weights, records.values, initial_state, records.step)
+    solution.raise_if_failed([s.name for s in ude.states], records.describe)
+    attributes = {
+        "model": ude.name,
+        "model_fingerprint": ude.fingerprint,
+        "engine": chosen.name,
+        "method": solved.method,
+        "source": f"hybridwater {hybridwater.__version__}",
+    }
+    return to_dataset(ude, solved, solution, records, attributes)

@@ -1,0 +1,119 @@
+"""The one bridge between torch and the engines."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridwater.engines.base import Solution, Solver
+
+
+class _Solve(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        parameters: Tensor,
+        weights: Tensor,
+        forcing: Tensor,
+        initial_state: Tensor,
+        solver: Solver,
+        step: float,
+        keep: list[Solution],
+    ) -> tuple[Tensor, Tensor]:
+        arrays = [_array(a) for a in (parameters, weights, forcing, initial_state)]
+        if any(ctx.needs_input_grad[:4]):
+            wants_forcing = ctx.needs_input_grad[2]
+            solution, ctx.pullback = solver.solve_with_pullback(
+                *arrays, step, forcing_gradient=wants_forcing
+            )
+        else:
+            solution = solver.solve(*arrays, step)
+        keep.append(solution)
+        return torch.from_numpy(solution.fluxes), torch.from_numpy(solution.states)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.pullback(_array(bars[0]), _array(bars[1]))
+        forcing = None if gradients.forcing is None else torch.from_numpy(gradients.forcing)
+        return (
+            torch.from_numpy(gradients.parameters),
+            torch.from_numpy(gradients.weights),
+            forcing,
+            torch.from_numpy(gradients.initial_state),
+            None,
+            None,
+            None,
+        )
+
+
+class _Evaluate(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, parameters: Tensor, weights: Tensor, forcing: Tensor, states: Tensor, solver: Solver
+    ) -> Tensor:
+        fluxes, ctx.pullback = solver.evaluate(
+            *(_array(a) for a in (parameters, weights, forcing, states))
+        )
+        return torch.from_numpy(fluxes)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        parameters, weights = ctx.pullback(_array(bars[0]))
+        return torch.from_numpy(parameters), torch.from_numpy(weights), None, None, None
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def solve(
+    solver: Solver,
+    parameters: Tensor,
+    weights: Tensor,
+    forcing: Tensor,
+    initial_state: Tensor,
+    step: float = 1.0,
+) -> tuple[Tensor, Tensor, Solution]:
+    """Solve a compiled model so that torch can differentiate it.
+
+    Parameters
+    ----------
+    solver : Solver
+        A model compiled by any engine.
+    parameters : torch.Tensor
+        Shape (batch, n_parameters), float64.
+    weights : torch.Tensor
+        Shape (n_weights,) or (batch, n_weights), float64.
+    forcing : torch.Tensor
+        Shape (batch, time, n_forcings), float64.
+    initial_state : torch.Tensor
+        Shape (batch, n_states), float64.
+    step : float
+        Length of a record in the time unit of the model.
+
+    Returns
+    -------
+    fluxes : torch.Tensor
+        Shape (batch, time, n_fluxes).
+    states : torch.Tensor
+        Shape (batch, time, n_states).
+    solution : Solution
+        With the failures, if any.
+    """
+    keep: list[Solution] = []
+    result = _Solve.apply(parameters, weights, forcing, initial_state, solver, step, keep)
+    fluxes, states = cast("tuple[Tensor, Tensor]", result)
+    return fluxes, states, keep[0]
+
+
+def evaluate(
+    solver: Solver, parameters: Tensor, weights: Tensor, forcing: Tensor, states: Tensor
+) -> Tensor:
+    """Evaluate fluxes at given states so that torch can differentiate them.
+
+    Shapes as in :func:`solve`; ``states`` is (batch, time, n_states) and has no gradient.
+    """
+    return cast("Tensor", _Evaluate.apply(parameters, weights, forcing, states, solver))

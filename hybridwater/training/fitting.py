@@ -1,0 +1,249 @@
+"""Fitting a model to observations: the one function that people call."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hybridwater.engines import Options, get_engine
+from hybridwater.engines.base import FIXED_STEP
+from hybridwater.errors import SettingsError
+from hybridwater.training import rundir
+from hybridwater.training.losses import make_loss
+from hybridwater.training.objective import Objective
+from hybridwater.training.problem import Period, Problem, make_problem
+from hybridwater.training.progress import progress
+from hybridwater.training.ranges import Ranges
+from hybridwater.training.regional import ParameterNetwork
+from hybridwater.training.schedule import Stage, default_schedule
+from hybridwater.training.sharing import Local, Regional
+from hybridwater.training.surrogate import Surrogate
+from hybridwater.training.trainer import Trainer
+from hybridwater.ude.model import UDE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    ude: UDE,
+    data: xr.Dataset,
+    *,
+    observed: Mapping[str, str],
+    train: Period | slice,
+    validation: Period | slice | float | None = None,
+    test: Period | slice | None = None,
+    warmup: int = 365,
+    loss: str | Mapping[str, float] = "nse",
+    schedule: Sequence[Stage] | None = None,
+    restarts: int = 1,
+    attributes: Sequence[str] | None = None,
+    attribute_hidden: tuple[int, ...] = (64, 64),
+    dropout: float = 0.2,
+    assess_every: int = 5,
+    patience: int = 20,
+    seed: int = 0,
+    engine: str | None = None,
+    directory: str | Path | None = None,
+    resume: bool = False,
+    show_progress: bool | None = None,
+    **options: Any,
+) -> Surrogate:
+    """Fit a model's parameters and networks to observations.
+
+    Without ``attributes`` every basin gets parameters and networks of its own; all basins are
+    trained side by side. With ``attributes`` the fit is regional: the networks are shared by all
+    basins, and a further network gives each basin its parameters from its static attributes.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    data : xarray.Dataset
+        Forcing and observations with units, dims (time) or (basin, time); attributes (basin).
+    observed : mapping of str to str
+        Flux of the model to variable of the data, for example ``{"q": "qobs"}``.
+    train, validation, test : (str, str) or slice
+        Periods, ends included. ``validation`` may be a fraction: that last part of ``train``. The
+        best parameters are those with the lowest loss in validation, or in training if there is
+        no validation. ``test`` is never looked at here; it is remembered for the report.
+    warmup : int
+        Records at the beginning that are simulated but do not count.
+    loss : str or mapping of str to float
+        See :func:`hybridwater.training.make_loss`.
+    schedule : sequence of Stage, optional
+        See :func:`hybridwater.training.default_schedule`.
+    restarts : int
+        Fits per basin from different beginnings, side by side; the best is kept.
+    attributes : sequence of str, optional
+        Static attributes, for a regional fit.
+    attribute_hidden : tuple of int
+        Hidden layers of the network from attributes to parameters.
+    dropout : float
+        Share of its units that are left out at random in training.
+    assess_every, patience : int
+        Epochs between assessments; assessments without improvement after which a stage ends.
+    seed : int
+        The same seed gives the same fit.
+    engine : str, optional
+        Name of the engine; the one in the settings if left out.
+    directory : str or pathlib.Path, optional
+        Run directory: configuration, environment, checkpoints, metrics, weights.
+    resume : bool
+        Whether to go on from the checkpoint in the run directory.
+    show_progress : bool, optional
+        Whether to show a progress bar; as in the settings if left out.
+    **options
+        Solver options (:class:`hybridwater.engines.Options`); record-wise RK4 by default.
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    DataError, UnitError, DeclarationError, SettingsError
+        If the input cannot be used; nothing is written then.
+    SolveFailed
+        If no entry can be solved.
+    """
+    if restarts < 1 or (attributes and restarts > 1):
+        raise SettingsError(
+            f"restarts={restarts} is not possible here.",
+            fix="Use at least 1, and 1 for a regional fit (run several with different seeds)",
+        )
+    loss_function = make_loss(loss)
+    solver_options = Options(**options)
+    if solver_options.method not in FIXED_STEP:
+        logger.info("Adaptive methods train more slowly than record-wise ones such as rk4.")
+    stages = tuple(schedule or default_schedule(ude, regional=bool(attributes)))
+    problem = make_problem(
+        ude,
+        data,
+        observed,
+        train=train,
+        validation=validation,
+        test=test,
+        warmup=warmup,
+        attributes=attributes,
+    )
+    module, basin_of = _module(ude, problem, restarts, attribute_hidden, dropout, seed)
+    objective = Objective(
+        problem, module, get_engine(engine), solver_options, loss_function, basin_of
+    )
+    trainer = Trainer(ude, objective, stages, seed, assess_every, patience)
+    configuration = {
+        "model": ude.to_dict(),
+        "observed": dict(observed),
+        "periods": _periods(problem),
+        "warmup": warmup,
+        "loss": loss if isinstance(loss, str) else dict(loss),
+        "schedule": [dataclasses.asdict(s) for s in stages],
+        "restarts": restarts,
+        "attributes": list(attributes or ()),
+        "attribute_hidden": list(attribute_hidden),
+        "dropout": dropout,
+        "assess_every": assess_every,
+        "patience": patience,
+        "seed": seed,
+        "options": dataclasses.asdict(solver_options),
+        "data": rundir.describe_data(problem),
+    }
+    run = None if directory is None else rundir.open_run(Path(directory), configuration, resume)
+    if run is not None:
+        if resume:
+            run.restore(trainer)
+        trainer.checkpoint = run.checkpoint
+    with progress(stages, trainer, show_progress) as report:
+        trainer.report = report
+        trainer.run()
+    surrogate = _surrogate(trainer, problem, restarts, observed, attribute_hidden)
+    if run is not None:
+        run.finish(surrogate, trainer)
+    return surrogate
+
+
+def _module(
+    ude: UDE,
+    problem: Problem,
+    restarts: int,
+    hidden: tuple[int, ...],
+    dropout: float,
+    seed: int,
+) -> tuple[Local | Regional, torch.Tensor]:
+    n = problem.n_basins
+    if problem.attributes is not None:
+        width = problem.attributes.shape[1]
+        return Regional(ude, width, tuple(hidden), dropout, seed), torch.arange(n)
+    seeds = [seed + r for _ in range(n) for r in range(restarts)]
+    spread = np.tile(np.where(np.arange(restarts) == 0, 0.0, 1.0), n)
+    return Local(ude, seeds, spread), torch.arange(n).repeat_interleave(restarts)
+
+
+def _periods(problem: Problem) -> dict[str, tuple[str, str]]:
+    time = problem.records.time
+    return {
+        name: (time[part.start].isoformat(), time[part.stop - 1].isoformat())
+        for name, part in problem.scored.items()
+    }
+
+
+def _surrogate(
+    trainer: Trainer,
+    problem: Problem,
+    restarts: int,
+    observed: Mapping[str, str],
+    hidden: tuple[int, ...],
+) -> Surrogate:
+    import pandas as pd
+
+    objective, ude = trainer.objective, trainer.ude
+    module = objective.module
+    module.eval()
+    losses, _, states = objective.assess(ude)
+    judged = losses.get("validation", losses["train"]).reshape(problem.n_basins, restarts)
+    chosen = np.argmin(np.where(np.isfinite(judged), judged, np.inf), axis=1)
+    rows = torch.from_numpy(np.arange(problem.n_basins) * restarts + chosen)
+    with torch.no_grad():
+        values, weights = objective.values(rows)
+    network = None
+    if isinstance(module, Regional):
+        assert problem.attribute_mean is not None
+        assert problem.attribute_std is not None
+        network = ParameterNetwork(
+            problem.attribute_names,
+            problem.attribute_units,
+            problem.attribute_mean,
+            problem.attribute_std,
+            tuple(hidden),
+            {k: v.detach().numpy().copy() for k, v in module.state_dict().items()},
+        )
+    run = problem.run
+    seen = {f.name: problem.forcing[:, run, k].numpy() for k, f in enumerate(ude.forcings)}
+    kept = states[rows]
+    seen |= {s.name: kept[:, :, k].numpy() for k, s in enumerate(ude.states)}
+    return Surrogate(
+        ude=ude,
+        basins=problem.records.basins,
+        parameters=_named(ude, values.numpy()),
+        weights=weights.numpy().copy(),
+        options=dataclasses.replace(objective.options, fluxes=None),
+        ranges=Ranges.of(seen, ude.units),
+        observed=dict(observed),
+        periods=_periods(problem),
+        skeleton={} if trainer.skeleton is None else _named(ude, trainer.skeleton[rows].numpy()),
+        network=network,
+        metrics=pd.DataFrame(trainer.metrics),
+    )
+
+
+def _named(ude: UDE, values: np.ndarray) -> dict[str, np.ndarray]:
+    return {p.name: values[:, k].copy() for k, p in enumerate(ude.parameters)}

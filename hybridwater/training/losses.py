@@ -1,0 +1,148 @@
+"""What a fit minimises: differentiable measures of misfit, NaN-masked, one value per batch entry.
+
+Each is zero for a perfect simulation. Missing observations do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hybridwater.errors import SettingsError, nearest
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of the observations over the whole training period, shape (batch, 1).
+
+    A window shorter than the period is judged against these, not against its own.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, observed: Tensor) -> Reference:
+        """Take mean and standard deviation of observations (batch, time) with NaN."""
+        mean = torch.nanmean(observed, dim=1, keepdim=True)
+        variance = torch.nanmean((observed - mean) ** 2, dim=1, keepdim=True)
+        return cls(mean, torch.sqrt(variance))
+
+    def select(self, index: Tensor) -> Reference:
+        """Return the statistics of some batch entries."""
+        return Reference(self.mean[index], self.std[index])
+
+
+Loss = Callable[[Tensor, Tensor, Reference], Tensor]
+
+
+def _masked(observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    valid = ~torch.isnan(observed)
+    count = valid.sum(1).clamp(min=1)
+    return valid, torch.where(valid, observed, 0.0), count
+
+
+def _mean(values: Tensor, valid: Tensor, count: Tensor) -> Tensor:
+    return torch.where(valid, values, 0.0).sum(1) / count
+
+
+def mse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    """Mean squared error, in squared units of the flux."""
+    valid, obs, count = _masked(observed)
+    return _mean((simulated - obs) ** 2, valid, count)
+
+
+def nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    """One minus the efficiency of Nash and Sutcliffe (1970, doi:10.1016/0022-1694(70)90255-6).
+
+    The variance is that of the whole training period. A tenth of the mean is added to the standard
+    deviation, so that a basin that hardly flows does not dominate a regional fit (the idea of
+    Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019, eq. 8).
+    """
+    valid, obs, count = _masked(observed)
+    scale = reference.std + 0.1 * reference.mean
+    return _mean(((simulated - obs) / scale) ** 2, valid, count)
+
+
+def log_nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    """One minus NSE of ``log(flow + mean / 100)`` (offset of Pushpalatha et al. 2012)."""
+    valid, obs, count = _masked(observed)
+    offset = 0.01 * reference.mean
+    log_obs = torch.log(obs + offset)
+    log_sim = torch.log(simulated.clamp(min=0.0) + offset)
+    mean = _mean(log_obs, valid, count)[:, None]
+    variance = _mean((log_obs - mean) ** 2, valid, count).clamp(min=1e-6)
+    return _mean((log_sim - log_obs) ** 2, valid, count) / variance
+
+
+def kge(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    """One minus the efficiency of Gupta et al. (2009, doi:10.1016/j.jhydrol.2009.08.003, eq. 9)."""
+    valid, obs, count = _masked(observed)
+    mean_s, mean_o = _mean(simulated, valid, count), _mean(obs, valid, count)
+    dev_s, dev_o = simulated - mean_s[:, None], obs - mean_o[:, None]
+    std_s = torch.sqrt(_mean(dev_s**2, valid, count) + 1e-12)
+    std_o = torch.sqrt(_mean(dev_o**2, valid, count) + 1e-12)
+    correlation = _mean(dev_s * dev_o, valid, count) / (std_s * std_o)
+    parts = (correlation - 1) ** 2 + (std_s / std_o - 1) ** 2
+    parts = parts + (mean_s / mean_o.clamp(min=1e-12) - 1) ** 2
+    return torch.sqrt(parts + 1e-12)
+
+
+def flow_duration(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    """Mean squared difference of the two flow-duration curves over the variance of the flow.
+
+    Flows are sorted, so their timing does not count; combine with another loss.
+    """
+    valid, obs, count = _masked(observed)
+    hidden = torch.where(valid, 0.0, torch.inf)
+    sorted_s = torch.sort(torch.where(valid, simulated, 0.0) + hidden, dim=1).values
+    sorted_o = torch.sort(obs + hidden, dim=1).values
+    finite = torch.isfinite(sorted_o)
+    difference = torch.where(finite, sorted_s, 0.0) - torch.where(finite, sorted_o, 0.0)
+    return (difference**2).sum(1) / count / (reference.std[:, 0] ** 2).clamp(min=1e-12)
+
+
+LOSSES: dict[str, Loss] = {
+    "nse": nse,
+    "kge": kge,
+    "log_nse": log_nse,
+    "mse": mse,
+    "flow_duration": flow_duration,
+}
+
+
+def make_loss(spec: str | Mapping[str, float]) -> Loss:
+    """Return a loss by name, or a weighted sum of losses.
+
+    Parameters
+    ----------
+    spec : str or mapping of str to float
+        ``"nse"``, or for example ``{"nse": 0.7, "log_nse": 0.3}``.
+
+    Returns
+    -------
+    callable
+        ``loss(simulated, observed, reference) -> (batch,)`` of (batch, time) tensors.
+
+    Raises
+    ------
+    SettingsError
+        If a name is not known or a weight is not positive.
+    """
+    weights = {spec: 1.0} if isinstance(spec, str) else dict(spec)
+    if not weights:
+        raise SettingsError("The loss is empty.", fix=f"Use one of {', '.join(LOSSES)}")
+    for name, weight in weights.items():
+        if name not in LOSSES:
+            raise SettingsError(f"There is no loss '{name}' ({nearest(name, LOSSES)}).")
+        if not weight > 0:
+            raise SettingsError(f"The weight of the loss '{name}' is {weight}, not positive.")
+
+    def total(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+        parts = [w * LOSSES[n](simulated, observed, reference) for n, w in weights.items()]
+        return torch.stack(parts).sum(0)
+
+    return total

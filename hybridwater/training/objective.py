@@ -1,0 +1,152 @@
+"""The misfit of a model on entries (basins and restarts) and records, differentiable by torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridwater.engines.base import Engine, Options, Solver
+from hybridwater.training import bridge
+from hybridwater.training.losses import Loss
+from hybridwater.training.problem import Problem
+from hybridwater.training.sharing import Local, Regional, columns, initial_state
+from hybridwater.ude.model import UDE
+
+
+@dataclass
+class Objective:
+    """Simulates and scores.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data and periods.
+    module : Local or Regional
+        Parameters and weights.
+    engine : Engine
+        Who solves.
+    options : Options
+        How; the fluxes are chosen here.
+    loss : callable
+        See :mod:`hybridwater.training.losses`.
+    basin_of : torch.Tensor
+        Basin of each entry, shape (entries,).
+    """
+
+    problem: Problem
+    module: Local | Regional
+    engine: Engine
+    options: Options
+    loss: Loss
+    basin_of: Tensor
+
+    @property
+    def n_entries(self) -> int:
+        """Basins times restarts."""
+        return len(self.basin_of)
+
+    def solver(self, ude: UDE, **changes: object) -> Solver:
+        """Compile a model for the observed fluxes (compiled ones are kept)."""
+        options = {"fluxes": tuple(self.problem.observed), **changes}
+        return self.engine.compile(ude, dataclasses.replace(self.options, **options))  # type: ignore[arg-type]
+
+    def values(self, entries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return parameters (n, n_parameters) and weights of some entries."""
+        if isinstance(self.module, Regional):
+            assert self.problem.attributes is not None
+            return self.module(self.problem.attributes[self.basin_of[entries]])
+        return self.module(entries)
+
+    def simulate(
+        self, ude: UDE, entries: Tensor, records: slice, start: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Simulate fluxes (n, time, n_observed) and states (n, time, n_states).
+
+        Parameters
+        ----------
+        ude : UDE
+            The model or its skeleton.
+        entries : torch.Tensor
+            Which entries.
+        records : slice
+            Which records.
+        start : torch.Tensor, optional
+            States at the beginning, shape (n, n_states); the initial ones if left out.
+        """
+        values, weights = self.values(entries)
+        if not ude.networks:
+            weights = weights.new_zeros(0)
+        forcing = self.problem.forcing[self.basin_of[entries], records]
+        fluxes, states, _ = bridge.solve(
+            self.solver(ude),
+            columns(ude, values),
+            weights,
+            forcing,
+            initial_state(ude, values) if start is None else start,
+            self.problem.records.step,
+        )
+        return fluxes, states
+
+    def score(self, fluxes: Tensor, entries: Tensor, offset: int, part: slice) -> Tensor:
+        """Return the loss of each entry over the records of ``part``, shape (n,).
+
+        Parameters
+        ----------
+        fluxes : torch.Tensor
+            Simulated, shape (n, time, n_observed), beginning at record ``offset``.
+        entries : torch.Tensor
+            Which entries.
+        offset : int
+            Record at which ``fluxes`` begin.
+        part : slice
+            Records that count.
+        """
+        basins = self.basin_of[entries]
+        total = torch.zeros(len(entries), dtype=torch.float64)
+        for k, (flux, observed) in enumerate(self.problem.observed.items()):
+            simulated = fluxes[:, part.start - offset : part.stop - offset, k]
+            reference = self.problem.references[flux].select(basins)
+            total = total + self.loss(simulated, observed[basins, part], reference)
+        return total / len(self.problem.observed)
+
+    @torch.no_grad()
+    def assess(self, ude: UDE) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Tensor]:
+        """Run through training and validation without gradients.
+
+        Returns
+        -------
+        losses, skills : dict of str to numpy.ndarray
+            Per part (``train``, ``validation``): the loss, and the NSE of the first observed
+            flux, of each entry; NaN where the solve failed.
+        states : torch.Tensor
+            At the end of each record of the run, shape (entries, time, n_states).
+        """
+        self.module.eval()
+        run = self.problem.run
+        parts = {n: s for n, s in self.problem.scored.items() if n != "test"}
+        stop = max(run.stop, *(s.stop for s in parts.values()))
+        begin = min(run.start, *(s.start for s in parts.values()))
+        entries = torch.arange(self.n_entries)
+        fluxes, states = self.simulate(ude, entries, slice(begin, stop))
+        losses, skills = {}, {}
+        observed = next(iter(self.problem.observed.values()))[self.basin_of]
+        for name, part in parts.items():
+            losses[name] = self.score(fluxes, entries, begin, part).numpy()
+            simulated = fluxes[:, part.start - begin : part.stop - begin, 0]
+            skills[name] = _nse(simulated, observed[:, part])
+        self.module.train()
+        return losses, skills, states[:, run.start - begin : run.stop - begin]
+
+
+def _nse(simulated: Tensor, observed: Tensor) -> np.ndarray:
+    valid = ~torch.isnan(observed)
+    obs = torch.where(valid, observed, 0.0)
+    count = valid.sum(1)
+    mean = (obs.sum(1) / count)[:, None]
+    error = torch.where(valid, (simulated - obs) ** 2, 0.0).sum(1)
+    spread = torch.where(valid, (obs - mean) ** 2, 0.0).sum(1)
+    return (1 - error / spread).numpy()

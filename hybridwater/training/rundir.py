@@ -1,0 +1,142 @@
+"""The run directory: everything about a fit that is needed to repeat it or go on with it.
+
+``configuration.json`` (model, data, periods, schedule, solver), ``environment.json`` (versions),
+``checkpoint.pt`` (while training), ``metrics.csv``, ``surrogate.json`` and
+``surrogate.safetensors`` (the result).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import hybridwater
+from hybridwater.errors import SettingsError, WeightsError
+from hybridwater.training.problem import Problem
+from hybridwater.training.storage import write_whole
+from hybridwater.training.surrogate import Surrogate
+from hybridwater.training.trainer import Trainer
+
+_PACKAGES = ("numpy", "torch", "jax", "jaxlib", "diffrax", "xarray", "sympy", "juliacall")
+_CONFIGURATION, _ENVIRONMENT, _CHECKPOINT = (
+    "configuration.json",
+    "environment.json",
+    "checkpoint.pt",
+)
+
+
+def describe_data(problem: Problem) -> dict[str, Any]:
+    """Say what data a fit used: basins, time axis and a digest of the numbers."""
+    digest = hashlib.sha256(problem.records.values.tobytes())
+    for values in problem.observed.values():
+        digest.update(np.ascontiguousarray(values.numpy()).tobytes())
+    time = problem.records.time
+    return {
+        "basins": list(problem.records.basins),
+        "time": [time[0].isoformat(), time[-1].isoformat()],
+        "records": len(time),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return versions of what computes."""
+    found = {"hybridwater": hybridwater.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        found[name] = importlib.metadata.version(name)
+    return {**found, "platform": platform.platform()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run directory."""
+
+    directory: Path
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Write everything that is needed to go on."""
+        state = {
+            "stage_index": trainer.stage_index,
+            "epoch": trainer.epoch,
+            "stale": trainer.stale,
+            "seconds": trainer.seconds,
+            "module": trainer.objective.module.state_dict(),
+            "optimiser": None if trainer.optimiser is None else trainer.optimiser.state_dict(),
+            "best_loss": torch.from_numpy(trainer.best.loss.copy()),
+            "best": trainer.best.tensors,
+            "skeleton": trainer.skeleton,
+            "rng": json.dumps(trainer.rng.bit_generator.state),
+            "torch_rng": torch.get_rng_state(),
+            "metrics": json.dumps(trainer.metrics),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.directory / _CHECKPOINT, buffer.getvalue())
+
+    def restore(self, trainer: Trainer) -> None:
+        """Bring a trainer to where its last checkpoint was; to its beginning if there is none.
+
+        Raises
+        ------
+        WeightsError
+            If the checkpoint is damaged.
+        """
+        path = self.directory / _CHECKPOINT
+        if not path.is_file():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+        except Exception as error:
+            raise WeightsError(
+                f"The checkpoint cannot be read ({type(error).__name__}).",
+                str(path),
+                "Remove it to begin again",
+            ) from error
+        trainer.restore(state)
+
+    def finish(self, surrogate: Surrogate, trainer: Trainer) -> None:
+        """Write the result; an interrupted run keeps its checkpoint."""
+        surrogate.save(self.directory)
+        if not trainer.interrupted:
+            (self.directory / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Run:
+    """Make a run directory, or open one to go on.
+
+    Raises
+    ------
+    SettingsError
+        If there is a run already and ``resume`` is false, or it has another configuration.
+    """
+    path = directory / _CONFIGURATION
+    text = json.dumps(configuration, indent=1)
+    if path.is_file():
+        if not resume:
+            raise SettingsError(
+                "There is a run in this directory already.",
+                str(directory),
+                "Choose another directory, or go on with resume=True",
+            )
+        before = json.loads(path.read_text())
+        now = json.loads(text)
+        changed = [k for k in now if before.get(k) != now[k]]
+        if changed:
+            raise SettingsError(
+                f"The run in this directory was made with another {', '.join(changed)}.",
+                str(directory),
+                "Resume with the same input, or choose another directory",
+            )
+        return Run(directory)
+    write_whole(path, text.encode())
+    write_whole(directory / _ENVIRONMENT, json.dumps(environment(), indent=1).encode())
+    return Run(directory)

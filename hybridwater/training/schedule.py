@@ -1,0 +1,94 @@
+"""The stages of a fit, and the schedule that works in this field.
+
+Calibrate the conceptual skeleton, pre-train the networks on its fluxes, then train all together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hybridwater.errors import SettingsError
+from hybridwater.ude.model import UDE
+
+KINDS = ("skeleton", "pretrain", "joint")
+OPTIMISERS = ("adam", "lbfgs")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a fit.
+
+    Parameters
+    ----------
+    kind : {"skeleton", "pretrain", "joint"}
+        ``skeleton``: parameters of the conceptual model, networks replaced by their conceptual
+        equations. ``pretrain``: networks on the fluxes of that model. ``joint``: everything.
+    epochs : int
+        Passes over the training data (iterations of L-BFGS).
+    learning_rate : float
+        Of parameters (their free numbers); networks learn at ``network_rate``.
+    network_rate : float
+        Learning rate of weights.
+    window : int, optional
+        Records per training window; ``None``: the whole training period at once. Windows begin
+        at states kept from the last pass over the whole period (multiple shooting).
+    batch : int, optional
+        Basins per step, drawn at random, where windows are used; all if ``None``.
+    optimiser : {"adam", "lbfgs"}
+        L-BFGS needs the whole period.
+    """
+
+    kind: Literal["skeleton", "pretrain", "joint"]
+    epochs: int
+    learning_rate: float = 0.02
+    network_rate: float = 0.005
+    window: int | None = None
+    batch: int | None = None
+    optimiser: Literal["adam", "lbfgs"] = "adam"
+
+    def __post_init__(self) -> None:
+        where = f"stage '{self.kind}'"
+        if self.kind not in KINDS:
+            raise SettingsError(f"There is no stage '{self.kind}'.", fix=f"Use one of {KINDS}")
+        if self.optimiser not in OPTIMISERS:
+            raise SettingsError(f"There is no optimiser '{self.optimiser}'.", where)
+        if self.optimiser == "lbfgs" and self.window is not None:
+            raise SettingsError("L-BFGS cannot be used with windows.", where, "Leave window out")
+        for name in ("epochs", "window", "batch"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise SettingsError(f"{name}={value!r} is not a positive whole number.", where)
+        if not (self.learning_rate > 0 and self.network_rate > 0):
+            raise SettingsError("A learning rate is not positive.", where)
+
+
+def default_schedule(ude: UDE, *, regional: bool) -> tuple[Stage, ...]:
+    """Return the schedule that is used where none is given.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model: with or without networks, with or without a conceptual skeleton.
+    regional : bool
+        Whether networks and parameters are shared by many basins.
+    """
+    if regional:
+        return (
+            Stage("joint", 40, 0.005, 0.005, window=365, batch=100),
+            Stage("joint", 20, 0.0015, 0.0015, window=365, batch=100),
+            Stage("joint", 10, 0.0005, 0.0005, window=365, batch=100),
+        )
+    if not ude.networks:
+        return (Stage("joint", 300, 0.05),)
+    if ude.has_skeleton:
+        return (
+            Stage("skeleton", 200, 0.05),
+            Stage("pretrain", 400, network_rate=0.01),
+            Stage("joint", 300, 0.01, 0.005),
+        )
+    return (
+        Stage("joint", 100, 0.02, 0.01, window=90),
+        Stage("joint", 100, 0.02, 0.005, window=365),
+        Stage("joint", 150, 0.01, 0.003),
+    )

@@ -1,0 +1,117 @@
+"""Who shares what: parameters and weights of each basin, or shared between basins."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hybridwater.training.bijection import Bounded
+from hybridwater.ude.model import UDE
+from hybridwater.ude.program import initial_weights
+
+
+class Local(nn.Module):
+    """Every batch entry has its own parameters and its own weights.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    batch : int
+        Basins times restarts.
+    seeds : sequence of int
+        One per entry, for initial weights and, but for ``first`` entries, initial parameters.
+    spread : numpy.ndarray
+        Shape (batch,): how far the initial parameters are scattered around their defaults (standard
+        deviation of the free numbers); zero begins at the defaults.
+    """
+
+    def __init__(self, ude: UDE, seeds: list[int], spread: np.ndarray) -> None:
+        super().__init__()
+        self.bounded = Bounded(ude.parameters)
+        defaults = torch.tensor([p.default for p in ude.parameters], dtype=torch.float64)
+        free = self.bounded.free(defaults).repeat(len(seeds), 1)
+        for k, seed in enumerate(seeds):
+            noise = np.random.default_rng(seed).normal(size=free.shape[1])
+            free[k] += torch.from_numpy(spread[k] * noise)
+        self.free = nn.Parameter(free)
+        weights = np.stack([initial_weights(ude.program, seed) for seed in seeds])
+        self.weights = nn.Parameter(torch.from_numpy(weights))
+
+    def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return parameters (n, n_parameters) and weights (n, n_weights) of some entries."""
+        return self.bounded.constrain(self.free[index]), self.weights[index]
+
+
+class Regional(nn.Module):
+    """Weights shared by all basins; parameters from static attributes by a network.
+
+    The idea of differentiable parameter learning (Tsai et al. 2021,
+    doi:10.1038/s41467-021-26107-z): ``free = default + MLP(attributes)``, then bounded.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    n_attributes : int
+        Number of standardised attributes.
+    hidden : tuple of int
+        Widths of the hidden layers of the parameter network.
+    dropout : float
+        Share of hidden units left out at random in training.
+    seed : int
+        Seed of all initial weights.
+    """
+
+    def __init__(
+        self, ude: UDE, n_attributes: int, hidden: tuple[int, ...], dropout: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.bounded = Bounded(ude.parameters)
+        defaults = torch.tensor([p.default for p in ude.parameters], dtype=torch.float64)
+        self.register_buffer("start", self.bounded.free(defaults))
+        generator = torch.Generator().manual_seed(seed)
+        layers: list[nn.Module] = []
+        width = n_attributes
+        for size in hidden:
+            layers += [nn.Linear(width, size, dtype=torch.float64), nn.Tanh(), nn.Dropout(dropout)]
+            width = size
+        layers.append(nn.Linear(width, len(ude.parameters), dtype=torch.float64))
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight, generator=generator)
+                nn.init.zeros_(layer.bias)
+        with torch.no_grad():  # begin near the defaults
+            layers[-1].weight *= 0.1  # type: ignore[operator]
+        self.network = nn.Sequential(*layers)
+        self.weights = nn.Parameter(torch.from_numpy(initial_weights(ude.program, seed)))
+
+    def parameters_of(self, attributes: Tensor) -> Tensor:
+        """Return parameters (n, n_parameters) of basins with standardised attributes."""
+        free = self.start + self.network(attributes)
+        return self.bounded.constrain(free)
+
+    def forward(self, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return parameters (n, n_parameters) and the shared weights (n_weights,)."""
+        return self.parameters_of(attributes), self.weights
+
+
+def columns(ude: UDE, values: Tensor) -> Tensor:
+    """Select the parameters of a model's equations: (n, all declared) -> (n, in the program)."""
+    names = [p.name for p in ude.parameters]
+    return values[:, [names.index(n) for n in ude.program.parameters]]
+
+
+def initial_state(ude: UDE, values: Tensor) -> Tensor:
+    """Return initial states (n, n_states), differentiable where they are parameters."""
+    names = [p.name for p in ude.parameters]
+    parts = [
+        values[:, names.index(s.initial)]
+        if isinstance(s.initial, str)
+        else values.new_full((len(values),), s.initial)
+        for s in ude.states
+    ]
+    return torch.stack(parts, dim=1)
+
+

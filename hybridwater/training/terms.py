@@ -1,0 +1,79 @@
+"""Sampling a learned term, and its conceptual counterpart, at the inputs that it meets."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybridwater import units
+from hybridwater.engines import Options, get_engine, read_records
+from hybridwater.engines.records import initial_states, program_values
+from hybridwater.ude.dimensions import unit_of
+from hybridwater.ude.model import UDE
+from hybridwater.ude.terms import Flux
+from hybridwater.ude.text import print_expression
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def sample_term(
+    ude: UDE,
+    name: str,
+    forcing: xr.Dataset,
+    parameters: dict[str, np.ndarray],
+    weights: np.ndarray,
+    options: Options,
+    samples: int,
+    skeleton: dict[str, np.ndarray] | None,
+) -> xr.Dataset:
+    """Sample a term; see :meth:`hybridwater.training.Surrogate.term`.
+
+    The conceptual equation is evaluated at the same states and forcing, with the calibrated
+    skeleton's parameters where there are, so that the two differ in nothing but the term.
+    """
+    import xarray as xr
+
+    network = ude.network(name)
+    declared = ude.units
+    inputs = {}
+    for k, row in enumerate(network.inputs):
+        unit = unit_of(row.expression, declared, f"an input of network '{name}'") or "1"
+        inputs[f"input_{k}_of_{name}"] = Flux(f"input_{k}_of_{name}", unit, row.expression)
+    watched = dataclasses.replace(ude, fluxes=(*ude.fluxes, *inputs.values()))
+    records = read_records(ude, forcing)
+    instant = dataclasses.replace(options, output="instantaneous", fluxes=(name, *inputs))
+    solution = get_engine().compile(watched, instant).solve(
+        program_values(watched, parameters, len(records.basins)),
+        weights,
+        records.values,
+        initial_states(ude, parameters, len(records.basins)),
+        records.step,
+    )
+    solution.raise_if_failed([s.name for s in ude.states], records.describe)
+    count = len(records.time)
+    kept = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
+    fluxes = solution.fluxes[0, kept]
+    coordinates = {
+        print_expression(row.expression): ("sample", fluxes[:, 1 + k], {"units": flux.unit})
+        for k, (row, flux) in enumerate(zip(network.inputs, inputs.values(), strict=True))
+    }
+    attrs = {"units": units.spell(network.unit), "long_name": network.description or name}
+    result = xr.Dataset(
+        {"learned": ("sample", fluxes[:, 0], attrs)},
+        coordinates,
+        {"term": name, "basin": records.basins[0], **attrs},
+    )
+    if network.conceptual is not None:
+        plain = ude.conceptual()
+        solver = get_engine().compile(plain, dataclasses.replace(instant, fluxes=(name,)))
+        curve, _ = solver.evaluate(
+            program_values(plain, skeleton or parameters, len(records.basins)),
+            np.zeros(0),
+            records.values[:1, kept],
+            solution.states[:1, kept],
+        )
+        result["conceptual"] = ("sample", curve[0, :, 0], attrs)
+    return result
