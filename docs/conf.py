@@ -32,6 +32,7 @@ numpydoc_show_class_members = False
 
 html_theme = "furo"
 html_title = f"hybridwater {release}"
+html_theme_options = {"light_css_variables": {"sidebar-item-font-size": "85%"}}
 
 
 def _skip_borrowed(app, what, name, member, skip, options):

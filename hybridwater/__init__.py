@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hybridwater import data, errors, report, scores, settings, units
     from hybridwater.engines import simulate
-    from hybridwater.training import Surrogate, fit
+    from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UDE",
     "Declaration",
+    "Stage",
     "Surrogate",
     "data",
     "errors",
@@ -44,6 +45,7 @@ __all__ = [
 # Public name -> the module that it is an attribute of.
 _OBJECTS = {
     "Declaration": "hybridwater.ude",
+    "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",
     "fit": "hybridwater.training",

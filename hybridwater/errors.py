@@ -65,7 +65,7 @@ class WeightsError(HybridwaterError):
     """A weights or run file is damaged or belongs to another model."""
 
 
-class MissingDependency(HybridwaterError):  # noqa: N818 - named by what is wrong, as the others
+class MissingDependency(HybridwaterError):
     """An optional package or program is not installed."""
 
 

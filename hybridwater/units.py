@@ -65,7 +65,7 @@ def parse(text: str | None) -> pint.Unit:
 def spell(unit: pint.Unit | str) -> str:
     """Spell a unit the CF way, for example ``mm d-1``."""
     unit = parse(unit) if isinstance(unit, str) else unit
-    return f"{unit:cf}" or "1"
+    return f"{unit:cf}".replace("°", "deg") or "1"  # pint spells degC with a degree sign
 
 
 def convert(

@@ -24,7 +24,7 @@ def day_length(latitude: xr.DataArray, time: xr.DataArray, *, horizon: float = 0
 
     Returns
     -------
-    xarray.DataArray, shape (*latitude.shape, time)
+    xarray.DataArray, shape of the latitude, and time
         ``dayl`` [h], between 0 and 24.
 
     Raises

@@ -95,7 +95,8 @@ def _refuse_irregular(times: pd.DatetimeIndex, steps: np.ndarray, step: np.timed
         lost = int(steps[i] // step) - 1
         raise DataError(
             f"There is a gap in time: after {times[i]} the next record is {times[i + 1]}, "
-            f"so {lost} of the records, every {length}, {'is' if lost == 1 else 'are'} missing.",
+            f"so {lost} of the records (one every {to_offset(length).freqstr}) "
+            f"{'is' if lost == 1 else 'are'} missing.",
             where=f"time {times[i] + length}",
             fix=f"dataset.resample(time='{to_offset(length).freqstr}')"
             ".asfreq(), then fill forcing or choose another period",

@@ -48,6 +48,8 @@ def water_balance(ude: UDE, simulation: xr.Dataset) -> xr.Dataset:
         )
     unit = next(s.unit for s in ude.states if s.name == ude.storages[0])
     time = simulation.indexes["time"]
+    if len(time) < 2:
+        raise DataError("A balance needs two records or more.", fix="Simulate a longer period")
     seconds = (time[1] - time[0]).total_seconds()
     step = float(units.convert(seconds, "s", ude.time_unit))
     result = xr.Dataset(coords=simulation.coords)
@@ -71,7 +73,7 @@ def water_balance(ude: UDE, simulation: xr.Dataset) -> xr.Dataset:
         result[name] = total.assign_attrs(
             units=unit, role=role, long_name=flux.attrs.get("long_name", name)
         )
-    stored = sum(simulation[s] for s in ude.storages)
+    stored = simulation[list(ude.storages)].to_dataarray().sum("variable", skipna=False)
     change = stored - stored.isel(time=0)
     result["storage_change"] = change.assign_attrs(
         units=unit, role="storage", long_name="storage change"

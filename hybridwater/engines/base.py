@@ -71,7 +71,8 @@ class Options:
             value = getattr(self, key)
             if value not in known:
                 raise DeclarationError(
-                    f"The solver option {key}={value!r} is not known ({nearest(str(value), known)})."
+                    f"The solver option {key}={value!r} is not known "
+                    f"({nearest(str(value), known)})."
                 )
         for key in ("substeps", "max_steps"):
             if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
@@ -154,9 +155,7 @@ class Solution:
         if not self.failures:
             return
         failure = self.failures[0]
-        state = ", ".join(
-            f"{n} = {v:.6g}" for n, v in zip(state_names, failure.state, strict=True)
-        )
+        state = ", ".join(f"{n} = {v:.6g}" for n, v in zip(state_names, failure.state, strict=True))
         others = len(self.failures) - 1
         raise SolveFailed(
             failure.reason + (f" ({others} other entries failed too.)" if others else ""),
@@ -230,7 +229,6 @@ class Solver(Protocol):
         (batch, time, n_states) or ``None``, and returns :class:`Gradients`.
         """
         ...
-
 
     def evaluate(
         self,

@@ -13,6 +13,7 @@ from hybridwater.data.checks import check_records
 from hybridwater.engines.base import Options, Solution
 from hybridwater.errors import DataError, DeclarationError, nearest
 from hybridwater.ude.model import UDE
+from hybridwater.ude.terms import Parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,11 +66,10 @@ def read_records(ude: UDE, dataset: xr.Dataset) -> Records:
         See :func:`hybridwater.data.check_records`.
     """
     checked = check_records(dataset, {f.name: f.unit for f in ude.forcings})
-    if len(checked["time"]) < 2:
-        raise DataError("The forcing has fewer than two records.", fix="Give at least two records")
     if "member" in checked.dims:
         raise DataError(
-            "The forcing has a member dimension.", fix="Select or loop over members: data.sel(member=…)"
+            "The forcing has a member dimension.",
+            fix="Select or loop over members: data.sel(member=…)",
         )
     if "basin" in checked.dims:
         basins = tuple(map(str, checked["basin"].values))
@@ -77,9 +77,7 @@ def read_records(ude: UDE, dataset: xr.Dataset) -> Records:
         basins = (str(checked["basin"].item()) if "basin" in checked.coords else "basin",)
     time = checked.indexes["time"]
     shape = (len(basins), len(time))
-    columns = [
-        np.broadcast_to(checked[f.name].values, shape) for f in ude.forcings
-    ]
+    columns = [np.broadcast_to(checked[f.name].values, shape) for f in ude.forcings]
     values = np.stack(columns, axis=-1) if columns else np.zeros((*shape, 0))
     seconds = (time[1] - time[0]).total_seconds()
     step = float(units.convert(seconds, "s", ude.time_unit, what="record length"))
@@ -112,26 +110,41 @@ def parameter_values(
     """
     known = {p.name: p for p in ude.parameters}
     values = {n: np.full(len(basins), p.default) for n, p in known.items()}
-    for name in given if given is not None else ():
+    entries = {} if given is None else {str(k): v for k, v in given.items()}
+    for name, value in entries.items():
         if name not in known:
             raise DeclarationError(
-                f"The model '{ude.name}' has no parameter '{name}' ({nearest(str(name), known)})."
+                f"The model '{ude.name}' has no parameter '{name}' ({nearest(name, known)})."
             )
-        value = given[name]  # pyright: ignore[reportOptionalSubscript]
-        if hasattr(value, "dims") and "basin" in value.dims:
-            value = value.sel(basin=list(basins)).values
-        array = np.array(np.broadcast_to(np.asarray(value, dtype=float), (len(basins),)))
+        array = _per_basin(value, known[name], basins)
         low, high = known[name].bounds
         bad = ~((array >= low) & (array <= high))
         if bad.any():
             first = int(np.argmax(bad))
             raise DeclarationError(
-                f"The parameter '{name}' is {array[first]:g}, outside its bounds ({low:g}, {high:g}).",
+                f"The parameter '{name}' is {array[first]:g}, outside ({low:g}, {high:g}).",
                 f"basin '{basins[first]}'",
                 "Correct the value, or declare wider bounds",
             )
         values[name] = array
     return values
+
+
+def _per_basin(value: Any, parameter: Parameter, basins: tuple[str, ...]) -> np.ndarray:
+    """Bring a number, array or data array to shape (batch,), converted if it has units."""
+    try:
+        if hasattr(value, "dims"):
+            if "basin" in value.dims:
+                value = value.sel(basin=list(basins))
+            if "units" in value.attrs:
+                value = units.to_units(value, parameter.unit)
+        return np.array(np.broadcast_to(np.asarray(value, dtype=float), (len(basins),)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeclarationError(
+            f"The parameter '{parameter.name}' is not one number per basin ({error}).",
+            f"{len(basins)} basins, {', '.join(basins[:5])}",
+            "Give a number, one number per basin in their order, or a data array over 'basin'",
+        ) from error
 
 
 def program_values(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
@@ -140,9 +153,7 @@ def program_values(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -
     return np.stack([parameters[n] for n in names], axis=1) if names else np.zeros((batch, 0))
 
 
-def initial_states(
-    ude: UDE, parameters: Mapping[str, np.ndarray], batch: int
-) -> np.ndarray:
+def initial_states(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
     """Return initial states, shape (batch, n_states), from numbers and initial parameters."""
     columns = [
         parameters[s.initial] if isinstance(s.initial, str) else np.full(batch, s.initial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,28 @@ from hybridwater.engines.records import (
     to_dataset,
 )
 from hybridwater.engines.registry import get_engine
-from hybridwater.errors import WeightsError
+from hybridwater.errors import DataError, DeclarationError, WeightsError, nearest
 from hybridwater.ude.model import UDE
 from hybridwater.ude.program import initial_weights
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Make solver options from keywords.
+
+    Raises
+    ------
+    DeclarationError
+        If an option is unknown or has a value that it may not have.
+    """
+    known = [f.name for f in dataclasses.fields(Options)]
+    for name in given:
+        if name not in known:
+            raise DeclarationError(f"There is no solver option '{name}' ({nearest(name, known)}).")
+    fluxes = given.get("fluxes")
+    return Options(**{**given, "fluxes": None if fluxes is None else tuple(fluxes)})
 
 
 def simulate(
@@ -66,22 +83,23 @@ def simulate(
     Raises
     ------
     DataError, UnitError
-        If the forcing cannot be used as it is.
+        If the forcing or the initial state cannot be used as they are.
     DeclarationError
         If a parameter is unknown or out of its bounds, or an option is unknown.
+    WeightsError
+        If the weights are not those of this model.
     SolveFailed
         If the solver could not reach the end.
     """
     if options.get("fluxes") is None:
         forced = [f.name for f in ude.forcings if f.name in ude.boundary]
         options["fluxes"] = (*ude.order, *forced)
-    solved = Options(**options)
+    solved = read_options(options)
     records = read_records(ude, forcing)
     batch = len(records.basins)
     values = parameter_values(ude, parameters, records.basins)
     flat = program_values(ude, values, batch)
-    if weights is None:
-        weights = initial_weights(ude.program, seed)
+    weights = initial_weights(ude.program, seed) if weights is None else np.asarray(weights, float)
     if weights.shape not in {(ude.program.n_weights,), (batch, ude.program.n_weights)}:
         raise WeightsError(
             f"The weights have the shape {weights.shape}, but the model '{ude.name}' has "
@@ -90,6 +108,14 @@ def simulate(
         )
     if initial_state is None:
         initial_state = initial_states(ude, values, batch)
+    initial_state = np.asarray(initial_state, float)
+    if initial_state.shape != (batch, len(ude.states)):
+        raise DataError(
+            f"The initial state has the shape {initial_state.shape}, not "
+            f"{(batch, len(ude.states))}.",
+            "initial_state",
+            f"Give one row per basin, in the order {', '.join(s.name for s in ude.states)}",
+        )
     chosen = get_engine(engine)
     solver = chosen.compile(ude, solved)
     solution = solver.solve(flat, weights, records.values, initial_state, records.step)

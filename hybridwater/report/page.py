@@ -75,12 +75,15 @@ class Section:
         Figures, each with a caption.
     tables : sequence of Table or pandas.DataFrame
         Tables.
+    code : str
+        Text shown as it is, in letters of one width, such as equations.
     """
 
     title: str
     text: str = ""
     figures: Sequence[Illustration | Figure] = ()
     tables: Sequence[Table | pd.DataFrame] = ()
+    code: str = ""
 
 
 def write_report(
@@ -145,6 +148,7 @@ def _section(section: Section) -> dict[str, Any]:
         "paragraphs": [p.strip() for p in section.text.split("\n\n") if p.strip()],
         "figures": [_figure(figure, section.title) for figure in section.figures],
         "tables": [_table(table) for table in section.tables],
+        "code": section.code.strip("\n"),
     }
 
 

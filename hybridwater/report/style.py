@@ -7,6 +7,7 @@ the common colour vision deficiencies; models also differ in line width or dashe
 from __future__ import annotations
 
 import functools
+import io
 import math
 import re
 import textwrap
@@ -77,6 +78,12 @@ class ReportFigure(Figure):
 
     caption: str = ""
     alt: str = ""
+
+    def _repr_png_(self) -> bytes:
+        """Show the figure in a notebook, without pyplot."""
+        content = io.BytesIO()
+        self.savefig(content, format="png")
+        return content.getvalue()
 
 
 def styled(draw: Callable[Arguments, ReportFigure]) -> Callable[Arguments, ReportFigure]:

@@ -52,9 +52,10 @@ def training_curve(metrics: pd.DataFrame) -> style.ReportFigure:
             where=f"{len(metrics)} rows",
             fix="Train for at least one epoch; if every loss is NaN, look at the data first",
         )
-    epoch = metrics["epoch"].to_numpy(float)
-    if (np.diff(epoch) <= 0).any():
-        epoch = np.arange(1, len(metrics) + 1, dtype=float)
+    within = metrics["epoch"].to_numpy(float)
+    epoch = within.copy()
+    for row in np.flatnonzero(np.diff(within) <= 0) + 1:
+        epoch[row:] = epoch[row - 1] + within[row:]
     stage = metrics["stage"].astype(str).to_numpy()
     starts = np.flatnonzero(np.r_[True, stage[1:] != stage[:-1]])
     parts = np.split(np.arange(len(stage)), starts[1:])
@@ -69,6 +70,8 @@ def training_curve(metrics: pd.DataFrame) -> style.ReportFigure:
         style.logarithmic(upper)
     skill = {n: metrics[f"{n}_nse"].to_numpy(float) for n in ("train", "validation")}
     for colour, (name, values) in zip(style.MODELS[1::-1], skill.items(), strict=True):
+        if np.isnan(values).all():
+            continue
         for part in parts:
             label = name if part is parts[0] else "_" + name
             lower.plot(epoch[part], values[part], color=colour, label=label, **_points(part))
@@ -81,13 +84,14 @@ def training_curve(metrics: pd.DataFrame) -> style.ReportFigure:
     for axes in (upper, lower):
         style.horizontal_grid(axes)
     figure.align_ylabels([upper, lower])
-    style.legend_below(figure, columns=2)
+    if lower.get_legend_handles_labels()[0]:
+        style.legend_below(figure, columns=2)
 
-    figure.caption = f"Loss and skill of {len(metrics)} epochs{best}."
+    figure.caption = f"Loss and skill of {epoch[-1]:.0f} epochs{best}."
     if lowest < _LOWEST_NSE:
         figure.caption += f" NSE below {style.number(_LOWEST_NSE, 0)} is not shown."
     last = finite[-1]
-    figure.alt = f"Training curve of {len(metrics)} epochs; last loss {last:.3g}{best}."
+    figure.alt = f"Training curve of {epoch[-1]:.0f} epochs; last loss {last:.3g}{best}."
     return figure
 
 

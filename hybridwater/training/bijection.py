@@ -29,13 +29,15 @@ class Bounded:
         self.names = tuple(p.name for p in parameters)
         self._log = torch.tensor([p.log for p in parameters], dtype=torch.bool)
         bounds = torch.tensor([p.bounds for p in parameters], dtype=torch.float64).reshape(-1, 2)
+        self._least, self._most = bounds[:, 0], bounds[:, 1]
         bounds = torch.where(self._log[:, None], torch.log(bounds.clamp(min=1e-300)), bounds)
         self._low, self._width = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
 
     def constrain(self, free: Tensor) -> Tensor:
         """Map free numbers (..., n) to values within the bounds (..., n)."""
         inside = self._low + self._width * torch.sigmoid(free)
-        return torch.where(self._log, torch.exp(torch.where(self._log, inside, 0.0)), inside)
+        values = torch.where(self._log, torch.exp(torch.where(self._log, inside, 0.0)), inside)
+        return values.clamp(self._least, self._most)  # rounding may leave the bounds
 
     def free(self, values: Tensor) -> Tensor:
         """Invert :meth:`constrain`; values at a bound are moved slightly inside."""

@@ -27,22 +27,22 @@ class _Solve(torch.autograd.Function):
         if any(ctx.needs_input_grad[:4]):
             wants_forcing = ctx.needs_input_grad[2]
             solution, ctx.pullback = solver.solve_with_pullback(
-                *arrays, step, forcing_gradient=wants_forcing
+                arrays[0], arrays[1], arrays[2], arrays[3], step, forcing_gradient=wants_forcing
             )
         else:
-            solution = solver.solve(*arrays, step)
+            solution = solver.solve(arrays[0], arrays[1], arrays[2], arrays[3], step)
         keep.append(solution)
-        return torch.from_numpy(solution.fluxes), torch.from_numpy(solution.states)
+        return _tensor(solution.fluxes), _tensor(solution.states)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         gradients = ctx.pullback(_array(bars[0]), _array(bars[1]))
-        forcing = None if gradients.forcing is None else torch.from_numpy(gradients.forcing)
+        forcing = None if gradients.forcing is None else _tensor(gradients.forcing)
         return (
-            torch.from_numpy(gradients.parameters),
-            torch.from_numpy(gradients.weights),
+            _tensor(gradients.parameters),
+            _tensor(gradients.weights),
             forcing,
-            torch.from_numpy(gradients.initial_state),
+            _tensor(gradients.initial_state),
             None,
             None,
             None,
@@ -52,21 +52,31 @@ class _Solve(torch.autograd.Function):
 class _Evaluate(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, parameters: Tensor, weights: Tensor, forcing: Tensor, states: Tensor, solver: Solver
+        ctx: Any,
+        parameters: Tensor,
+        weights: Tensor,
+        forcing: Tensor,
+        states: Tensor,
+        solver: Solver,
     ) -> Tensor:
         fluxes, ctx.pullback = solver.evaluate(
             *(_array(a) for a in (parameters, weights, forcing, states))
         )
-        return torch.from_numpy(fluxes)
+        return _tensor(fluxes)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         parameters, weights = ctx.pullback(_array(bars[0]))
-        return torch.from_numpy(parameters), torch.from_numpy(weights), None, None, None
+        return _tensor(parameters), _tensor(weights), None, None, None
 
 
 def _array(tensor: Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Copy: an engine may keep its arrays, and torch may write into its own."""
+    return torch.tensor(array)
 
 
 def solve(
@@ -104,6 +114,9 @@ def solve(
         With the failures, if any.
     """
     keep: list[Solution] = []
+    if not torch.is_grad_enabled():
+        parameters, weights = parameters.detach(), weights.detach()
+        forcing, initial_state = forcing.detach(), initial_state.detach()
     result = _Solve.apply(parameters, weights, forcing, initial_state, solver, step, keep)
     fluxes, states = cast("tuple[Tensor, Tensor]", result)
     return fluxes, states, keep[0]

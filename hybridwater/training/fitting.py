@@ -6,14 +6,15 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
-from hybridwater.engines import Options, get_engine
+from hybridwater.engines import get_engine
 from hybridwater.engines.base import FIXED_STEP
-from hybridwater.errors import SettingsError
+from hybridwater.engines.simulation import read_options
+from hybridwater.errors import SettingsError, nearest
 from hybridwater.training import rundir
 from hybridwater.training.losses import make_loss
 from hybridwater.training.objective import Objective
@@ -21,8 +22,8 @@ from hybridwater.training.problem import Period, Problem, make_problem
 from hybridwater.training.progress import progress
 from hybridwater.training.ranges import Ranges
 from hybridwater.training.regional import ParameterNetwork
-from hybridwater.training.schedule import Stage, default_schedule
-from hybridwater.training.sharing import Local, Regional
+from hybridwater.training.schedule import Stage, check_schedule, default_schedule
+from hybridwater.training.sharing import Local, Regional, Shared
 from hybridwater.training.surrogate import Surrogate
 from hybridwater.training.trainer import Trainer
 from hybridwater.ude.model import UDE
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 logger = logging.getLogger(__name__)
+
+#: What basins may share in a fit without attributes.
+SHARING = ("nothing", "networks")
 
 
 def fit(
@@ -45,6 +49,7 @@ def fit(
     loss: str | Mapping[str, float] = "nse",
     schedule: Sequence[Stage] | None = None,
     restarts: int = 1,
+    share: Literal["nothing", "networks"] = "nothing",
     attributes: Sequence[str] | None = None,
     attribute_hidden: tuple[int, ...] = (64, 64),
     dropout: float = 0.2,
@@ -60,7 +65,8 @@ def fit(
     """Fit a model's parameters and networks to observations.
 
     Without ``attributes`` every basin gets parameters and networks of its own; all basins are
-    trained side by side. With ``attributes`` the fit is regional: the networks are shared by all
+    trained side by side. With ``share="networks"`` basins keep parameters of their own but share
+    the networks. With ``attributes`` the fit is regional: the networks are shared by all
     basins, and a further network gives each basin its parameters from its static attributes.
 
     Parameters
@@ -83,6 +89,8 @@ def fit(
         See :func:`hybridwater.training.default_schedule`.
     restarts : int
         Fits per basin from different beginnings, side by side; the best is kept.
+    share : {"nothing", "networks"}
+        What basins share in a fit without attributes.
     attributes : sequence of str, optional
         Static attributes, for a regional fit.
     attribute_hidden : tuple of int
@@ -98,7 +106,8 @@ def fit(
     directory : str or pathlib.Path, optional
         Run directory: configuration, environment, checkpoints, metrics, weights.
     resume : bool
-        Whether to go on from the checkpoint in the run directory.
+        Whether to go on from the checkpoint in the run directory, if there is one. A finished run
+        is loaded.
     show_progress : bool, optional
         Whether to show a progress bar; as in the settings if left out.
     **options
@@ -115,16 +124,26 @@ def fit(
     SolveFailed
         If no entry can be solved.
     """
-    if restarts < 1 or (attributes and restarts > 1):
+    if share not in SHARING:
+        raise SettingsError(f"share={share!r} is not known ({nearest(str(share), SHARING)}).")
+    if restarts < 1 or ((attributes or share == "networks") and restarts > 1):
         raise SettingsError(
             f"restarts={restarts} is not possible here.",
-            fix="Use at least 1, and 1 for a regional fit (run several with different seeds)",
+            fix="Use at least 1, and 1 where basins share networks (run several with different "
+            "seeds)",
         )
+    if resume and directory is None:
+        raise SettingsError("There is nothing to resume without a run directory.")
+    for name, value in {"assess_every": assess_every, "patience": patience}.items():
+        if not isinstance(value, int) or value < 1:
+            raise SettingsError(f"{name}={value!r} is not a positive whole number.")
+    if not 0 <= dropout < 1:
+        raise SettingsError(f"dropout={dropout!r} is not between 0 and 1.")
     loss_function = make_loss(loss)
-    solver_options = Options(**options)
+    solver_options = read_options(options)
     if solver_options.method not in FIXED_STEP:
         logger.info("Adaptive methods train more slowly than record-wise ones such as rk4.")
-    stages = tuple(schedule or default_schedule(ude, regional=bool(attributes)))
+    stages = check_schedule(schedule or default_schedule(ude, regional=bool(attributes)), ude)
     problem = make_problem(
         ude,
         data,
@@ -135,7 +154,7 @@ def fit(
         warmup=warmup,
         attributes=attributes,
     )
-    module, basin_of = _module(ude, problem, restarts, attribute_hidden, dropout, seed)
+    module, basin_of = _module(ude, problem, share, restarts, attribute_hidden, dropout, seed)
     objective = Objective(
         problem, module, get_engine(engine), solver_options, loss_function, basin_of
     )
@@ -148,17 +167,22 @@ def fit(
         "loss": loss if isinstance(loss, str) else dict(loss),
         "schedule": [dataclasses.asdict(s) for s in stages],
         "restarts": restarts,
+        "share": share,
         "attributes": list(attributes or ()),
         "attribute_hidden": list(attribute_hidden),
         "dropout": dropout,
         "assess_every": assess_every,
         "patience": patience,
         "seed": seed,
+        "engine": objective.engine.name,
         "options": dataclasses.asdict(solver_options),
         "data": rundir.describe_data(problem),
     }
     run = None if directory is None else rundir.open_run(Path(directory), configuration, resume)
     if run is not None:
+        if resume and run.finished:
+            logger.info("The run in %s is finished; its result is loaded.", directory)
+            return Surrogate.load(run.directory)
         if resume:
             run.restore(trainer)
         trainer.checkpoint = run.checkpoint
@@ -174,15 +198,18 @@ def fit(
 def _module(
     ude: UDE,
     problem: Problem,
+    share: str,
     restarts: int,
     hidden: tuple[int, ...],
     dropout: float,
     seed: int,
-) -> tuple[Local | Regional, torch.Tensor]:
+) -> tuple[Local | Shared | Regional, torch.Tensor]:
     n = problem.n_basins
     if problem.attributes is not None:
         width = problem.attributes.shape[1]
         return Regional(ude, width, tuple(hidden), dropout, seed), torch.arange(n)
+    if share == "networks":
+        return Shared(ude, n, seed), torch.arange(n)
     seeds = [seed + r for _ in range(n) for r in range(restarts)]
     spread = np.tile(np.where(np.arange(restarts) == 0, 0.0, 1.0), n)
     return Local(ude, seeds, spread), torch.arange(n).repeat_interleave(restarts)
@@ -207,10 +234,16 @@ def _surrogate(
 
     objective, ude = trainer.objective, trainer.ude
     module = objective.module
-    module.eval()
     losses, _, states = objective.assess(ude)
     judged = losses.get("validation", losses["train"]).reshape(problem.n_basins, restarts)
     chosen = np.argmin(np.where(np.isfinite(judged), judged, np.inf), axis=1)
+    unsolved = [
+        basin
+        for basin, values in zip(problem.records.basins, judged, strict=True)
+        if not np.isfinite(values).any()
+    ]
+    if unsolved:
+        logger.warning("No parameters were found with which %s can be solved.", ", ".join(unsolved))
     rows = torch.from_numpy(np.arange(problem.n_basins) * restarts + chosen)
     with torch.no_grad():
         values, weights = objective.values(rows)
@@ -226,6 +259,8 @@ def _surrogate(
             tuple(hidden),
             {k: v.detach().numpy().copy() for k, v in module.state_dict().items()},
         )
+    nses = [f"{name}_nse" for name in ("train", "validation") if name in losses]
+    columns = ["stage", "epoch", "loss", *nses, "seconds"]
     run = problem.run
     seen = {f.name: problem.forcing[:, run, k].numpy() for k, f in enumerate(ude.forcings)}
     kept = states[rows]
@@ -234,14 +269,14 @@ def _surrogate(
         ude=ude,
         basins=problem.records.basins,
         parameters=_named(ude, values.numpy()),
-        weights=weights.numpy().copy(),
+        weights=weights.detach().numpy().copy(),
         options=dataclasses.replace(objective.options, fluxes=None),
         ranges=Ranges.of(seen, ude.units),
         observed=dict(observed),
         periods=_periods(problem),
         skeleton={} if trainer.skeleton is None else _named(ude, trainer.skeleton[rows].numpy()),
         network=network,
-        metrics=pd.DataFrame(trainer.metrics),
+        metrics=pd.DataFrame(trainer.metrics, columns=columns),
     )
 
 

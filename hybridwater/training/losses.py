@@ -1,6 +1,8 @@
 """What a fit minimises: differentiable measures of misfit, NaN-masked, one value per batch entry.
 
-Each is zero for a perfect simulation. Missing observations do not count.
+Each is zero for a perfect simulation. Missing observations do not count. All but ``mse`` do not
+depend on the unit of the flux, and a basin that never flows is scored in that unit: its statistics,
+by which the others are divided, are taken as one.
 """
 
 from __future__ import annotations
@@ -19,24 +21,49 @@ class Reference:
     """Statistics of the observations over the whole training period, shape (batch, 1).
 
     A window shorter than the period is judged against these, not against its own.
+
+    Parameters
+    ----------
+    mean, std : torch.Tensor
+        Of the flux; ``std`` is never zero.
+    level : torch.Tensor
+        Size of the mean, never zero.
+    log_std : torch.Tensor
+        Standard deviation of ``log(flow + level / 100)``, never zero.
     """
 
     mean: Tensor
     std: Tensor
+    level: Tensor
+    log_std: Tensor
 
     @classmethod
     def of(cls, observed: Tensor) -> Reference:
-        """Take mean and standard deviation of observations (batch, time) with NaN."""
+        """Take the statistics of observations (batch, time) with NaN."""
         mean = torch.nanmean(observed, dim=1, keepdim=True)
-        variance = torch.nanmean((observed - mean) ** 2, dim=1, keepdim=True)
-        return cls(mean, torch.sqrt(variance))
+        level = _or_one(mean.abs())
+        return cls(mean, _std(observed), level, _std(torch.log(observed + _OFFSET * level)))
 
     def select(self, index: Tensor) -> Reference:
         """Return the statistics of some batch entries."""
-        return Reference(self.mean[index], self.std[index])
+        return Reference(self.mean[index], self.std[index], self.level[index], self.log_std[index])
+
+
+def _std(values: Tensor) -> Tensor:
+    mean = torch.nanmean(values, dim=1, keepdim=True)
+    return _or_one(torch.sqrt(torch.nanmean((values - mean) ** 2, dim=1, keepdim=True)))
+
+
+def _or_one(values: Tensor) -> Tensor:
+    return torch.where(values > 0, values, 1.0)
 
 
 Loss = Callable[[Tensor, Tensor, Reference], Tensor]
+
+#: What is added to a flow before its logarithm, as a fraction of the mean flow.
+_OFFSET = 0.01
+#: Least spread and mean of a window, as fractions of those of the whole period.
+_LEAST = 1e-3
 
 
 def _masked(observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,31 +90,38 @@ def nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
     Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019, eq. 8).
     """
     valid, obs, count = _masked(observed)
-    scale = reference.std + 0.1 * reference.mean
+    scale = reference.std + 0.1 * reference.mean.abs()
     return _mean(((simulated - obs) / scale) ** 2, valid, count)
 
 
 def log_nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
-    """One minus NSE of ``log(flow + mean / 100)`` (offset of Pushpalatha et al. 2012)."""
+    """One minus NSE of ``log(flow + mean / 100)``, which weighs low flows.
+
+    The offset is that of Pushpalatha et al. (2012, doi:10.1016/j.jhydrol.2011.11.055); mean and
+    variance are those of the whole training period. A negative simulated flow counts as zero.
+    """
     valid, obs, count = _masked(observed)
-    offset = 0.01 * reference.mean
-    log_obs = torch.log(obs + offset)
-    log_sim = torch.log(simulated.clamp(min=0.0) + offset)
-    mean = _mean(log_obs, valid, count)[:, None]
-    variance = _mean((log_obs - mean) ** 2, valid, count).clamp(min=1e-6)
-    return _mean((log_sim - log_obs) ** 2, valid, count) / variance
+    offset = _OFFSET * reference.level
+    ratio = torch.log((simulated.clamp(min=0.0) + offset) / (obs + offset))
+    return _mean((ratio / reference.log_std) ** 2, valid, count)
 
 
 def kge(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
-    """One minus the efficiency of Gupta et al. (2009, doi:10.1016/j.jhydrol.2009.08.003, eq. 9)."""
+    """One minus the efficiency of Gupta et al. (2009, doi:10.1016/j.jhydrol.2009.08.003, eq. 9).
+
+    A window is judged against its own observations; where these hardly vary or flow, against a
+    thousandth of the spread and mean of the whole training period.
+    """
     valid, obs, count = _masked(observed)
-    mean_s, mean_o = _mean(simulated, valid, count), _mean(obs, valid, count)
-    dev_s, dev_o = simulated - mean_s[:, None], obs - mean_o[:, None]
+    sim, obs = simulated / reference.std, obs / reference.std
+    mean_s, mean_o = _mean(sim, valid, count), _mean(obs, valid, count)
+    dev_s, dev_o = sim - mean_s[:, None], obs - mean_o[:, None]
+    # the tiny number keeps the derivative of a constant simulation finite
     std_s = torch.sqrt(_mean(dev_s**2, valid, count) + 1e-12)
-    std_o = torch.sqrt(_mean(dev_o**2, valid, count) + 1e-12)
+    std_o = torch.sqrt(_mean(dev_o**2, valid, count)).clamp(min=_LEAST)
+    mean_o = mean_o.clamp(min=_LEAST * (reference.level / reference.std)[:, 0])
     correlation = _mean(dev_s * dev_o, valid, count) / (std_s * std_o)
-    parts = (correlation - 1) ** 2 + (std_s / std_o - 1) ** 2
-    parts = parts + (mean_s / mean_o.clamp(min=1e-12) - 1) ** 2
+    parts = (correlation - 1) ** 2 + (std_s / std_o - 1) ** 2 + (mean_s / mean_o - 1) ** 2
     return torch.sqrt(parts + 1e-12)
 
 
@@ -102,7 +136,7 @@ def flow_duration(simulated: Tensor, observed: Tensor, reference: Reference) -> 
     sorted_o = torch.sort(obs + hidden, dim=1).values
     finite = torch.isfinite(sorted_o)
     difference = torch.where(finite, sorted_s, 0.0) - torch.where(finite, sorted_o, 0.0)
-    return (difference**2).sum(1) / count / (reference.std[:, 0] ** 2).clamp(min=1e-12)
+    return ((difference / reference.std) ** 2).sum(1) / count
 
 
 LOSSES: dict[str, Loss] = {
@@ -138,7 +172,7 @@ def make_loss(spec: str | Mapping[str, float]) -> Loss:
     for name, weight in weights.items():
         if name not in LOSSES:
             raise SettingsError(f"There is no loss '{name}' ({nearest(name, LOSSES)}).")
-        if not weight > 0:
+        if not 0 < weight < float("inf"):
             raise SettingsError(f"The weight of the loss '{name}' is {weight}, not positive.")
 
     def total(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:

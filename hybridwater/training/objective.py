@@ -13,7 +13,7 @@ from hybridwater.engines.base import Engine, Options, Solver
 from hybridwater.training import bridge
 from hybridwater.training.losses import Loss
 from hybridwater.training.problem import Problem
-from hybridwater.training.sharing import Local, Regional, columns, initial_state
+from hybridwater.training.sharing import Local, Regional, Shared, columns, initial_state
 from hybridwater.ude.model import UDE
 
 
@@ -25,7 +25,7 @@ class Objective:
     ----------
     problem : Problem
         Data and periods.
-    module : Local or Regional
+    module : Local, Shared or Regional
         Parameters and weights.
     engine : Engine
         Who solves.
@@ -38,7 +38,7 @@ class Objective:
     """
 
     problem: Problem
-    module: Local | Regional
+    module: Local | Shared | Regional
     engine: Engine
     options: Options
     loss: Loss
@@ -64,7 +64,9 @@ class Objective:
     def simulate(
         self, ude: UDE, entries: Tensor, records: slice, start: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Simulate fluxes (n, time, n_observed) and states (n, time, n_states).
+        """Simulate fluxes (n, time, n_observed) and the states (n, time, n_states) that they meet.
+
+        The states are those at the start of each record.
 
         Parameters
         ----------
@@ -81,15 +83,18 @@ class Objective:
         if not ude.networks:
             weights = weights.new_zeros(0)
         forcing = self.problem.forcing[self.basin_of[entries], records]
+        first = initial_state(ude, values) if start is None else start
         fluxes, states, _ = bridge.solve(
             self.solver(ude),
             columns(ude, values),
             weights,
             forcing,
-            initial_state(ude, values) if start is None else start,
+            first,
             self.problem.records.step,
         )
-        return fluxes, states
+        if self.options.output == "instantaneous":
+            return fluxes, states
+        return fluxes, torch.cat([first[:, None], states[:, :-1]], dim=1)
 
     def score(self, fluxes: Tensor, entries: Tensor, offset: int, part: slice) -> Tensor:
         """Return the loss of each entry over the records of ``part``, shape (n,).
@@ -122,24 +127,21 @@ class Objective:
         losses, skills : dict of str to numpy.ndarray
             Per part (``train``, ``validation``): the loss, and the NSE of the first observed
             flux, of each entry; NaN where the solve failed.
-        states : torch.Tensor
-            At the end of each record of the run, shape (entries, time, n_states).
+        starts : torch.Tensor
+            States at the start of each record of the run, shape (entries, time, n_states).
         """
-        self.module.eval()
         run = self.problem.run
         parts = {n: s for n, s in self.problem.scored.items() if n != "test"}
-        stop = max(run.stop, *(s.stop for s in parts.values()))
-        begin = min(run.start, *(s.start for s in parts.values()))
+        begin = self.problem.assessed.start
         entries = torch.arange(self.n_entries)
-        fluxes, states = self.simulate(ude, entries, slice(begin, stop))
+        fluxes, starts = self.simulate(ude, entries, self.problem.assessed)
         losses, skills = {}, {}
         observed = next(iter(self.problem.observed.values()))[self.basin_of]
         for name, part in parts.items():
             losses[name] = self.score(fluxes, entries, begin, part).numpy()
             simulated = fluxes[:, part.start - begin : part.stop - begin, 0]
             skills[name] = _nse(simulated, observed[:, part])
-        self.module.train()
-        return losses, skills, states[:, run.start - begin : run.stop - begin]
+        return losses, skills, starts[:, run.start - begin : run.stop - begin]
 
 
 def _nse(simulated: Tensor, observed: Tensor) -> np.ndarray:

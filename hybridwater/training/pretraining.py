@@ -11,7 +11,7 @@ from hybridwater.training.objective import Objective
 from hybridwater.training.sharing import columns
 from hybridwater.ude.model import UDE
 
-#: Records per basin that networks are pre-trained on, evenly spread over the training run.
+#: Records per basin that networks are pre-trained on, evenly spread over what counts in training.
 SAMPLES = 1000
 
 
@@ -35,35 +35,34 @@ class Pretraining:
         skeleton = ude.conceptual()
         with torch.no_grad():
             values, _ = objective.values(entries)
-            objective.module.eval()
+            self.parameters = columns(ude, values)
             forcing = problem.forcing[objective.basin_of, problem.run]
             _, states = objective.simulate(skeleton, entries, problem.run)
             count = states.shape[1]
-            kept = np.unique(np.linspace(0, count - 2, min(SAMPLES, count - 1)).astype(int))
-            self.states = states[:, kept]  # at the end of a record: those that the next one meets
-            self.forcing = forcing[:, kept + 1]
-            solver = objective.solver(skeleton, fluxes=self.names)
+            first = problem.scored["train"].start - problem.run.start  # stores fill before
+            kept = np.linspace(first, count - 1, min(SAMPLES, count - first)).astype(int)
+            self.states, self.forcing = states[:, kept], forcing[:, kept]
             self.targets = bridge.evaluate(
-                solver,
+                objective.solver(skeleton, fluxes=self.names),
                 columns(skeleton, values),
                 torch.zeros(0, dtype=torch.float64),
                 self.forcing,
                 self.states,
             )
-            objective.module.train()
         usable = torch.isfinite(self.targets).all(-1) & torch.isfinite(self.states).all(-1)
         self.usable = usable[..., None]
         safe = torch.where(self.usable, self.targets, torch.nan)
         mean = torch.nanmean(safe, dim=1, keepdim=True)
-        self.scale = torch.sqrt(torch.nanmean((safe - mean) ** 2, dim=1, keepdim=True)) + 1e-6
-        self.states = torch.where(usable[..., None], self.states, 0.0)
+        std = torch.sqrt(torch.nanmean((safe - mean) ** 2, dim=1, keepdim=True))
+        std = torch.maximum(std, 1e-3 * mean.abs())  # a flux that does not vary
+        self.scale = torch.where(std > 0, std, 1.0)
+        self.targets = torch.where(self.usable, self.targets, 0.0)
+        self.states = torch.where(self.usable, self.states, 0.0)
 
     def loss(self) -> Tensor:
         """Return the mean squared error over the target's variance, shape (entries,)."""
-        values, weights = self.objective.values(torch.arange(self.objective.n_entries))
+        _, weights = self.objective.values(torch.arange(self.objective.n_entries))
         solver = self.objective.solver(self.ude, fluxes=self.names)
-        learned = bridge.evaluate(
-            solver, columns(self.ude, values.detach()), weights, self.forcing, self.states
-        )
+        learned = bridge.evaluate(solver, self.parameters, weights, self.forcing, self.states)
         error = torch.where(self.usable, (learned - self.targets) / self.scale, 0.0)
         return (error**2).mean(dim=(1, 2))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -12,13 +13,15 @@ from torch import Tensor
 
 from hybridwater.data.checks import check_attributes, check_observations
 from hybridwater.engines.records import Records, read_records
-from hybridwater.errors import DataError, DeclarationError, nearest
+from hybridwater.errors import DataError, DeclarationError, SettingsError, nearest
 from hybridwater.training.losses import Reference
 from hybridwater.ude.model import UDE
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+logger = logging.getLogger(__name__)
 
 #: First and last day or moment, both included; partial dates such as "2000-09" are allowed.
 Period = tuple[str, str]
@@ -40,6 +43,8 @@ class Problem:
         Statistics of the scored part of the training period.
     run : slice
         Records that training simulates: the training period and the warm-up before it.
+    assessed : slice
+        Records that an assessment simulates: those, and validation with a warm-up before it.
     scored : dict of str to slice
         Records that count: ``train`` (without the warm-up), ``validation``, ``test``.
     attributes : torch.Tensor or None
@@ -52,6 +57,7 @@ class Problem:
     observed: dict[str, Tensor]
     references: dict[str, Reference]
     run: slice
+    assessed: slice
     scored: dict[str, slice]
     attributes: Tensor | None = None
     attribute_names: tuple[str, ...] = ()
@@ -68,28 +74,66 @@ class Problem:
 def find_period(time: pd.DatetimeIndex, period: Period | slice, name: str) -> slice:
     """Return the records of a period as a slice of indices.
 
+    Parameters
+    ----------
+    time : pandas.DatetimeIndex
+        Start of each record, regular.
+    period : (str, str) or slice
+        First and last date, both included; partial dates mean all of the month or year. An open
+        end of a slice is that of the data.
+    name : str
+        What the period is for, for the error.
+
     Raises
     ------
     DataError
-        If the period is not a pair of dates or no record lies in it.
+        If the period is not a pair of dates, or there are no records for a part of it.
     """
-    bounds = (period.start, period.stop) if isinstance(period, slice) else tuple(period)
-    if len(bounds) != 2:
-        raise DataError(f"The {name} period {period!r} is not a pair of dates.")
+    bounds = (period.start, period.stop) if isinstance(period, slice) else period
+    advice = "Write a pair such as ('1980-10-01', '2000-09-30')"
+    if isinstance(bounds, str) or not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise DataError(f"The {name} period {period!r} is not a pair of dates.", fix=advice)
     try:
-        start, stop, _ = time.slice_indexer(bounds[0], bounds[1]).indices(len(time))
+        begin = time[0] if bounds[0] is None else _moment(bounds[0], "start_time")
+        end = time[-1] if bounds[1] is None else _moment(bounds[1], "end_time")
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"The {name} period {period!r} cannot be read ({error}).",
-            fix="Write a pair such as ('1980-10-01', '2000-09-30')",
+            f"The {name} period {period!r} cannot be read ({error}).", fix=advice
         ) from error
+    where = f"the data run from {time[0]} to {time[-1]}"
+    if end < begin:
+        raise DataError(
+            f"The {name} period ends ({bounds[1]}) before it begins ({bounds[0]}).",
+            fix="Exchange the two dates",
+        )
+    if begin < time[0]:
+        raise DataError(
+            f"The records start late: the {name} period begins on {bounds[0]}.",
+            where,
+            "Begin the period later, or add the records before it",
+        )
+    if end >= time[-1] + (time[1] - time[0]):
+        raise DataError(
+            f"The records end early: the {name} period ends on {bounds[1]}.",
+            where,
+            "End the period earlier, or add the records after it",
+        )
+    start, stop = int(time.searchsorted(begin)), int(time.searchsorted(end, side="right"))
     if stop - start < 2:
         raise DataError(
-            f"There are no records in the {name} period {bounds[0]} to {bounds[1]}.",
-            f"the data run from {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}",
-            "Choose a period inside the data",
+            f"There are fewer than two records in the {name} period {bounds[0]} to {bounds[1]}.",
+            where,
+            "Choose a longer period",
         )
     return slice(start, stop)
+
+
+def _moment(date: object, side: Literal["start_time", "end_time"]) -> pd.Timestamp:
+    import pandas as pd
+
+    if isinstance(date, bool | int | float):
+        raise TypeError(f"{date!r} is not a date")
+    return getattr(pd.Period(date), side) if isinstance(date, str) else pd.Timestamp(date)  # type: ignore[arg-type, return-value]
 
 
 def make_problem(
@@ -126,7 +170,38 @@ def make_problem(
     DataError, UnitError, DeclarationError
         If something is missing, has the wrong unit, or a period has no observations.
     """
+    if isinstance(warmup, bool) or not isinstance(warmup, int) or warmup < 0:
+        raise SettingsError(f"warmup={warmup!r} is not a number of records, zero or more.")
     records = read_records(ude, data)
+    tensors = _observations(ude, data, observed, records)
+    scored, run, assessed = _periods(records.time, train, validation, test, warmup)
+    for flux, values in tensors.items():
+        for name in scored.keys() - {"test"}:
+            empty = torch.isnan(values[:, scored[name]]).all(1)
+            if bool(empty.any()):
+                period = {"train": "training"}.get(name, name)
+                raise DataError(
+                    f"There is no observation of '{observed[flux]}' in the {period} period.",
+                    f"basin '{records.basins[int(empty.nonzero()[0])]}'",
+                    "Leave the basin out or choose another period",
+                )
+    return Problem(
+        ude=ude,
+        records=records,
+        forcing=torch.from_numpy(records.values),
+        observed=tensors,
+        references={f: Reference.of(v[:, scored["train"]]) for f, v in tensors.items()},
+        run=run,
+        assessed=assessed,
+        scored=scored,
+        **(_attributes(data, attributes) if attributes else {}),
+    )
+
+
+def _observations(
+    ude: UDE, data: xr.Dataset, observed: Mapping[str, str], records: Records
+) -> dict[str, Tensor]:
+    """Check observations and bring them to (basin, time) and the units of the model."""
     if not observed:
         raise DataError("No observations are named.", fix="Give observed={'q': 'qobs'}")
     tensors = {}
@@ -144,58 +219,59 @@ def make_problem(
         checked = check_observations(data[variable], ude.units[flux])
         values = np.broadcast_to(checked.values, (len(records.basins), len(records.time)))
         tensors[flux] = torch.from_numpy(np.array(values, dtype=np.float64))
-    period = find_period(records.time, train, "training")
-    scored = {}
-    if isinstance(validation, float):
+    return tensors
+
+
+def _periods(
+    time: pd.DatetimeIndex,
+    train: Period | slice,
+    validation: Period | slice | float | None,
+    test: Period | slice | None,
+    warmup: int,
+) -> tuple[dict[str, slice], slice, slice]:
+    """Return the records that count, by period; those of training; those of an assessment."""
+    period = find_period(time, train, "training")
+    others = {}
+    if isinstance(validation, int | float):
         if not 0 < validation < 0.9:
             raise DataError(f"The validation fraction {validation} is not between 0 and 0.9.")
         cut = period.stop - max(2, round(validation * (period.stop - period.start)))
-        scored["validation"] = slice(cut, period.stop)
+        others["validation"] = slice(cut, period.stop)
         period = slice(period.start, cut)
     elif validation is not None:
-        scored["validation"] = find_period(records.time, validation, "validation")
+        others["validation"] = find_period(time, validation, "validation")
     if test is not None:
-        scored["test"] = find_period(records.time, test, "test")
+        others["test"] = find_period(time, test, "test")
     begin = max(0, period.start - warmup)
-    first = begin + warmup
-    if first >= period.stop - 1:
+    first = max(begin + warmup, period.start)
+    if first > period.stop - 2:
         raise DataError(
             f"The warm-up of {warmup} records leaves nothing of the training period.",
-            fix="Shorten the warm-up or lengthen the training period",
+            f"{period.stop - begin} records from {time[begin]} to its end",
+            "Shorten the warm-up (warmup=...) or lengthen the training period",
         )
-    scored = {"train": slice(max(first, period.start), period.stop), **scored}
-    for flux, values in tensors.items():
-        for name, part in scored.items():
-            empty = torch.isnan(values[:, part]).all(1)
-            if name != "test" and bool(empty.any()):
-                basin = records.basins[int(empty.nonzero()[0])]
-                raise DataError(
-                    f"There is no observation of '{observed[flux]}' in the {name} period.",
-                    f"basin '{basin}'",
-                    "Leave the basin out or choose another period",
-                )
-    references = {f: Reference.of(v[:, scored["train"]]) for f, v in tensors.items()}
-    problem = {
-        "ude": ude,
-        "records": records,
-        "forcing": torch.from_numpy(records.values),
-        "observed": tensors,
-        "references": references,
-        "run": slice(begin, period.stop),
-        "scored": scored,
+    scored = {"train": slice(first, period.stop), **others}
+    for name, part in others.items():
+        if part.start < period.stop and first < part.stop:
+            logger.warning("The %s period overlaps the training period.", name)
+    start, stop = begin, period.stop
+    if "validation" in others:
+        start = min(start, max(0, others["validation"].start - warmup))
+        stop = max(stop, others["validation"].stop)
+    return scored, slice(begin, period.stop), slice(start, stop)
+
+
+def _attributes(data: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a problem that hold static attributes, standardised."""
+    units = {a: str(data[a].attrs.get("units", "")) if a in data else "1" for a in names}
+    table = check_attributes(data, units)
+    raw = np.stack([np.asarray(table[a].values, dtype=float) for a in names], axis=1)
+    mean, std = raw.mean(0), raw.std(0)
+    std = np.where(std > 0, std, 1.0)
+    return {
+        "attributes": torch.from_numpy((raw - mean) / std),
+        "attribute_names": tuple(names),
+        "attribute_units": tuple(units.values()),
+        "attribute_mean": mean,
+        "attribute_std": std,
     }
-    if attributes:
-        needed = {a: str(data[a].attrs.get("units", "")) for a in attributes if a in data}
-        needed |= {a: "1" for a in attributes if a not in data}
-        table = check_attributes(data, needed)
-        raw = np.stack([np.asarray(table[a].values, dtype=float) for a in attributes], axis=1)
-        mean, std = raw.mean(0), raw.std(0)
-        std = np.where(std > 0, std, 1.0)
-        problem |= {
-            "attributes": torch.from_numpy((raw - mean) / std),
-            "attribute_names": tuple(attributes),
-            "attribute_units": tuple(needed[a] for a in attributes),
-            "attribute_mean": mean,
-            "attribute_std": std,
-        }
-    return Problem(**problem)

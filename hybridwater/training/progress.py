@@ -12,9 +12,7 @@ from hybridwater.training.trainer import Report, Trainer
 
 
 @contextlib.contextmanager
-def progress(
-    stages: Sequence[Stage], trainer: Trainer, show: bool | None
-) -> Iterator[Report]:
+def progress(stages: Sequence[Stage], trainer: Trainer, show: bool | None) -> Iterator[Report]:
     """Show epochs, current loss and skill while training; yield what takes the metrics.
 
     Parameters

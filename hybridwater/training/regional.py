@@ -52,7 +52,7 @@ class ParameterNetwork:
         table = check_attributes(data, dict(zip(self.attributes, self.units, strict=True)))
         raw = np.stack([np.atleast_1d(table[a].values) for a in self.attributes], axis=1)
         module = Regional(ude, len(self.attributes), self.hidden, 0.0, 0)
-        module.load_state_dict({k: torch.from_numpy(v) for k, v in self.state.items()})
+        module.load_state_dict({k: torch.tensor(v) for k, v in self.state.items()})
         module.eval()
         with torch.no_grad():
             standard = torch.from_numpy((raw - self.mean) / self.std)

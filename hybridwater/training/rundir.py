@@ -22,7 +22,7 @@ import torch
 import hybridwater
 from hybridwater.errors import SettingsError, WeightsError
 from hybridwater.training.problem import Problem
-from hybridwater.training.storage import write_whole
+from hybridwater.training.storage import DOCUMENT, write_whole
 from hybridwater.training.surrogate import Surrogate
 from hybridwater.training.trainer import Trainer
 
@@ -37,8 +37,9 @@ _CONFIGURATION, _ENVIRONMENT, _CHECKPOINT = (
 def describe_data(problem: Problem) -> dict[str, Any]:
     """Say what data a fit used: basins, time axis and a digest of the numbers."""
     digest = hashlib.sha256(problem.records.values.tobytes())
-    for values in problem.observed.values():
-        digest.update(np.ascontiguousarray(values.numpy()).tobytes())
+    for values in (*problem.observed.values(), problem.attributes):
+        if values is not None:
+            digest.update(np.ascontiguousarray(values.numpy()).tobytes())
     time = problem.records.time
     return {
         "basins": list(problem.records.basins),
@@ -62,17 +63,23 @@ class Run:
 
     directory: Path
 
+    @property
+    def finished(self) -> bool:
+        """Whether there is a result and nothing to go on from."""
+        there = [(self.directory / name).is_file() for name in (DOCUMENT, _CHECKPOINT)]
+        return there == [True, False]
+
     def checkpoint(self, trainer: Trainer) -> None:
         """Write everything that is needed to go on."""
         state = {
             "stage_index": trainer.stage_index,
             "epoch": trainer.epoch,
-            "stale": trainer.stale,
             "seconds": trainer.seconds,
             "module": trainer.objective.module.state_dict(),
             "optimiser": None if trainer.optimiser is None else trainer.optimiser.state_dict(),
             "best_loss": torch.from_numpy(trainer.best.loss.copy()),
             "best": trainer.best.tensors,
+            "best_stale": torch.from_numpy(trainer.best.stale.copy()),
             "skeleton": trainer.skeleton,
             "rng": json.dumps(trainer.rng.bit_generator.state),
             "torch_rng": torch.get_rng_state(),
@@ -80,7 +87,7 @@ class Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_whole(self.directory / _CHECKPOINT, buffer.getvalue())
+        write_whole({self.directory / _CHECKPOINT: buffer.getvalue()})
 
     def restore(self, trainer: Trainer) -> None:
         """Bring a trainer to where its last checkpoint was; to its beginning if there is none.
@@ -94,20 +101,24 @@ class Run:
         if not path.is_file():
             return
         try:
-            state = torch.load(path, weights_only=True)
+            trainer.restore(torch.load(path, weights_only=True))
         except Exception as error:
             raise WeightsError(
                 f"The checkpoint cannot be read ({type(error).__name__}).",
                 str(path),
-                "Remove it to begin again",
+                "Remove the run directory to begin again",
             ) from error
-        trainer.restore(state)
 
     def finish(self, surrogate: Surrogate, trainer: Trainer) -> None:
         """Write the result; an interrupted run keeps its checkpoint."""
         surrogate.save(self.directory)
         if not trainer.interrupted:
             (self.directory / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Say whether a run directory holds a checkpoint to go on from."""
+    return (directory / _CHECKPOINT).is_file()
 
 
 def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Run:
@@ -117,6 +128,8 @@ def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Ru
     ------
     SettingsError
         If there is a run already and ``resume`` is false, or it has another configuration.
+    WeightsError
+        If the configuration there is damaged, or nothing can be written.
     """
     path = directory / _CONFIGURATION
     text = json.dumps(configuration, indent=1)
@@ -127,9 +140,16 @@ def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Ru
                 str(directory),
                 "Choose another directory, or go on with resume=True",
             )
-        before = json.loads(path.read_text())
         now = json.loads(text)
-        changed = [k for k in now if before.get(k) != now[k]]
+        try:
+            before = json.loads(path.read_text())
+            changed = [k for k in now if before.get(k) != now[k]]
+        except (ValueError, AttributeError) as error:
+            raise WeightsError(
+                f"The configuration of the run cannot be read ({error}).",
+                str(path),
+                "Remove the run directory to begin again",
+            ) from error
         if changed:
             raise SettingsError(
                 f"The run in this directory was made with another {', '.join(changed)}.",
@@ -137,6 +157,6 @@ def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Ru
                 "Resume with the same input, or choose another directory",
             )
         return Run(directory)
-    write_whole(path, text.encode())
-    write_whole(directory / _ENVIRONMENT, json.dumps(environment(), indent=1).encode())
+    versions = json.dumps(environment(), indent=1)
+    write_whole({directory / _ENVIRONMENT: versions.encode(), path: text.encode()})
     return Run(directory)

@@ -5,6 +5,7 @@ Calibrate the conceptual skeleton, pre-train the networks on its fluxes, then tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +37,8 @@ class Stage:
     batch : int, optional
         Basins per step, drawn at random, where windows are used; all if ``None``.
     optimiser : {"adam", "lbfgs"}
-        L-BFGS needs the whole period.
+        L-BFGS needs the whole period, and searches one step length for all entries together: use
+        it for few basins, to finish.
     """
 
     kind: Literal["skeleton", "pretrain", "joint"]
@@ -61,6 +63,26 @@ class Stage:
                 raise SettingsError(f"{name}={value!r} is not a positive whole number.", where)
         if not (self.learning_rate > 0 and self.network_rate > 0):
             raise SettingsError("A learning rate is not positive.", where)
+
+
+def check_schedule(stages: Sequence[Stage], ude: UDE) -> tuple[Stage, ...]:
+    """Check that a model can go through the stages.
+
+    Raises
+    ------
+    SettingsError
+        If something is not a stage, or needs conceptual equations that the model does not have.
+    """
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise SettingsError(f"{stage!r} in the schedule is not a Stage.")
+        if stage.kind != "joint" and not ude.has_skeleton:
+            raise SettingsError(
+                f"The model '{ude.name}' has no networks that all replace conceptual equations.",
+                f"stage '{stage.kind}'",
+                "Use only 'joint' stages, or declare networks with conceptual=...",
+            )
+    return tuple(stages)
 
 
 def default_schedule(ude: UDE, *, regional: bool) -> tuple[Stage, ...]:

@@ -39,9 +39,40 @@ class Local(nn.Module):
         weights = np.stack([initial_weights(ude.program, seed) for seed in seeds])
         self.weights = nn.Parameter(torch.from_numpy(weights))
 
+    #: Tensors with one row per entry.
+    rows = ("free", "weights")
+
     def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return parameters (n, n_parameters) and weights (n, n_weights) of some entries."""
         return self.bounded.constrain(self.free[index]), self.weights[index]
+
+
+class Shared(nn.Module):
+    """Every basin has its own parameters; all basins share the weights.
+
+    Parameters
+    ----------
+    ude : UDE
+        The model.
+    n_basins : int
+        Number of basins.
+    seed : int
+        Seed of the initial weights.
+    """
+
+    #: Tensors with one row per entry.
+    rows = ("free",)
+
+    def __init__(self, ude: UDE, n_basins: int, seed: int) -> None:
+        super().__init__()
+        self.bounded = Bounded(ude.parameters)
+        defaults = torch.tensor([p.default for p in ude.parameters], dtype=torch.float64)
+        self.free = nn.Parameter(self.bounded.free(defaults).repeat(n_basins, 1))
+        self.weights = nn.Parameter(torch.from_numpy(initial_weights(ude.program, seed)))
+
+    def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return parameters (n, n_parameters) of some basins and the weights (n_weights,)."""
+        return self.bounded.constrain(self.free[index]), self.weights
 
 
 class Regional(nn.Module):
@@ -63,6 +94,9 @@ class Regional(nn.Module):
     seed : int
         Seed of all initial weights.
     """
+
+    #: Tensors with one row per entry.
+    rows = ()
 
     def __init__(
         self, ude: UDE, n_attributes: int, hidden: tuple[int, ...], dropout: float, seed: int
@@ -113,5 +147,3 @@ def initial_state(ude: UDE, values: Tensor) -> Tensor:
         for s in ude.states
     ]
     return torch.stack(parts, dim=1)
-
-

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,29 +24,35 @@ if TYPE_CHECKING:
     from hybridwater.training.surrogate import Surrogate
 
 _SCHEMA = 1
-_DOCUMENT, _TENSORS, _METRICS = "surrogate.json", "surrogate.safetensors", "metrics.csv"
+DOCUMENT, _TENSORS, _METRICS = "surrogate.json", "surrogate.safetensors", "metrics.csv"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it: there is a whole file or none.
+def write_whole(files: Mapping[Path, bytes]) -> None:
+    """Write files under temporary names, then rename them: there are all, whole, or none.
 
     Raises
     ------
     WeightsError
-        If it cannot be written, for example because the disk is full.
+        If they cannot be written, for example because the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
+    path = next(iter(files))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary[path].write_bytes(content)
+        for path, part in temporary.items():
+            part.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise WeightsError(
             f"The file could not be written ({error.strerror or error}).",
             str(path),
             "Free space or choose another folder; nothing there was changed",
         ) from error
+    finally:
+        for part in temporary.values():
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def save(surrogate: Surrogate, directory: Path) -> Path:
@@ -75,10 +83,11 @@ def save(surrogate: Surrogate, directory: Path) -> Path:
         }
     packed = pack({k: np.ascontiguousarray(v) for k, v in tensors.items()})
     document["sha256"] = hashlib.sha256(packed).hexdigest()
-    write_whole(directory / _TENSORS, packed)
+    files = {directory / _TENSORS: packed}
     if surrogate.metrics is not None:
-        write_whole(directory / _METRICS, surrogate.metrics.to_csv(index=False).encode())
-    write_whole(directory / _DOCUMENT, json.dumps(document, indent=1).encode())
+        files[directory / _METRICS] = surrogate.metrics.to_csv(index=False).encode()
+    files[directory / DOCUMENT] = json.dumps(document, indent=1).encode()
+    write_whole(files)
     return directory
 
 
@@ -88,11 +97,11 @@ def load(cls: type[Surrogate], directory: Path) -> Surrogate:
     from safetensors.numpy import load as unpack
 
     advice = "Fit again, or copy the whole run directory again"
-    for name in (_DOCUMENT, _TENSORS):
+    for name in (DOCUMENT, _TENSORS):
         if not (directory / name).is_file():
             raise WeightsError(f"There is no {name}.", str(directory), "Name a run directory")
     try:
-        document = json.loads((directory / _DOCUMENT).read_text())
+        document = json.loads((directory / DOCUMENT).read_text())
         packed = (directory / _TENSORS).read_bytes()
         if document["schema"] != _SCHEMA:
             raise WeightsError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridwater.engines import Options, simulate
 from hybridwater.engines.balance import water_balance
-from hybridwater.errors import DataError, DeclarationError
+from hybridwater.errors import DataError, DeclarationError, nearest
 from hybridwater.training import storage
 from hybridwater.training.ranges import Ranges
 from hybridwater.ude.model import UDE
@@ -28,7 +28,7 @@ class OutsideTrainingRange(UserWarning):
     """Forcing or states left the range that the networks were trained on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Surrogate:
     """A fitted model.
 
@@ -69,6 +69,10 @@ class Surrogate:
     skeleton: dict[str, np.ndarray] = field(default_factory=dict)
     network: ParameterNetwork | None = None
     metrics: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        kind = "regional" if self.network is not None else "local"
+        return f"<Surrogate of '{self.ude.name}': {kind}, {len(self.basins)} basins>"
 
     def simulate(
         self,
@@ -182,9 +186,13 @@ class Surrogate:
         """
         from hybridwater.training.terms import sample_term
 
-        if basin is None and "basin" in forcing.dims:
-            basin = str(forcing["basin"].values[0])
-        if basin is not None and "basin" in forcing.dims:
+        there = _basins(forcing) or (None,)
+        basin = there[0] if basin is None else basin
+        if basin not in there:
+            raise DataError(
+                f"The data have no basin '{basin}' ({nearest(str(basin), filter(None, there))})."
+            )
+        if "basin" in forcing.dims:
             forcing = forcing.sel(basin=[basin])
         ude, values, weights = self._for(forcing, conceptual=False)
         return sample_term(
@@ -193,7 +201,12 @@ class Surrogate:
 
     def skeleton_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray] | None:
         """Return the calibrated conceptual parameters of the basins of a dataset, if there are."""
-        return self._for(forcing, conceptual=True)[1] if self.skeleton else None
+        known = all(b in self.basins for b in _basins(forcing) or ())
+        return self._for(forcing, conceptual=True)[1] if self.skeleton and known else None
+
+    def parameters_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray]:
+        """Return the parameters of the basins of a dataset, each of shape (basin,)."""
+        return self._for(forcing, conceptual=False)[1]
 
     def parameter_table(self) -> xr.Dataset:
         """Return the parameters with units, bounds and descriptions, dim (basin)."""
@@ -258,4 +271,3 @@ def _basins(forcing: xr.Dataset) -> tuple[str, ...] | None:
     if "basin" not in forcing.coords:
         return None
     return tuple(map(str, np.atleast_1d(forcing["basin"].values)))
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,10 +42,17 @@ def sample_term(
     for k, row in enumerate(network.inputs):
         unit = unit_of(row.expression, declared, f"an input of network '{name}'") or "1"
         inputs[f"input_{k}_of_{name}"] = Flux(f"input_{k}_of_{name}", unit, row.expression)
-    watched = dataclasses.replace(ude, fluxes=(*ude.fluxes, *inputs.values()))
+    counterpart = f"conceptual_{name}"
+    extra = list(inputs.values())
+    if network.conceptual is not None:
+        extra.append(Flux(counterpart, network.unit, network.conceptual))
+    watched = dataclasses.replace(ude, fluxes=(*ude.fluxes, *extra))
     records = read_records(ude, forcing)
-    instant = dataclasses.replace(options, output="instantaneous", fluxes=(name, *inputs))
-    solution = get_engine().compile(watched, instant).solve(
+    instant = dataclasses.replace(
+        options, output="instantaneous", fluxes=(name, *(flux.name for flux in extra))
+    )
+    solver = get_engine().compile(watched, instant)
+    solution = solver.solve(
         program_values(watched, parameters, len(records.basins)),
         weights,
         records.values,
@@ -56,10 +63,11 @@ def sample_term(
     count = len(records.time)
     kept = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     fluxes = solution.fluxes[0, kept]
-    coordinates = {
-        print_expression(row.expression): ("sample", fluxes[:, 1 + k], {"units": flux.unit})
-        for k, (row, flux) in enumerate(zip(network.inputs, inputs.values(), strict=True))
-    }
+    coordinates: dict[str, Any] = {"time": ("sample", records.time[kept])}
+    for k, (row, flux) in enumerate(zip(network.inputs, inputs.values(), strict=True)):
+        text = print_expression(row.expression)  # a temperature by itself is no difference
+        unit = declared.get(text) or flux.unit
+        coordinates[text] = ("sample", fluxes[:, 1 + k], {"units": units.spell(unit)})
     attrs = {"units": units.spell(network.unit), "long_name": network.description or name}
     result = xr.Dataset(
         {"learned": ("sample", fluxes[:, 0], attrs)},
@@ -67,13 +75,11 @@ def sample_term(
         {"term": name, "basin": records.basins[0], **attrs},
     )
     if network.conceptual is not None:
-        plain = ude.conceptual()
-        solver = get_engine().compile(plain, dataclasses.replace(instant, fluxes=(name,)))
         curve, _ = solver.evaluate(
-            program_values(plain, skeleton or parameters, len(records.basins)),
-            np.zeros(0),
+            program_values(watched, skeleton or parameters, len(records.basins)),
+            weights,
             records.values[:1, kept],
             solution.states[:1, kept],
         )
-        result["conceptual"] = ("sample", curve[0, :, 0], attrs)
+        result["conceptual"] = ("sample", curve[0, :, -1], attrs)
     return result

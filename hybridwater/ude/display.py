@@ -109,4 +109,4 @@ def _latex_name(name: str) -> str:
 
 def _latex(expression: sympy.Expr) -> str:
     names = {s: _latex_name(str(s)) for s in expression.free_symbols}
-    return sympy.latex(expression, symbol_names=names)
+    return sympy.latex(expression, symbol_names=names, mul_symbol=r"\,")

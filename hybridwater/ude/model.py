@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import sympy
 from hybridwater import units
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude import checks, display, document
+from hybridwater.ude.boundary import boundary_terms
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
 from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State
@@ -133,15 +134,10 @@ class UDE:
             storage change (positive number). Internal fluxes cancel. Empty if the balance
             has terms that are not named fluxes.
         """
-        total = sympy.expand_mul(sum(self.derivatives[s] for s in self.storages))
-        flows: dict[str, tuple[str, float]] = {}
-        for term in sympy.Add.make_args(total):
-            coefficient, rest = term.as_coeff_Mul()
-            if rest.is_Symbol and str(rest) in self.units:
-                flows[str(rest)] = ("in" if coefficient > 0 else "out", abs(float(coefficient)))
-            elif term != 0:
-                return {}
-        return flows
+        total = boundary_terms((self.derivatives[s] for s in self.storages), self.fluxes)
+        if not all(term.is_Symbol for term in total):
+            return {}
+        return {str(term): ("in" if c > 0 else "out", abs(float(c))) for term, c in total.items()}
 
     @functools.cached_property
     def storages(self) -> tuple[str, ...]:
@@ -176,7 +172,7 @@ class UDE:
             A new model.
         """
         flux = self._find(self.fluxes, name, "flux")
-        spec = {"unit": flux.unit} | physics
+        spec = {"unit": flux.unit, "description": flux.description} | physics
         spec["inputs"] = {_as_text(k): list(v) for k, v in inputs.items()}
         if spec.get("monotone"):
             spec["monotone"] = {_as_text(k): v for k, v in spec["monotone"].items()}
@@ -187,7 +183,14 @@ class UDE:
         kept = tuple(f for f in self.fluxes if f.name != name)
         return _with(self, fluxes=kept, networks=(*self.networks, network))
 
-    def replace(self, name: str, equation: str | sympy.Expr) -> UDE:
+    def replace(
+        self,
+        name: str,
+        equation: str | sympy.Expr,
+        *,
+        parameters: Sequence[Parameter] = (),
+        constants: Sequence[Constant] = (),
+    ) -> UDE:
         """Put another equation in the place of a flux or a neural term.
 
         Parameters
@@ -196,6 +199,8 @@ class UDE:
             The flux or network to replace.
         equation : str or sympy.Expr
             Equation text, or an expression of declared symbols, in the unit of the term.
+        parameters, constants : sequence of Parameter, of Constant
+            Further ones that the equation needs.
 
         Returns
         -------
@@ -204,11 +209,15 @@ class UDE:
         """
         term = self._find((*self.fluxes, *self.networks), name, "flux or network")
         if isinstance(equation, str):
-            equation = parse_expression(equation, self.units, f"the equation of '{name}'")
+            known = {*self.units, *(t.name for t in (*parameters, *constants))}
+            equation = parse_expression(equation, known, f"the equation of '{name}'")
         flux = Flux(name, term.unit, sympy.sympify(equation), term.description)
-        fluxes = (*(f for f in self.fluxes if f.name != name), flux)
         return _with(
-            self, fluxes=fluxes, networks=tuple(n for n in self.networks if n.name != name)
+            self,
+            fluxes=(*(f for f in self.fluxes if f.name != name), flux),
+            networks=tuple(n for n in self.networks if n.name != name),
+            parameters=(*self.parameters, *parameters),
+            constants=(*self.constants, *constants),
         )
 
     def conceptual(self) -> UDE:

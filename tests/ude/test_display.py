@@ -67,7 +67,7 @@ def test_latex():
     assert latex.startswith("$$\\begin{aligned}\n")
     assert latex.endswith("\n\\end{aligned}$$")
     assert r"\frac{d\,\mathrm{soil}}{dt} &=" in latex
-    assert r"\mathrm{q\_out} &= \mathrm{k} \max" in latex
+    assert r"\mathrm{q\_out} &= \mathrm{k}\,\max" in latex
     assert r"\mathrm{et} &= \mathrm{NN}_{\mathrm{et}}(\mathrm{soil},\,\mathrm{prcp})" in latex
 
 

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from hybridwater.errors import DeclarationError, UnitError
-from hybridwater.ude import UDE, models
+from hybridwater.ude import UDE, Constant, Parameter, models
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import model_symbols
 
@@ -255,3 +255,16 @@ def test_a_model_can_be_copied(duplicate):
 def test_equal_models_have_equal_hashes():
     assert hash(twin()) == hash(twin())
     assert len({twin(), twin(), learned()}) == 2
+
+
+def test_replace_may_bring_parameters_and_constants():
+    ude = twin().replace(
+        "q",
+        "alpha * (fast + slow) + low",
+        parameters=[Parameter("alpha", "1", (0, 2), 1.0)],
+        constants=[Constant("low", "mm d-1", 0.1)],
+    )
+    assert "alpha" in ude.used_parameters
+    assert ude.units["low"] == "mm d-1"
+    with pytest.raises(DeclarationError, match="used as parameter and as constant"):
+        twin().replace("q", "fast", constants=[Constant("k", "d-1", 0.1)])

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from hybridwater.engines.base import Options
+from hybridwater.engines.embedded import adjoint
 from hybridwater.engines.embedded.equations import Equations, unpack_weights
 from hybridwater.engines.embedded.interpolation import at
-from hybridwater.engines.embedded.recordwise import Inputs, Sweep
+from hybridwater.engines.embedded.recordwise import Inputs, Sweep, stack
 from hybridwater.ude.program import Program
 
 Array = jax.Array
@@ -65,7 +66,7 @@ class AdaptiveRecords:
 
         def rates(s: Array, tau: Array | float) -> tuple[Array, Array]:
             d, out = self.f(list(s), at(coefs, tau), p, layers)
-            return jnp.stack(d), jnp.stack(out) if out else jnp.zeros((0,), s.dtype)
+            return jnp.stack(d), stack(out, s)
 
         mean = o.output == "mean"
 
@@ -78,9 +79,9 @@ class AdaptiveRecords:
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
             self._solver(),
-            t0=0.0,
-            t1=1.0,
-            dt0=1.0,
+            t0=jnp.zeros((), start.dtype),
+            t1=jnp.ones((), start.dtype),
+            dt0=jnp.ones((), start.dtype),
             y0=y0,
             stepsize_controller=diffrax.PIDController(rtol=o.rtol, atol=o.atol),
             max_steps=o.max_steps,
@@ -118,7 +119,7 @@ class AdaptiveRecords:
     ) -> Inputs:
         """Differentiate record after record, from the last to the first."""
         record = self._records(x)
-        return sequential_adjoint(
+        return adjoint.sequential(
             lambda s, c, p, w: record(s, c, p, w, step),
             x,
             starts[:, 0],
@@ -126,53 +127,3 @@ class AdaptiveRecords:
             states_bar,
             forcing_gradient=forcing_gradient,
         )
-
-
-def sequential_adjoint(
-    record: Any,
-    x: Inputs,
-    starts: Array,
-    outputs_bar: Array,
-    states_bar: Array,
-    *,
-    forcing_gradient: bool,
-) -> Inputs:
-    """Reverse sweep with one vector-Jacobian product per record.
-
-    Parameters
-    ----------
-    record : callable
-        ``record(states, coefs, parameters, weights) -> (states, outputs)``.
-    x : Inputs
-        Inputs of the solve.
-    starts : jax.Array
-        States at the start of every record, shape (time, n_states, batch).
-    outputs_bar, states_bar : jax.Array
-        Cotangents, shapes (time, n_outputs, batch) and (time, n_states, batch).
-    forcing_gradient : bool
-        Whether the cotangent of the forcing is wanted.
-
-    Returns
-    -------
-    Inputs
-        Cotangents.
-    """
-
-    def body(carry: tuple[Array, Array, Array], item: tuple) -> tuple[tuple, Array]:
-        adjoint, p_total, w_total = carry
-        states, coefs, o_bar, s_bar = item
-        if forcing_gradient:
-            _, pull = jax.vjp(record, states, coefs, x.parameters, x.weights)
-            adjoint, c_bar, p_bar, w_bar = pull((adjoint + s_bar, o_bar))
-        else:
-            _, pull = jax.vjp(
-                lambda s, p, w: record(s, coefs, p, w), states, x.parameters, x.weights
-            )
-            adjoint, p_bar, w_bar = pull((adjoint + s_bar, o_bar))
-            c_bar = jnp.zeros((), states.dtype)
-        return (adjoint, p_total + p_bar, w_total + w_bar), c_bar
-
-    zeros = (jnp.zeros_like(x.start), jnp.zeros_like(x.parameters), jnp.zeros_like(x.weights))
-    items = (starts, x.forcing, outputs_bar, states_bar)
-    (start, parameters, weights), c_bars = jax.lax.scan(body, zeros, items, reverse=True)
-    return Inputs(start, c_bars, parameters, weights)

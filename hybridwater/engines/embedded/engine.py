@@ -19,9 +19,9 @@ from hybridwater.engines.base import (
     Pullback,
     Solution,
 )
-from hybridwater.engines.embedded import recordwise
-from hybridwater.engines.embedded.adaptive import AdaptiveRecords, sequential_adjoint
-from hybridwater.engines.embedded.equations import equations, unpack_weights
+from hybridwater.engines.embedded import adjoint, recordwise
+from hybridwater.engines.embedded.adaptive import AdaptiveRecords
+from hybridwater.engines.embedded.equations import equations
 from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
@@ -49,13 +49,11 @@ class EmbeddedSolver:
     def _substeps(self) -> int:
         return self.options.substeps if self.options.method in FIXED_STEP else 1
 
-    def _map(self, step: Array) -> recordwise.Map:
+    def _advance(self, step: Array) -> recordwise.Advance:
+        o = self.options
         return recordwise.substep_map(
-            self._f,
-            self.options.method,
-            self.options.substeps,
-            self.options.output == "instantaneous",
-        )(step)
+            self._f, o.method, o.substeps, step, o.output == "instantaneous"
+        )
 
     def _inputs(
         self, parameters: Array, weights: Array, forcing: Array, initial_state: Array
@@ -68,7 +66,7 @@ class EmbeddedSolver:
     ) -> tuple[Array, Array, Array, Array]:
         x = self._inputs(parameters, weights, forcing, initial)
         if self.options.method in FIXED_STEP:
-            sweep = recordwise.forward(self._map(step), self.ude.program, self._substeps, x)
+            sweep = recordwise.forward(self._advance(step), self.ude.program, self._substeps, x)
         else:
             sweep = AdaptiveRecords(self._f, self.ude.program, self.options).forward(x, step)
         return self._external(sweep)
@@ -80,10 +78,12 @@ class EmbeddedSolver:
             states = jnp.concatenate([at_start[1:], sweep.final[None]])
         else:
             states = at_start
-        outputs = sweep.outputs
-        if not self.flux_names:
-            outputs = jnp.zeros((states.shape[0], 0, states.shape[2]), states.dtype)
-        return states.transpose(2, 0, 1), outputs.transpose(2, 0, 1), sweep.final.T, sweep.starts
+        return (
+            states.transpose(2, 0, 1),
+            sweep.outputs.transpose(2, 0, 1),
+            sweep.final.T,
+            sweep.starts,
+        )
 
     def _adjoint(
         self,
@@ -112,9 +112,9 @@ class EmbeddedSolver:
             bars = AdaptiveRecords(self._f, program, self.options).backward(
                 x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
             )
-        elif len(program.states) <= recordwise.MAX_JACOBIAN_STATES:
-            bars = recordwise.backward(
-                self._map(step),
+        elif adjoint.parallel_pays(*x.start.shape, weights.ndim == 1):
+            bars = adjoint.parallel(
+                self._advance(step),
                 program,
                 n,
                 x,
@@ -124,8 +124,8 @@ class EmbeddedSolver:
                 forcing_gradient=forcing_gradient,
             )
         else:
-            bars = sequential_adjoint(
-                functools.partial(self._record, self._map(step)),
+            bars = adjoint.sequential(
+                adjoint.record_of(self._advance(step), program, n),
                 x,
                 starts[:, 0],
                 o_bar,
@@ -138,17 +138,6 @@ class EmbeddedSolver:
         else:
             forcing_bar = jnp.zeros((), starts.dtype)
         return bars.parameters.T, bars.weights, (bars.start + first_bar).T, forcing_bar
-
-    def _record(
-        self, advance: recordwise.Map, states: Array, coefs: Array, parameters: Array, weights: Array
-    ) -> tuple[Array, Array]:
-        layers = unpack_weights(self.ude.program.networks, weights)
-        total = jnp.zeros((len(self.flux_names), states.shape[-1]), states.dtype)
-        for i in range(self._substeps):
-            tau = jnp.asarray(i / self._substeps, states.dtype)
-            states, part = advance(states, tau, coefs, parameters, layers)
-            total = total + part
-        return states, total
 
     def _arrays(self, *arrays: Any) -> tuple[Array, ...]:
         return tuple(jnp.asarray(np.asarray(a, dtype=self._dtype)) for a in arrays)
@@ -177,16 +166,26 @@ class EmbeddedSolver:
         *,
         forcing_gradient: bool = False,
     ) -> tuple[Solution, Pullback]:
-        """Solve and return the pullback; see the Solver contract."""
+        """Solve and return the pullback; see the Solver contract.
+
+        The gradients of an entry that failed are zero, and it has no part in those of weights that
+        the batch shares.
+        """
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, starts = self._forward(*arrays)
             solution = self._solution(states, fluxes, final, initial_state)
+            failed = np.array([f.batch for f in solution.failures], dtype=int)
+            if failed.size:
+                starts = starts.at[..., failed].set(arrays[3].T[:, failed])
 
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
             with jax.enable_x64(True):
                 if states_bar is None:
                     states_bar = np.zeros(solution.states.shape, self._dtype)
+                if failed.size:
+                    fluxes_bar, states_bar = np.array(fluxes_bar), np.array(states_bar)
+                    fluxes_bar[failed], states_bar[failed] = 0.0, 0.0
                 bars = self._backward(
                     *arrays,
                     starts,
@@ -234,14 +233,20 @@ class EmbeddedSolver:
         for batch in np.flatnonzero(~ok.all(1)):
             record = int(np.argmin(ok[batch]))
             before = states_[batch, record - 1] if record else np.asarray(initial_state)[batch]
-            failures.append(Failure(int(batch), record, before, self._reason()))
+            failures.append(Failure(int(batch), record, before.copy(), self._reason()))
+        if failures:
+            states_, fluxes_, final_ = states_.copy(), fluxes_.copy(), final_.copy()
+            for failure in failures:
+                states_[failure.batch, failure.record :] = np.nan
+                fluxes_[failure.batch, failure.record :] = np.nan
+                final_[failure.batch] = np.nan
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures))
 
     def _reason(self) -> str:
         if self.options.method in FIXED_STEP:
             return (
-                f"The method '{self.options.method}' with {self.options.substeps} substep(s) gave a "
-                "value that is not finite."
+                f"The method '{self.options.method}' with {self.options.substeps} substep(s) gave "
+                "a value that is not finite."
             )
         return (
             f"The method '{self.options.method}' did not reach the end of a forcing record within "

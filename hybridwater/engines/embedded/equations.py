@@ -172,12 +172,10 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
                 layout = program.networks[step.index]
                 values[name] = perceptron(layers[step.index], layout.activation, inputs)
         like = states[0]
-        derivatives = [jnp.broadcast_to(evaluate(e, values), like.shape) for e in program.derivatives]
-        wanted = [
-            jnp.broadcast_to(values[sympy.Symbol(o, real=True)], like.shape) for o in outputs
+        derivatives = [
+            jnp.broadcast_to(evaluate(e, values), like.shape) for e in program.derivatives
         ]
+        wanted = [jnp.broadcast_to(values[sympy.Symbol(o, real=True)], like.shape) for o in outputs]
         return derivatives, wanted
 
     return f
-
-

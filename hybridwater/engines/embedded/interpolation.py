@@ -40,7 +40,7 @@ def coefficients(forcing: Array, interpolation: str) -> Array:
 
 
 def _pchip_slopes(u: Array) -> Array:
-    """Slopes of the monotone cubic of Fritsch and Butland (1984), as in scipy's PchipInterpolator."""
+    """Slopes of the monotone cubic of Fritsch and Butland (1984), as scipy has them."""
     if u.shape[0] < 3:
         rise = u[1:] - u[:-1]
         return jnp.concatenate([rise, rise[-1:]]) if u.shape[0] == 2 else jnp.zeros_like(u)
@@ -66,7 +66,7 @@ def at(coefs: Array, tau: Array | float) -> list[Array]:
     Parameters
     ----------
     coefs : jax.Array
-        Shape (order, n_forcings, \\*lanes).
+        Shape (order, n_forcings, ...).
     tau : float or jax.Array
         Local time, broadcast against the lanes.
 

@@ -6,12 +6,12 @@ what leaves a store is what is reported to have left it, to rounding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 Array = jax.Array
 #: (states, local time) -> (derivatives, outputs)
@@ -29,7 +29,9 @@ _TABLEAUX = {
     "euler": _Explicit(((),), (1.0,), (0.0,)),
     "heun": _Explicit(((), (1.0,)), (0.5, 0.5), (0.0, 1.0)),
     "rk4": _Explicit(
-        ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), (0.0, 0.5, 0.5, 1.0)
+        ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)),
+        (1 / 6, 1 / 3, 1 / 3, 1 / 6),
+        (0.0, 0.5, 0.5, 1.0),
     ),
 }
 
@@ -103,7 +105,7 @@ def _rosenbrock(
     the stages, so that the linear invariant "storage change = in - out" holds to rounding.
     """
     n = len(states)
-    gamma = 1.0 if method == "rosenbrock1" else 1.0 - 1.0 / np.sqrt(2.0)
+    gamma = 1.0 if method == "rosenbrock1" else 1.0 - 1.0 / math.sqrt(2.0)
     (slope, rate), push = jax.linearize(lambda s, t: f(s, t), states, jnp.asarray(tau) * 1.0)
     zero = [jnp.zeros_like(s) for s in states]
     no_time = jnp.zeros_like(jnp.asarray(tau) * 1.0)
@@ -122,15 +124,11 @@ def _rosenbrock(
         return [sum(columns[j][1][o] * k[j] for j in range(n)) for o in range(len(rate))]
 
     k1 = solve([s + gamma * t for s, t in zip(slope, slope_t, strict=True)])
-    r1 = [
-        r + gamma * (t + h * g) for r, t, g in zip(rate, rate_t, through(k1), strict=True)
-    ]
+    r1 = [r + gamma * (t + h * g) for r, t, g in zip(rate, rate_t, through(k1), strict=True)]
     if method == "rosenbrock1":
         return _combine(states, h, [(1.0, k1)]), [h * r for r in r1]
     slope2, rate2 = f(_combine(states, h, [(1.0, k1)]), tau + width)
-    k2 = solve(
-        [s - 2.0 * k - gamma * t for s, k, t in zip(slope2, k1, slope_t, strict=True)]
-    )
+    k2 = solve([s - 2.0 * k - gamma * t for s, k, t in zip(slope2, k1, slope_t, strict=True)])
     r2 = [
         r - 2.0 * q - gamma * (t - h * g)
         for r, q, t, g in zip(rate2, r1, rate_t, through(k2), strict=True)

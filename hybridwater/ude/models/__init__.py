@@ -5,6 +5,7 @@ from hybridwater.ude.models.gr4j import gr4j
 from hybridwater.ude.models.hbv import hbv
 from hybridwater.ude.models.linear_reservoir import linear_reservoir
 from hybridwater.ude.models.neural_ode import neural_ode
+from hybridwater.ude.models.regional import regional_hybrid
 
 __all__ = [
     "exp_hydro",
@@ -13,4 +14,5 @@ __all__ = [
     "hbv",
     "linear_reservoir",
     "neural_ode",
+    "regional_hybrid",
 ]

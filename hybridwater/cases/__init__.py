@@ -1,0 +1,7 @@
+"""Case files: a model, its data and its fit in one TOML file."""
+
+from hybridwater.cases.case import Case
+from hybridwater.cases.reading import load
+from hybridwater.cases.template import write_template
+
+__all__ = ["Case", "load", "write_template"]

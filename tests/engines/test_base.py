@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from hybridwater.engines import Failure, Options, Solution
+from hybridwater.engines.base import ADAPTIVE, FIXED_STEP
+from hybridwater.errors import DeclarationError, SolveFailed
+from hybridwater.ude import models
+
+
+@pytest.mark.parametrize("method", [*FIXED_STEP, *ADAPTIVE])
+def test_every_listed_method_is_an_option(method):
+    assert Options(method=method).method == method
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "tsit"}, "method='tsit' is not known (did you mean 'tsit5'?)"),
+        ({"method": "ode45"}, "known names are euler"),
+        ({"interpolation": "spline"}, "interpolation='spline'"),
+        ({"output": "means"}, "did you mean 'mean'?"),
+        ({"precision": "float16"}, "precision='float16'"),
+        ({"substeps": 0}, "substeps must be a positive whole number"),
+        ({"substeps": 1.5}, "substeps must be a positive whole number"),
+        ({"max_steps": -1}, "max_steps must be a positive whole number"),
+        ({"rtol": 0.0}, "rtol must lie between 0 and 1"),
+        ({"atol": 2.0}, "atol must lie between 0 and 1"),
+        ({"rtol": float("nan")}, "rtol must lie between 0 and 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(given, message):
+    with pytest.raises(DeclarationError) as caught:
+        Options(**given)
+    assert message in str(caught.value)
+
+
+def test_which_fluxes_are_returned():
+    ude = models.exp_hydro_hybrid()
+    assert Options().resolve_fluxes(ude) == ude.order
+    assert Options(fluxes=("q", "prcp")).resolve_fluxes(ude) == ("q", "prcp")
+    assert Options(fluxes=()).resolve_fluxes(ude) == ()
+    with pytest.raises(DeclarationError, match="has no flux 'snowmelt'"):
+        Options(fluxes=("snowmelt",)).resolve_fluxes(ude)
+
+
+def solution(*failures):
+    values = np.arange(12.0).reshape(2, 3, 2)
+    return Solution(values, values, values[:, -1], ("et", "q"), failures)
+
+
+def test_one_flux_by_name():
+    np.testing.assert_array_equal(solution().flux("q"), [[1, 3, 5], [7, 9, 11]])
+
+
+def test_a_solved_solution_raises_nothing():
+    solution().raise_if_failed(("A", "B"), lambda batch, record: "")
+
+
+def test_what_a_failure_says():
+    failed = solution(
+        Failure(1, 2, np.array([3.0, 0.5]), "The solver gave up."),
+        Failure(0, 0, np.zeros(2), "It gave up too."),
+    )
+    with pytest.raises(SolveFailed) as caught:
+        failed.raise_if_failed(("A", "B"), lambda batch, record: f"entry {batch}, day {record}")
+    text = str(caught.value)
+    assert "The solver gave up. (1 other entries failed too.)" in text
+    assert "Where: entry 1, day 2, state before it: A = 3, B = 0.5." in text
+    assert "Try a stiff solver" in text

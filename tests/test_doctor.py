@@ -1,0 +1,92 @@
+"""What doctor finds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hybridwater import doctor, settings
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Let settings come from the environment of the test alone."""
+    (tmp_path / "settings.toml").write_text("")
+    monkeypatch.setenv("HYBRIDWATER_SETTINGS", str(tmp_path / "settings.toml"))
+    monkeypatch.setenv("HYBRIDWATER_CACHE_DIR", str(tmp_path / "cache"))
+    settings.current.cache_clear()
+    yield monkeypatch
+    settings.current.cache_clear()
+
+
+def named(findings, name):
+    return next(f for f in findings if f.name == name)
+
+
+def test_this_installation_is_fine(environment):
+    found = doctor.examine()
+    assert not [f for f in found if f.state == "broken"]
+    assert named(found, "engine in use").value.startswith("embedded (auto")
+    assert named(found, "trial solve").value == "works"
+    assert named(found, "cache_dir").value.endswith("(environment variable HYBRIDWATER_CACHE_DIR)")
+    assert named(found, "xarray").value == importlib.metadata.version("xarray")
+    assert "juliacall" not in sys.modules
+
+
+def test_every_dependency_is_looked_at():
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    needed = tomllib.loads(project.read_text())["project"]["dependencies"]
+    assert {re.split("[>=<[]", line)[0] for line in needed} == set(doctor.NEEDED)
+
+
+def test_missing_and_damaged_packages_are_broken(environment):
+    environment.setattr(doctor, "NEEDED", {"not-there": "x", "numpy": "no_such_module"})
+    found = doctor.examine()
+    assert named(found, "not-there").state == "broken"
+    assert named(found, "not-there").advice == 'pip install "not-there"'
+    assert "does not load (ModuleNotFoundError" in named(found, "numpy").value
+    assert not [f for f in found if f.group == "Engine"]
+
+
+def test_optional_packages_come_with_the_command(environment):
+    environment.setattr(doctor, "OPTIONAL", {"not-there": ("rivers", "demo")})
+    finding = named(doctor.examine(), "not-there")
+    assert finding.state == "missing"
+    assert finding.advice == 'pip install "hybridwater[demo]"'
+
+
+def test_bad_settings_are_broken(environment):
+    environment.setenv("HYBRIDWATER_ENGIN", "embedded")
+    finding = named(doctor.examine(), "settings")
+    assert finding.state == "broken"
+    assert "HYBRIDWATER_ENGIN" in finding.value
+
+
+def test_a_julia_that_is_not_there_is_broken(environment, tmp_path):
+    environment.setenv("HYBRIDWATER_JULIA_EXECUTABLE", str(tmp_path / "julia"))
+    finding = named(doctor.examine(), "julia_executable")
+    assert finding.state == "broken"
+    assert "does not exist" in finding.value
+
+
+def test_julia_is_found_without_starting_it(environment, tmp_path):
+    environment.delenv("PYTHON_JULIACALL_EXE", raising=False)
+    environment.delenv("PYTHON_JULIAPKG_EXE", raising=False)
+    environment.setattr(doctor.sys, "prefix", str(tmp_path))
+    environment.setenv("PATH", str(tmp_path))
+    assert doctor._julia().state == "missing"
+    program = tmp_path / "julia"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    assert doctor._julia().value == f"{program} (on the PATH)"
+
+
+def test_a_cache_that_cannot_be_written_is_broken(environment, tmp_path):
+    (tmp_path / "file").write_text("")
+    environment.setenv("HYBRIDWATER_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert named(doctor.examine(), "cache folder").state == "broken"
