@@ -112,7 +112,7 @@ class EmbeddedSolver:
             bars = AdaptiveRecords(self._f, program, self.options).backward(
                 x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
             )
-        elif adjoint.parallel_pays(*x.start.shape, weights.ndim == 1):
+        elif adjoint.parallel_pays(len(program.states), len(forcing), weights.ndim == 1):
             bars = adjoint.parallel(
                 self._advance(step),
                 program,
@@ -212,7 +212,8 @@ class EmbeddedSolver:
         def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             with jax.enable_x64(True):
                 bars = self._evaluate_back(*arrays, *self._arrays(fluxes_bar))
-                return tuple(np.asarray(b, dtype=np.float64) for b in bars)
+                p_bar, w_bar = (np.asarray(b, dtype=np.float64) for b in bars)
+            return p_bar, w_bar
 
         return fluxes, pullback
 
@@ -228,9 +229,10 @@ class EmbeddedSolver:
         states_, fluxes_, final_ = (
             np.asarray(a, dtype=np.float64) for a in (states, fluxes, final)
         )
-        ok = np.isfinite(states_).all(-1) & np.isfinite(fluxes_).all(-1)
+        finite = np.concatenate([np.isfinite(states_), np.isfinite(fluxes_)], axis=-1)
+        ok: np.ndarray = np.all(finite, axis=-1)
         failures = []
-        for batch in np.flatnonzero(~ok.all(1)):
+        for batch in np.flatnonzero(~ok.all(axis=-1)):
             record = int(np.argmin(ok[batch]))
             before = states_[batch, record - 1] if record else np.asarray(initial_state)[batch]
             failures.append(Failure(int(batch), record, before.copy(), self._reason()))

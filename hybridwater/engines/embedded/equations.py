@@ -62,9 +62,9 @@ def evaluate(expression: sympy.Basic, values: dict[sympy.Basic, Array | float]) 
     else:
         arguments = [evaluate(a, values) for a in expression.args]
         if isinstance(expression, sympy.Add):
-            result = functools.reduce(operator.add, arguments)
+            result = functools.reduce(lambda a, b: a + b, arguments)
         elif isinstance(expression, sympy.Mul):
-            result = functools.reduce(operator.mul, arguments)
+            result = functools.reduce(lambda a, b: a * b, arguments)
         else:
             result = _FUNCTIONS[expression.func](*arguments)
     values[expression] = result

@@ -6,6 +6,7 @@ what leaves a store is what is reported to have left it, to rounding.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,12 @@ _TABLEAUX = {
 
 
 def substep(
-    method: str, f: RightHandSide, states: list[Array], tau: Array | float, h: float, width: float
+    method: str,
+    f: RightHandSide,
+    states: list[Array],
+    tau: Array | float,
+    h: Array | float,
+    width: float,
 ) -> tuple[list[Array], list[Array]]:
     """Advance by one substep.
 
@@ -51,7 +57,7 @@ def substep(
         One array of shape ``lanes`` per state.
     tau : float or jax.Array
         Local time (0 .. 1 within the record) at which the substep starts.
-    h : float
+    h : float or jax.Array
         Length of the substep in the time unit of the model.
     width : float
         Length of the substep in local time.
@@ -81,7 +87,7 @@ def _explicit(
     f: RightHandSide,
     states: list[Array],
     tau: Array | float,
-    h: float,
+    h: Array | float,
     width: float,
 ) -> tuple[list[Array], list[Array]]:
     slopes: list[list[Array]] = []
@@ -97,7 +103,12 @@ def _explicit(
 
 
 def _rosenbrock(
-    method: str, f: RightHandSide, states: list[Array], tau: Array | float, h: float, width: float
+    method: str,
+    f: RightHandSide,
+    states: list[Array],
+    tau: Array | float,
+    h: Array | float,
+    width: float,
 ) -> tuple[list[Array], list[Array]]:
     """Linearly implicit steps: Euler, or ROS2 of Verwer et al. (1999, SIAM J. Sci. Comput. 20(4)).
 
@@ -121,7 +132,10 @@ def _rosenbrock(
 
     def through(k: list[Array]) -> list[Array]:
         """Rows of the outputs' Jacobian times a stage."""
-        return [sum(columns[j][1][o] * k[j] for j in range(n)) for o in range(len(rate))]
+        return [
+            functools.reduce(jnp.add, (columns[j][1][o] * k[j] for j in range(n)))
+            for o in range(len(rate))
+        ]
 
     k1 = solve([s + gamma * t for s, t in zip(slope, slope_t, strict=True)])
     r1 = [r + gamma * (t + h * g) for r, t, g in zip(rate, rate_t, through(k1), strict=True)]
