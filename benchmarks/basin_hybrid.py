@@ -24,9 +24,8 @@ TRAIN, TEST = ("1980-10-01", "2000-09-30"), ("2000-10-01", "2010-09-30")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/basin_hybrid"))
-    parser.add_argument("--model", choices=("exp_hydro_hybrid",), default="exp_hydro_hybrid")
     parser.add_argument("--restarts", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=150)
     args = parser.parse_args()
     folder = Path(os.environ.get("HYBRIDWATER_DATA", "../shared/data")) / "camels_us"
     data = hw.data.read_camels_netcdf(folder / "camels_core_daily.nc", attributes=())
@@ -47,8 +46,9 @@ def main() -> None:
             schedule=(
                 Stage("skeleton", 150, 0.05),
                 Stage("pretrain", 400, network_rate=0.01),
-                Stage("joint", args.epochs, 0.01, 0.005, window=365),
-                Stage("joint", args.epochs // 4, 0.003, 0.001),
+                Stage("joint", args.epochs // 3, 0.01, 0.005, window=365),
+                Stage("joint", args.epochs, 0.006, 0.003),
+                Stage("joint", args.epochs, 0.002, 0.001),
             ),
             substeps=1,
             directory=args.out,

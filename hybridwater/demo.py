@@ -243,8 +243,6 @@ def run_demo(
     )
     say("Simulating and writing the report ...")
     report = fitted_report(surrogate, out / "report.html", data, figures_directory=out / "figures")
-    runs = {"hybrid": surrogate.simulate(data)}
-    if surrogate.skeleton:
-        runs["conceptual"] = surrogate.simulate(data, conceptual=True)
+    runs = surrogate.compare(data)
     skill = {s: skill_table(surrogate, data, runs, "test", s) for s in ("NSE", "KGE")}
     return Demo(surrogate, skill, report, is_unfinished(out))

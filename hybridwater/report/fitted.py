@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridwater import scores
 from hybridwater.engines import balance_error
 from hybridwater.errors import DataError, nearest
 from hybridwater.report import style
@@ -24,11 +23,11 @@ from hybridwater.report.learned import learned_flux
 from hybridwater.report.page import Section, Table, write_report
 from hybridwater.report.skill import skill_map, skill_summary
 from hybridwater.report.training import training_curve
+from hybridwater.training.surrogate import observations
 
 if TYPE_CHECKING:
     from hybridwater.training import Surrogate
 
-_SCORES = {"NSE": scores.nse, "KGE": scores.kge, "log-NSE": scores.log_nse, "bias": scores.bias}
 _PLACES = (("latitude", "longitude"), ("lat", "lon"), ("gauge_lat", "gauge_lon"))
 
 
@@ -69,7 +68,7 @@ def fitted_report(
     DataError, UnitError
         If the basin is unknown, or forcing or observations cannot be used.
     """
-    story = _Story(surrogate, _with_basins(surrogate, data), basin)
+    story = _Story(surrogate, surrogate.with_basins(data), basin)
     sections = [
         *story.overview(),
         story.skill(),
@@ -99,7 +98,7 @@ def skill_table(
     period: str,
     score: str = "NSE",
 ) -> pd.DataFrame:
-    """Score simulations in each basin.
+    """Score simulations in each basin: one score of :meth:`Surrogate.scores`, side by side.
 
     Parameters
     ----------
@@ -119,21 +118,14 @@ def skill_table(
     pandas.DataFrame
         One row per basin, one column per simulation.
     """
-    flux, variable = next(iter(surrogate.observed.items()))
-    part = slice(*surrogate.periods[period])
-    columns = {}
-    for name, simulation in simulations.items():
-        simulated, observed = simulation[flux].sel(time=part), data[variable].sel(time=part)
-        columns[name] = np.atleast_1d(_SCORES[score](simulated, observed).values)
-    return pd.DataFrame(columns, pd.Index(data["basin"].values, name="basin"))
+    return _side_by_side(surrogate.scores(data, period, simulations=simulations), period, score)
 
 
-def _with_basins(surrogate: Surrogate, data: xr.Dataset) -> xr.Dataset:
-    if "basin" in data.dims:
-        return data
-    if "basin" not in data.coords:
-        data = data.assign_coords(basin=surrogate.basins[0])
-    return data.expand_dims("basin")
+def _side_by_side(scored: pd.DataFrame, period: str, score: str) -> pd.DataFrame:
+    """Return one row per basin and one column per model, in the order that they have."""
+    column = scored.xs(period, level="period")[score]
+    basins, models = (column.index.unique(level) for level in ("basin", "model"))
+    return column.unstack("model").loc[basins, models].rename_axis(columns=None)
 
 
 @dataclass
@@ -154,24 +146,25 @@ class _Story:
                 f"Name a basin that is there; {nearest(self.chosen, known)}",
             )
         for variable in self.surrogate.observed.values():
-            if variable not in self.data:
-                raise DataError(
-                    f"The data have no observations '{variable}' to compare with "
-                    f"({nearest(variable, map(str, self.data))}).",
-                    "report",
-                    "Give the data that the model was fitted to, or data like them",
-                )
+            observations(self.data, variable)
 
     @cached_property
     def simulations(self) -> dict[str, xr.Dataset]:
-        """All basins: the fitted model and, where it was calibrated, its conceptual skeleton."""
-        with warnings.catch_warnings():  # what leaves the training range is told in the text
-            warnings.simplefilter("ignore", UserWarning)
-            name = "hybrid" if self.surrogate.ude.networks else "model"
-            runs = {name: self.surrogate.simulate(self.data)}
-            if self._has_skeleton:
-                runs["conceptual"] = self.surrogate.simulate(self.data, conceptual=True)
-        return runs
+        """All basins: the fitted model and, where it was calibrated, its conceptual skeleton.
+
+        What leaves the range of training is told in the text.
+        """
+        return self.surrogate.compare(self.data)
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """All scores of all basins, periods and simulations."""
+        return self.surrogate.scores(self.data, simulations=self.simulations)
+
+    @property
+    def periods(self) -> list[str]:
+        """The periods that the data have, in the order of time."""
+        return list(self.scored.index.unique("period"))
 
     @property
     def fitted(self) -> xr.Dataset:
@@ -186,21 +179,9 @@ class _Story:
         return first if times[0] < first < times[-2] else times[0]
 
     @property
-    def _has_skeleton(self) -> bool:
-        """Whether the conceptual skeleton was calibrated in all basins of the data."""
-        basins = set(map(str, self.data["basin"].values))
-        return bool(self.surrogate.skeleton) and basins <= set(self.surrogate.basins)
-
-    @cached_property
     def last_period(self) -> str:
         """The period that says most: the test period where there is one."""
-        periods = self.surrogate.periods
-        return next(n for n in ("test", "validation", "train") if self._has(n, periods))
-
-    def _has(self, name: str, periods: dict[str, tuple[str, str]]) -> bool:
-        if name not in periods:
-            return False
-        return self.data["time"].sel(time=slice(*periods[name])).size > 1 or name == "train"
+        return next(n for n in ("test", "validation", "train") if n in self.periods)
 
     @cached_property
     def basin(self) -> str:
@@ -214,7 +195,7 @@ class _Story:
         return str(ranked.index[(len(ranked) - 1) // 2])
 
     def table(self, period: str, score: str = "NSE") -> pd.DataFrame:
-        return skill_table(self.surrogate, self.data, self.simulations, period, score)
+        return _side_by_side(self.scored, period, score)
 
     @property
     def title(self) -> str:
@@ -241,12 +222,7 @@ class _Story:
         """Skill over all basins."""
         if self.data.sizes["basin"] < 2:
             return []
-        rows = []
-        for period in _known(self.surrogate.periods):
-            medians = {score: self.table(period, score).median() for score in _SCORES}
-            for name in self.simulations:
-                rows.append((period, name, *(m[name] for m in medians.values())))
-        wide = pd.DataFrame(rows, columns=["period", "model", *_SCORES])
+        wide = self.scored.groupby(level=["period", "model"], sort=False).median().reset_index()
         wide["bias"] *= 100
         table = self.table(self.last_period)
         summary = skill_summary(table)
@@ -271,15 +247,11 @@ class _Story:
         """Skill of the basin shown in detail."""
         observed = self.data[next(iter(self.surrogate.observed.values()))].sel(basin=self.basin)
         rows = []
-        for period in _known(self.surrogate.periods):
-            part = slice(*self.surrogate.periods[period])
-            times = observed.sel(time=part)
-            for name in self.simulations:
-                values = [self.table(period, s).loc[self.basin, name] for s in _SCORES]
-                first, last = (str(t)[:10] for t in self.surrogate.periods[period])
-                count = int(times.notnull().sum())
-                rows.append((period, first, last, count, name, *values))
-        columns = ["period", "from", "to", "observations", "model", *_SCORES]
+        for (period, name), values in self.scored.loc[self.basin].iterrows():
+            first, last = self.surrogate.periods[period]
+            count = int(observed.sel(time=slice(first, last)).notnull().sum())
+            rows.append((period, first[:10], last[:10], count, name, *values))
+        columns = ["period", "from", "to", "observations", "model", *self.scored.columns]
         frame = pd.DataFrame(rows, columns=columns)
         frame["bias"] *= 100
         variable = str(observed.attrs.get("long_name", observed.name))
@@ -397,7 +369,9 @@ class _Story:
         surrogate = self.surrogate
         forcing = self.data.sel(basin=[self.basin])
         values = surrogate.parameters_of(forcing)
-        skeleton = (surrogate.skeleton_of(forcing) or {}) if self._has_skeleton else {}
+        skeleton = (
+            (surrogate.skeleton_of(forcing) or {}) if "conceptual" in self.simulations else {}
+        )
         plain = surrogate.ude.conceptual() if skeleton else surrogate.ude
         networks = bool(surrogate.ude.networks)
         rows: list[dict[str, str]] = []

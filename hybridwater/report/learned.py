@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BINS = 12
 _DOTS = 4000
+_FEWEST = 0.01  # samples in a bin, as a fraction of all
+_THINNEST = 0.008  # box whose samples are all at one place, as a fraction of the range of x
 
 
 @style.styled
@@ -24,14 +26,15 @@ def learned_flux(term: xr.Dataset) -> style.ReportFigure:
     """Draw what a network has learned against each of its inputs, at the samples it visited.
 
     Dots are samples (at most 4000, drawn at random with a fixed seed); the line is the median and
-    the band the 5th to 95th percentile within bins; the dashed line is
+    the boxes the 5th to 95th percentile within bins, where there are samples; the dashed line is
     the median of the conceptual term at the same samples, where the dataset has one.
 
     Parameters
     ----------
     term : xarray.Dataset
         Dimension ``sample``; one numeric coordinate per network input and the variables
-        ``learned`` and, optionally, ``conceptual``, all with units; ``attrs["term"]`` its name.
+        ``learned`` and, optionally, ``conceptual``, all with units; ``attrs["term"]`` its name. The
+        attribute ``comment`` of ``conceptual`` says whose parameters it has, for the caption.
 
     Returns
     -------
@@ -98,7 +101,9 @@ def learned_flux(term: xr.Dataset) -> style.ReportFigure:
         "95 % range within bins."
     )
     if conceptual is not None:
-        figure.caption += " The conceptual term is its median at the same samples."
+        figure.caption += " The conceptual term is its median at the same samples"
+        whose = term["conceptual"].attrs.get("comment")
+        figure.caption += f", {whose}." if whose else "."
     low, high = np.nanmin(learned), np.nanmax(learned)
     figure.alt = (
         f"Scatter of the learned term {name} against {against}; it ranges from {low:.3g} to "
@@ -124,47 +129,72 @@ def _draw(
         alpha=0.35,
         label="samples",
     )
-    x, low, median, high = _binned(values, learned)
+    bins = _binned(values, learned)
     blue, orange = style.MODELS[1], style.MODELS[0]
-    axes.fill_between(x, low, high, color=blue, alpha=0.18, linewidth=0, label="5 to 95 %")
-    axes.plot(x, median, color=blue, linewidth=2, label="learned, median")
+    axes.fill_between(*_boxes(bins), color=blue, alpha=0.18, linewidth=0, label="5 to 95 %")
+    axes.plot(bins.centre, bins.median, color=blue, linewidth=2, label="learned, median")
     if conceptual is not None:
-        x, _, median, _ = _binned(values, conceptual)
+        plain = _binned(values, conceptual)
         label = "conceptual, median"
-        axes.plot(x, median, color=orange, linewidth=2, linestyle="--", label=label)
+        axes.plot(
+            plain.centre, plain.median, color=orange, linewidth=2, linestyle="--", label=label
+        )
 
 
-def _binned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+class _Bins(NamedTuple):
+    """Bins of x: first, median and last x; 5th, 50th and 95th percentile of y; shape (bin,)."""
+
+    first: np.ndarray
+    centre: np.ndarray
+    last: np.ndarray
+    low: np.ndarray
+    median: np.ndarray
+    high: np.ndarray
+
+
+def _boxes(bins: _Bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, low and high of one box per bin, with NaN between boxes.
+
+    A box reaches from the first to the last sample of its bin; hairline gaps are closed. A band
+    drawn from one bin's centre to the next would cover, as a wedge, values without samples.
+    """
+    thinnest = _THINNEST * np.subtract(bins.last[-1:], bins.first[:1]).sum()
+    wider = np.maximum(thinnest - (bins.last - bins.first), 0) / 2
+    left, right = bins.first - wider, bins.last + wider
+    close = left[1:] - right[:-1] < thinnest
+    left[1:] = np.where(close, right[:-1], left[1:])
+    gap = np.full(left.size, np.nan)
+    x = np.stack([left, right, gap], axis=1).ravel()
+    low, high = (np.stack([y, y, gap], axis=1).ravel() for y in (bins.low, bins.high))
+    return x, low, high
+
+
+def _binned(x: np.ndarray, y: np.ndarray) -> _Bins:
     """Take the median of x and the 5th, 50th and 95th percentile of y within bins of x.
 
-    Bins end at equal steps and at quantiles of x, so that both rare and frequent values show;
-    neighbours are joined until each bin holds at least 0.3 % of the samples, or five.
+    Bins end in gaps of x, then at equal steps and at quantiles of x, so that both rare and frequent
+    values show; each bin holds at least 1 % of the samples, or five, if there are so many.
 
     Parameters
     ----------
     x, y : numpy.ndarray
         Shape (sample,).
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        x, low, median, high; each of shape (bin,).
     """
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
     if not x.size:
-        nothing = np.empty(0)
-        return nothing, nothing, nothing, nothing
+        return _Bins(*np.empty((6, 0)))
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
     share = np.linspace(0, 1, _BINS + 1)[1:-1]
     edges = np.union1d(np.quantile(x, share), x[0] + share * (x[-1] - x[0]))
-    fewest = max(5, round(0.003 * x.size))
-    cuts = [0]
-    for cut in np.searchsorted(x, edges, side="right"):
-        if cut - cuts[-1] >= fewest and x.size - cut >= fewest:
-            cuts.append(int(cut))
-    parts = [slice(*pair) for pair in pairwise([*cuts, x.size])]
+    fewest = max(5, round(_FEWEST * x.size))
+    gaps = np.flatnonzero(np.diff(x) > share[0] * (x[-1] - x[0])) + 1
+    cuts = np.array([0, x.size])
+    for cut in [*gaps, *np.searchsorted(x, edges, side="right")]:
+        if np.abs(cuts - cut).min() >= fewest:
+            cuts = np.sort([*cuts, cut])
+    parts = [slice(*pair) for pair in pairwise(cuts)]
     centres = np.array([np.median(x[part]) for part in parts])
     low, median, high = np.array([np.quantile(y[p], [0.05, 0.5, 0.95]) for p in parts]).T
-    return centres, low, median, high
+    return _Bins(x[cuts[:-1]], centres, x[cuts[1:] - 1], low, median, high)

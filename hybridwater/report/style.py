@@ -60,7 +60,13 @@ _RC = {
     "ytick.labelsize": 9.5,
 }
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SPELLINGS = {"1": "–", "percent": "%", "degrees_north": "°N", "degrees_east": "°E"}  # noqa: RUF001
+_SPELLINGS = {
+    "1": "–",  # noqa: RUF001
+    "percent": "%",
+    "degC": "°C",
+    "degrees_north": "°N",
+    "degrees_east": "°E",
+}
 
 Arguments = ParamSpec("Arguments")
 

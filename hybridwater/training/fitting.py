@@ -52,6 +52,7 @@ def fit(
     share: Literal["nothing", "networks"] = "nothing",
     attributes: Sequence[str] | None = None,
     attribute_hidden: tuple[int, ...] = (64, 64),
+    basin_offsets: bool = False,
     dropout: float = 0.2,
     assess_every: int = 5,
     patience: int = 20,
@@ -95,6 +96,10 @@ def fit(
         Static attributes, for a regional fit.
     attribute_hidden : tuple of int
         Hidden layers of the network from attributes to parameters.
+    basin_offsets : bool
+        Whether, in a regional fit, each basin's parameters may also depart from what the network
+        makes of its attributes. Better for basins with a gauge; others use the network alone, which
+        is then worse for not having been trained alone.
     dropout : float
         Share of its units that are left out at random in training.
     assess_every, patience : int
@@ -154,7 +159,9 @@ def fit(
         warmup=warmup,
         attributes=attributes,
     )
-    module, basin_of = _module(ude, problem, share, restarts, attribute_hidden, dropout, seed)
+    module, basin_of = _module(
+        ude, problem, share, restarts, attribute_hidden, dropout, basin_offsets, seed
+    )
     objective = Objective(
         problem, module, get_engine(engine), solver_options, loss_function, basin_of
     )
@@ -170,6 +177,7 @@ def fit(
         "share": share,
         "attributes": list(attributes or ()),
         "attribute_hidden": list(attribute_hidden),
+        "basin_offsets": basin_offsets,
         "dropout": dropout,
         "assess_every": assess_every,
         "patience": patience,
@@ -202,12 +210,13 @@ def _module(
     restarts: int,
     hidden: tuple[int, ...],
     dropout: float,
+    offsets: bool,
     seed: int,
 ) -> tuple[Local | Shared | Regional, torch.Tensor]:
     n = problem.n_basins
     if problem.attributes is not None:
-        width = problem.attributes.shape[1]
-        return Regional(ude, width, tuple(hidden), dropout, seed), torch.arange(n)
+        module = Regional(ude, problem.attributes, tuple(hidden), dropout, offsets, seed)
+        return module, torch.arange(n)
     if share == "networks":
         return Shared(ude, n, seed), torch.arange(n)
     seeds = [seed + r for _ in range(n) for r in range(restarts)]
@@ -257,7 +266,11 @@ def _surrogate(
             problem.attribute_mean,
             problem.attribute_std,
             tuple(hidden),
-            {k: v.detach().numpy().copy() for k, v in module.state_dict().items()},
+            {
+                k: v.detach().numpy().copy()
+                for k, v in module.state_dict().items()
+                if k not in module.rows
+            },
         )
     nses = [f"{name}_nse" for name in ("train", "validation") if name in losses]
     columns = ["stage", "epoch", "loss", *nses, "seconds"]

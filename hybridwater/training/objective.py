@@ -56,9 +56,6 @@ class Objective:
 
     def values(self, entries: Tensor) -> tuple[Tensor, Tensor]:
         """Return parameters (n, n_parameters) and weights of some entries."""
-        if isinstance(self.module, Regional):
-            assert self.problem.attributes is not None
-            return self.module(self.problem.attributes[self.basin_of[entries]])
         return self.module(entries)
 
     def simulate(

@@ -31,7 +31,7 @@ class ParameterNetwork:
     hidden : tuple of int
         Widths of the hidden layers.
     state : dict of str to numpy.ndarray
-        Tensors of :class:`hybridwater.training.sharing.Regional`.
+        Tensors of :class:`hybridwater.training.sharing.Regional` but its offsets.
     """
 
     attributes: tuple[str, ...]
@@ -51,10 +51,11 @@ class ParameterNetwork:
         """
         table = check_attributes(data, dict(zip(self.attributes, self.units, strict=True)))
         raw = np.stack([np.atleast_1d(table[a].values) for a in self.attributes], axis=1)
-        module = Regional(ude, len(self.attributes), self.hidden, 0.0, 0)
+        standard = torch.from_numpy((raw - self.mean) / self.std)
+        module = Regional(ude, standard, self.hidden)
         module.load_state_dict({k: torch.tensor(v) for k, v in self.state.items()})
         module.eval()
         with torch.no_grad():
-            standard = torch.from_numpy((raw - self.mean) / self.std)
-            values = module.parameters_of(standard).numpy()
+            values, _ = module(torch.arange(len(standard)))
+            values = values.numpy()
         return {p.name: values[:, k] for k, p in enumerate(ude.parameters)}

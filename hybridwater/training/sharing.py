@@ -79,35 +79,48 @@ class Regional(nn.Module):
     """Weights shared by all basins; parameters from static attributes by a network.
 
     The idea of differentiable parameter learning (Tsai et al. 2021,
-    doi:10.1038/s41467-021-26107-z): ``free = default + MLP(attributes)``, then bounded.
+    doi:10.1038/s41467-021-26107-z): ``free = default + MLP(attributes) + offset``, then bounded.
+    Offsets are what the attributes do not explain about a basin; basins that are not in the fit
+    have none.
 
     Parameters
     ----------
     ude : UDE
         The model.
-    n_attributes : int
-        Number of standardised attributes.
+    attributes : torch.Tensor
+        Standardised, shape (n_basins, n_attributes).
     hidden : tuple of int
         Widths of the hidden layers of the parameter network.
     dropout : float
         Share of hidden units left out at random in training.
+    offsets : bool
+        Whether basins have offsets of their own.
     seed : int
         Seed of all initial weights.
     """
 
-    #: Tensors with one row per entry.
-    rows = ()
+    start: Tensor
+    attributes: Tensor
 
     def __init__(
-        self, ude: UDE, n_attributes: int, hidden: tuple[int, ...], dropout: float, seed: int
+        self,
+        ude: UDE,
+        attributes: Tensor,
+        hidden: tuple[int, ...],
+        dropout: float = 0.0,
+        offsets: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        #: Tensors with one row per entry.
+        self.rows = ("offsets",) if offsets else ()
         self.bounded = Bounded(ude.parameters)
         defaults = torch.tensor([p.default for p in ude.parameters], dtype=torch.float64)
         self.register_buffer("start", self.bounded.free(defaults))
+        self.register_buffer("attributes", attributes, persistent=False)
         generator = torch.Generator().manual_seed(seed)
+        n_basins, width = attributes.shape
         layers: list[nn.Module] = []
-        width = n_attributes
         for size in hidden:
             layers += [nn.Linear(width, size, dtype=torch.float64), nn.Tanh(), nn.Dropout(dropout)]
             width = size
@@ -119,16 +132,17 @@ class Regional(nn.Module):
         with torch.no_grad():  # begin near the defaults
             layers[-1].weight *= 0.1  # type: ignore[operator]
         self.network = nn.Sequential(*layers)
+        if offsets:
+            zeros = torch.zeros(n_basins, len(ude.parameters), dtype=torch.float64)
+            self.offsets = nn.Parameter(zeros)
         self.weights = nn.Parameter(torch.from_numpy(initial_weights(ude.program, seed)))
 
-    def parameters_of(self, attributes: Tensor) -> Tensor:
-        """Return parameters (n, n_parameters) of basins with standardised attributes."""
-        free = self.start + self.network(attributes)
-        return self.bounded.constrain(free)
-
-    def forward(self, attributes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return parameters (n, n_parameters) and the shared weights (n_weights,)."""
-        return self.parameters_of(attributes), self.weights
+    def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return parameters (n, n_parameters) of some basins, and the weights (n_weights,)."""
+        free = self.start + self.network(self.attributes[index])
+        if "offsets" in self.rows:
+            free = free + self.offsets[index]
+        return self.bounded.constrain(free), self.weights
 
 
 def columns(ude: UDE, values: Tensor) -> Tensor:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridwater import scores
 from hybridwater.engines import Options, simulate
 from hybridwater.engines.balance import water_balance
 from hybridwater.errors import DataError, DeclarationError, nearest
 from hybridwater.training import storage
-from hybridwater.training.ranges import Ranges
+from hybridwater.training.ranges import OutsideTrainingRange, Ranges, warn_outside
 from hybridwater.ude.model import UDE
 
 if TYPE_CHECKING:
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 
     from hybridwater.training.regional import ParameterNetwork
 
+__all__ = ["OutsideTrainingRange", "Surrogate", "observations"]
 
-class OutsideTrainingRange(UserWarning):
-    """Forcing or states left the range that the networks were trained on."""
+#: Score by the name that tables give it.
+_SCORES = {"NSE": scores.nse, "KGE": scores.kge, "log-NSE": scores.log_nse, "bias": scores.bias}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,28 +107,68 @@ class Surrogate:
         Warns
         -----
         OutsideTrainingRange
-            If forcing or states leave the range of training by more than a tenth of it.
+            If forcing or states that reach an input of a network, directly or through fluxes,
+            leave the range of training by more than a tenth of it. The attribute
+            ``outside_training_range`` of the result then says which. A model without networks
+            never warns.
         """
-        ude, values, weights = self._for(forcing, conceptual)
-        merged = {**dataclasses.asdict(self.options), "fluxes": None, **options}
-        result = simulate(ude, forcing, values, weights, engine=engine, **merged)
-        if not conceptual and ude.networks:
-            self._warn_outside(forcing, result)
+        result = self._simulate(forcing, engine, conceptual, options)
+        warn_outside(result)
         return result
+
+    def _simulate(
+        self,
+        forcing: xr.Dataset,
+        engine: str | None = None,
+        conceptual: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> xr.Dataset:
+        """Simulate, and note in the attributes what leaves the range of training."""
+        ude, values, weights = self._for(forcing, conceptual)
+        merged = {**dataclasses.asdict(self.options), "fluxes": None, **(options or {})}
+        result = simulate(ude, forcing, values, weights, engine=engine, **merged)
+        self.ranges.note_outside(ude, forcing, result)
+        return result
+
+    def compare(self, data: xr.Dataset) -> dict[str, xr.Dataset]:
+        """Simulate with the fitted model and, if calibrated in these basins, with its skeleton.
+
+        Returns
+        -------
+        dict of str to xarray.Dataset
+            ``hybrid`` (``model`` if there are no networks) and ``conceptual``. What leaves the
+            range of training is only told in the attribute ``outside_training_range``.
+        """
+        runs = {"hybrid" if self.ude.networks else "model": self._simulate(data)}
+        if self.skeleton_of(data) is not None:
+            runs["conceptual"] = self._simulate(data, conceptual=True)
+        return runs
+
+    def with_basins(self, data: xr.Dataset) -> xr.Dataset:
+        """Return a dataset with the dimension ``basin`` and names as in the fit.
+
+        Raises
+        ------
+        DataError
+            If the dataset does not say which of several basins it belongs to.
+        """
+        if "basin" not in data.dims:
+            if "basin" not in data.coords:
+                if len(self.basins) != 1:
+                    raise DataError(
+                        "The forcing does not say which basin it belongs to.",
+                        fix=f"Give it a basin coordinate, one of {', '.join(self.basins[:5])}, ...",
+                    )
+                data = data.assign_coords(basin=self.basins[0])
+            data = data.expand_dims("basin")
+        return data.assign_coords(basin=list(_basins(data)))  # names may be numbers in the data
 
     def _for(
         self, forcing: xr.Dataset, conceptual: bool
     ) -> tuple[UDE, dict[str, np.ndarray], np.ndarray]:
-        wanted = _basins(forcing)
+        wanted = _basins(self.with_basins(forcing))
         known = {b: k for k, b in enumerate(self.basins)}
-        if wanted is None and len(self.basins) == 1:
-            rows = np.array([0])
-        elif wanted is None:
-            raise DataError(
-                "The forcing does not say which basin it belongs to.",
-                fix=f"Give it a basin coordinate, one of {', '.join(self.basins[:5])}, ...",
-            )
-        elif all(b in known for b in wanted):
+        if all(b in known for b in wanted):
             rows = np.array([known[b] for b in wanted])
         elif self.network is not None and not conceptual:
             values = self.network.predict(self.ude, forcing)
@@ -147,16 +190,83 @@ class Surrogate:
         values = {n: v[rows] for n, v in self.parameters.items()}
         return self.ude, values, self.weights[rows] if self.weights.ndim == 2 else self.weights
 
-    def _warn_outside(self, forcing: xr.Dataset, simulation: xr.Dataset) -> None:
-        outside = self.ranges.outside(forcing.assign(simulation[[s.name for s in self.ude.states]]))
-        if outside:
-            listed = ", ".join(f"{n} ({share:.1%} of records)" for n, share in outside.items())
-            simulation.attrs["outside_training_range"] = listed
-            warnings.warn(
-                f"Outside the range of training: {listed}. The networks extrapolate there.",
-                OutsideTrainingRange,
-                stacklevel=3,
+    def scores(
+        self,
+        data: xr.Dataset,
+        period: str | None = None,
+        *,
+        flux: str | None = None,
+        simulations: Mapping[str, xr.Dataset] | None = None,
+    ) -> pd.DataFrame:
+        """Score the fit, and its conceptual skeleton, against observations.
+
+        Parameters
+        ----------
+        data : xarray.Dataset
+            Forcing and observations, dims (time) or (basin, time).
+        period : str, optional
+            ``"train"``, ``"validation"`` or ``"test"``; all that the data have records of if left
+            out.
+        flux : str, optional
+            Which of the observed fluxes; the first if left out.
+        simulations : mapping of str to xarray.Dataset, optional
+            What to score, dims (basin, time); what :meth:`compare` returns if left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``basin``, ``period``, ``model``; columns ``NSE``, ``KGE``, ``log-NSE`` and
+            ``bias`` (0.1 is a tenth too much), all dimensionless; see :mod:`hybridwater.scores`.
+            NaN where a score is not defined, for example without observations.
+
+        Raises
+        ------
+        DataError
+            If there are no observations of that flux, no such period, or no records of it.
+
+        Warns
+        -----
+        OutsideTrainingRange
+            As :meth:`simulate`.
+        """
+        import pandas as pd
+
+        data = self.with_basins(data)
+        flux = next(iter(self.observed)) if flux is None else flux
+        if flux not in self.observed:
+            raise DataError(
+                f"The model was not fitted to '{flux}' ({nearest(flux, self.observed)})."
             )
+        observed = observations(data, self.observed[flux])
+        parts = self._periods_in(data, period)
+        if simulations is None:
+            simulations = self.compare(data)
+            for run in simulations.values():
+                warn_outside(run)
+        levels = {"basin": _basins(data), "period": list(parts), "model": list(simulations)}
+        pairs = [
+            (run[flux].sel(time=part), observed.sel(time=part))
+            for part, run in itertools.product(parts.values(), simulations.values())
+        ]
+        values = [[score(*pair).values for score in _SCORES.values()] for pair in pairs]
+        rows = np.moveaxis(np.array(values), -1, 0).reshape(-1, len(_SCORES))
+        index = pd.MultiIndex.from_product(levels.values(), names=list(levels))
+        return pd.DataFrame(rows, index, list(_SCORES))
+
+    def _periods_in(self, data: xr.Dataset, period: str | None) -> dict[str, slice]:
+        """Return the periods, or the one asked for, that a dataset has records of."""
+        if period is not None and period not in self.periods:
+            raise DataError(f"The fit has no period '{period}' ({nearest(period, self.periods)}).")
+        parts = {n: slice(*self.periods[n]) for n in self.periods if period in (None, n)}
+        found = {n: part for n, part in parts.items() if data["time"].sel(time=part).size > 1}
+        if not found:
+            spans = ", ".join(f"{n} {p.start[:10]} to {p.stop[:10]}" for n, p in parts.items())
+            raise DataError(
+                "The data have no records of the periods of the fit.",
+                spans,
+                "Give data that reach into one of them",
+            )
+        return found
 
     def water_balance(self, simulation: xr.Dataset) -> xr.Dataset:
         """Return the cumulative water balance of a simulation; see :func:`water_balance`."""
@@ -165,7 +275,12 @@ class Surrogate:
     def term(
         self, name: str, forcing: xr.Dataset, *, basin: str | None = None, samples: int = 2000
     ) -> xr.Dataset:
-        """Sample a learned term over the inputs that it meets.
+        """Sample a learned term over the inputs that it meets, beside what it replaces.
+
+        The conceptual counterpart is evaluated at the same states and forcing and with the
+        parameters of the fit, as the term and its inputs are. Only parameters that no other
+        equation uses were not trained together with the networks; these are those of the
+        calibrated skeleton, if there is one for the basin.
 
         Parameters
         ----------
@@ -182,18 +297,17 @@ class Surrogate:
         -------
         xarray.Dataset
             Dim ``sample``: a coordinate per input, ``learned``, and ``conceptual`` where the term
-            has a conceptual counterpart.
+            has a conceptual counterpart; its attribute ``comment`` names the parameters that are
+            those of the skeleton.
         """
         from hybridwater.training.terms import sample_term
 
-        there = _basins(forcing) or (None,)
+        forcing = self.with_basins(forcing)
+        there = _basins(forcing)
         basin = there[0] if basin is None else basin
         if basin not in there:
-            raise DataError(
-                f"The data have no basin '{basin}' ({nearest(str(basin), filter(None, there))})."
-            )
-        if "basin" in forcing.dims:
-            forcing = forcing.sel(basin=[basin])
+            raise DataError(f"The data have no basin '{basin}' ({nearest(basin, there)}).")
+        forcing = forcing.isel(basin=[there.index(basin)])
         ude, values, weights = self._for(forcing, conceptual=False)
         return sample_term(
             ude, name, forcing, values, weights, self.options, samples, self.skeleton_of(forcing)
@@ -201,7 +315,7 @@ class Surrogate:
 
     def skeleton_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray] | None:
         """Return the calibrated conceptual parameters of the basins of a dataset, if there are."""
-        known = all(b in self.basins for b in _basins(forcing) or ())
+        known = set(_basins(self.with_basins(forcing))) <= set(self.basins)
         return self._for(forcing, conceptual=True)[1] if self.skeleton and known else None
 
     def parameters_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray]:
@@ -267,7 +381,16 @@ class Surrogate:
         return storage.load(cls, Path(directory))
 
 
-def _basins(forcing: xr.Dataset) -> tuple[str, ...] | None:
-    if "basin" not in forcing.coords:
-        return None
-    return tuple(map(str, np.atleast_1d(forcing["basin"].values)))
+def observations(data: xr.Dataset, variable: str) -> xr.DataArray:
+    """Return observations, or raise DataError if the dataset does not have them."""
+    if variable not in data:
+        raise DataError(
+            f"The data have no observations '{variable}' to compare with "
+            f"({nearest(variable, map(str, data))}).",
+            fix="Give the data that the model was fitted to, or data like them",
+        )
+    return data[variable]
+
+
+def _basins(data: xr.Dataset) -> tuple[str, ...]:
+    return tuple(map(str, data["basin"].values))

@@ -31,8 +31,9 @@ def sample_term(
 ) -> xr.Dataset:
     """Sample a term; see :meth:`hybridwater.training.Surrogate.term`.
 
-    The conceptual equation is evaluated at the same states and forcing, with the calibrated
-    skeleton's parameters where there are, so that the two differ in nothing but the term.
+    The conceptual equation is evaluated at the same states and forcing and with the same
+    parameters, so that the two differ in nothing but the term. Only parameters that nothing else
+    in the model uses, which the joint stage therefore does not train, are the skeleton's.
     """
     import xarray as xr
 
@@ -75,11 +76,16 @@ def sample_term(
         {"term": name, "basin": records.basins[0], **attrs},
     )
     if network.conceptual is not None:
+        untrained = [n for n in watched.program.parameters if n not in ude.used_parameters]
+        borrowed = {n: skeleton[n] for n in untrained} if skeleton else {}
         curve, _ = solver.evaluate(
-            program_values(watched, skeleton or parameters, len(records.basins)),
+            program_values(watched, parameters | borrowed, len(records.basins)),
             weights,
             records.values[:1, kept],
             solution.states[:1, kept],
         )
-        result["conceptual"] = ("sample", curve[0, :, -1], attrs)
+        whose = "with the parameters of the fit"
+        if borrowed:
+            whose += f" ({', '.join(borrowed)}: of the calibrated skeleton)"
+        result["conceptual"] = ("sample", curve[0, :, -1], attrs | {"comment": whose})
     return result

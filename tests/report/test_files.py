@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,13 +21,18 @@ def figure() -> style.ReportFigure:
     return figure
 
 
-@pytest.fixture
+@contextmanager
 def small_files_only():
-    """Let the system refuse files above 1000 bytes, as a full disk would, half way through."""
+    """Let the system refuse files above 1000 bytes, as a full disk would, half way through.
+
+    No longer than a test needs it: pytest's own output may be a file, too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_figures_are_png_and_repeatable(figure, tmp_path):
@@ -36,17 +42,16 @@ def test_figures_are_png_and_repeatable(figure, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_write_that_fails_half_way_leaves_nothing(tmp_path):
-    with pytest.raises(DataError, match=r"could not be written.*write elsewhere"):
+    refused = pytest.raises(DataError, match=r"could not be written.*write elsewhere")
+    with refused, small_files_only():
         write_bytes(tmp_path / "report.html", b"x" * 5000)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_write_that_fails_keeps_the_old_file(tmp_path):
     write_bytes(tmp_path / "report.html", b"old")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError), small_files_only():
         write_bytes(tmp_path / "report.html", b"x" * 5000)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_bytes() == b"old"

@@ -96,9 +96,26 @@ def test_the_median_basin_is_shown_and_skill_agrees_with_scores(fitted, data, tm
     part = slice(*fitted.periods["test"])
     expected = hw.scores.nse(runs["hybrid"]["q"].sel(time=part), data["qobs"].sel(time=part))
     np.testing.assert_array_equal(table["hybrid"], expected)
+    assert list(table.index) == ["01", "02"]
+    scored = fitted.scores(data, "test")["NSE"].xs("hybrid", level="model")
+    np.testing.assert_array_equal(table["hybrid"], scored)
     lower = table["hybrid"].idxmin()
     html = fitted.report(tmp_path / "r.html", data).read_text()
     assert f"Skill in basin {lower}" in html
+
+
+def test_tables_keep_the_order_of_basins_and_models(fitted, data):
+    turned = data.isel(basin=[1, 0])
+    runs = {"z": fitted.simulate(turned), "a": fitted.simulate(turned)}
+    table = skill_table(fitted, turned, runs, "train", "KGE")
+    assert list(table.index) == ["02", "01"]
+    assert list(table.columns) == ["z", "a"]
+
+
+def test_report_of_data_that_end_before_the_test_period(fitted, data, tmp_path):
+    early = data.sel(time=slice(None, "2001-09-30"))
+    html = fitted.report(tmp_path / "r.html", early).read_text()
+    assert "In the validation period" in html
 
 
 def test_one_basin_without_dimension_has_no_overview(fitted, data, tmp_path):

@@ -35,6 +35,29 @@ def test_input_that_is_mostly_zero_still_shows_the_rest(term):
     assert line.get_xdata()[-1] > 40
 
 
+def test_band_covers_no_values_without_samples(term):
+    """Snow is 0 on most days, otherwise at least 5 mm; soil begins with a few low values."""
+    snow, soil = term["s_snow"].values, 300 + term["s_soil"].values
+    soil[:25] = np.linspace(0, 100, 25)
+    term["s_snow"] = term["s_snow"].copy(data=np.where(snow > 0, 5 + snow, 0))
+    term["s_soil"] = term["s_soil"].copy(data=soil)
+    for axes, (low, high) in zip(learned_flux(term).axes, [(100, 299), (0, 4)], strict=False):
+        (band,) = axes.collections
+        spans = [np.sort(path.vertices[:, 0])[[0, -1]] for path in band.get_paths()]
+        assert len(spans) > 3
+        assert not any(first < high and last > low + 0.5 for first, last in spans)
+        assert any(last <= low + 0.5 for _, last in spans)  # what lies below is drawn
+
+
+def test_band_and_median_are_those_of_the_bin(term):
+    flat = term.assign(learned=term["learned"] * 0 + np.arange(2000) % 100)
+    flat["learned"].attrs["units"] = "mm d-1"
+    (band,) = learned_flux(flat).axes[0].collections
+    heights = np.concatenate([path.vertices[:, 1] for path in band.get_paths()])
+    assert 0 <= heights.min() < 12
+    assert 88 < heights.max() <= 99
+
+
 def test_many_samples_are_thinned_the_same_way_each_time(term):
     many = term.isel(sample=np.tile(np.arange(2000), 5))
     first, second = (learned_flux(many).axes[0].get_lines()[0].get_xdata() for _ in range(2))
@@ -56,6 +79,12 @@ def test_without_conceptual_term(term):
     figure = learned_flux(term.drop_vars("conceptual"))
     assert len(figure.axes[0].get_lines()) == 2
     assert "conceptual" not in figure.caption
+
+
+def test_caption_says_whose_parameters_the_conceptual_term_has(term):
+    assert learned_flux(term).caption.endswith("at the same samples.")
+    term["conceptual"].attrs["comment"] = "with the parameters of the fit"
+    assert learned_flux(term).caption.endswith("samples, with the parameters of the fit.")
 
 
 def test_five_inputs_take_two_rows(term):

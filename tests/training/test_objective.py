@@ -101,7 +101,8 @@ def test_pretraining_leaves_parameters_alone(local, hybrid):
 
 
 def test_dropout_does_not_disturb_pretraining(hybrid, problem):
-    module = Regional(hybrid, 1, (4,), 0.5, 0)
+    attributes = torch.zeros(problem.n_basins, 1, dtype=torch.float64)
+    module = Regional(hybrid, attributes, (4,), dropout=0.5)
     regional = objective(problem, module)
     module.eval()
     pretraining = Pretraining(regional, hybrid)

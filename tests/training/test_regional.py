@@ -46,6 +46,19 @@ def test_prediction_of_fitted_basins_is_that_of_the_fit(regional, data, tmp_path
     xr.testing.assert_identical(again.simulate(data), regional.simulate(data))
 
 
+def test_offsets_tell_basins_with_the_same_attributes_apart(fit, reservoir, data):
+    alike = data.assign(slope=data["slope"] * 0 + data["slope"][0])
+    period = {"train": ("2000-01", "2000-10"), "attributes": ["slope"], "dropout": 0.0}
+    schedule = [Stage("joint", 80, 0.05)]
+    together = fit(reservoir, alike, schedule=schedule, **period)
+    apart = fit(reservoir, alike, schedule=schedule, basin_offsets=True, **period)
+    assert np.ptp(together.parameters["k"]) == 0
+    np.testing.assert_allclose(apart.parameters["k"], [0.02, 0.0632, 0.2], rtol=0.3)
+    assert apart.network is not None
+    assert np.ptp(apart.network.predict(apart.ude, alike)["k"]) == 0
+    assert "offsets" not in apart.network.state
+
+
 def test_attributes_are_needed(regional, data):
     with pytest.raises(DataError, match="'slope' is missing"):
         regional.simulate(data.drop_vars("slope"))

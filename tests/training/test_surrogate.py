@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -60,10 +61,24 @@ def test_options_of_the_fit_may_be_changed(surrogate, pair):
 def test_leaving_the_training_range_is_told(surrogate, pair):
     wet = pair.sel(time="2000").copy(deep=True)
     wet["prcp"][1, 200] = 500.0
-    with pytest.warns(OutsideTrainingRange, match=r"prcp \(0.1% of records\), soil") as told:
+    with pytest.warns(OutsideTrainingRange, match=r"training: soil \([0-9.]+% of rec") as told:
         simulation = surrogate.simulate(wet)
     assert told[0].filename == __file__
-    assert "prcp" in simulation.attrs["outside_training_range"]
+    assert "prcp" not in simulation.attrs["outside_training_range"]  # no network sees it
+    warm = wet.assign(
+        pet=wet["pet"].where(wet["time"].dt.day != 3, 9.0).assign_attrs(units="mm d-1")
+    )
+    with pytest.warns(OutsideTrainingRange, match=r"pet \(3.3% of records\)") as told:
+        surrogate.scores(warm)
+    assert told[0].filename == __file__
+
+
+def test_models_without_networks_do_not_extrapolate(surrogate, bucket, pair):
+    flood = pair.assign(prcp=(pair["prcp"] * 50).assign_attrs(pair["prcp"].attrs))
+    plain = dataclasses.replace(surrogate, ude=bucket, weights=np.zeros(0))
+    for simulation in (plain.simulate(flood), surrogate.simulate(flood, conceptual=True)):
+        assert "outside_training_range" not in simulation.attrs
+    assert "outside_training_range" in surrogate.simulate(flood).attrs
 
 
 def test_water_balance_closes(surrogate, pair):
@@ -87,6 +102,83 @@ def test_term_beside_its_conceptual_counterpart(surrogate, pair):
     instant = surrogate.simulate(pair, output="instantaneous").sel(basin="b1")
     np.testing.assert_allclose(term["learned"][[0, -1]], instant["et"][[0, -1]], rtol=1e-12)
     np.testing.assert_allclose(term["soil"][[0, -1]], instant["soil"][[0, -1]], rtol=1e-12)
+
+
+def test_conceptual_counterpart_is_a_curve_over_a_relative_input(surrogate, bucket, pair):
+    ude = bucket.learn(
+        "et", {"soil / c": (0, 4), "pet": (0, 4)}, hidden=(4,), positive=True, scale=2.0
+    )
+    moved = surrogate.parameters | {"c": 1.5 * surrogate.skeleton["c"]}
+    term = dataclasses.replace(surrogate, ude=ude, parameters=moved).term("et", pair)
+    assert term["conceptual"].attrs["comment"] == "with the parameters of the fit"
+    filled = term["soil/c"]
+    np.testing.assert_allclose(term["conceptual"], term["pet"] * filled / (filled + 1), rtol=1e-12)
+
+
+def test_conceptual_counterpart_borrows_what_the_hybrid_does_not_train(surrogate, pair):
+    moved = surrogate.parameters | {"c": 1.5 * surrogate.skeleton["c"]}
+    term = dataclasses.replace(surrogate, parameters=moved).term("et", pair)
+    soil, c = term["soil"], surrogate.skeleton["c"][0]
+    np.testing.assert_allclose(term["conceptual"], term["pet"] * soil / (soil + c), rtol=1e-12)
+    assert "(c: of the calibrated skeleton)" in term["conceptual"].attrs["comment"]
+
+
+def test_scores_have_a_row_per_basin_period_and_model(surrogate, pair):
+    table = surrogate.scores(pair)
+    assert list(table.columns) == ["NSE", "KGE", "log-NSE", "bias"]
+    assert table.index.names == ["basin", "period", "model"]
+    rows = itertools.product(["b0", "b1"], ["train", "validation"], ["hybrid", "conceptual"])
+    assert list(table.index) == list(rows)
+    late = slice(*surrogate.periods["validation"])
+    simulated = surrogate.simulate(pair, conceptual=True)["q"].sel(basin="b1", time=late)
+    observed = pair["qobs"].sel(basin="b1", time=late)
+    expected = [f(simulated, observed) for f in (hw.scores.nse, hw.scores.kge)]
+    expected += [f(simulated, observed) for f in (hw.scores.log_nse, hw.scores.bias)]
+    np.testing.assert_array_equal(table.loc["b1", "validation", "conceptual"], expected)
+
+
+def test_scores_of_one_period_basin_and_given_simulations(surrogate, pair):
+    one = pair.isel(basin=1)
+    runs = {"ten times": surrogate.simulate(one) * 10}
+    runs["ten times"]["q"].attrs["units"] = "mm d-1"
+    table = surrogate.scores(one, "train", simulations=runs)
+    assert list(table.index) == [("b1", "train", "ten times")]
+    plain = surrogate.scores(one, "train").loc["b1", "train", "hybrid"]
+    assert float(table["bias"].iloc[0]) == pytest.approx(10 * plain["bias"] + 9)
+
+
+def test_scores_of_the_periods_that_are_in_the_data(surrogate, pair):
+    early = pair.sel(time=slice("2000-01", "2000-09"))
+    assert set(surrogate.scores(early).index.unique("period")) == {"train"}
+    with pytest.raises(DataError, match=r"no records .*validation 2000-11-01 to 2001-01-31"):
+        surrogate.scores(early, "validation")
+    with pytest.raises(DataError, match="no period 'tests'"):
+        surrogate.scores(pair, "tests")
+
+
+def test_scores_need_observations(surrogate, pair):
+    with pytest.raises(DataError, match="no observations 'qobs'"):
+        surrogate.scores(pair.drop_vars("qobs"))
+    with pytest.raises(DataError, match="not fitted to 'et'"):
+        surrogate.scores(pair, flux="et")
+    nothing = pair.assign(qobs=pair["qobs"].where(pair["basin"] == "b0"))
+    table = surrogate.scores(nothing, "train")
+    assert table.loc["b1"].isna().all(axis=None)
+    assert table.loc["b0"].notna().all(axis=None)
+
+
+def test_scores_of_a_second_flux(surrogate, pair):
+    et = surrogate.simulate(pair)["et"]
+    both = dataclasses.replace(surrogate, observed={"q": "qobs", "et": "etobs"})
+    table = both.scores(pair.assign(etobs=et), flux="et").xs("hybrid", level="model")
+    np.testing.assert_allclose(table["NSE"], 1)
+
+
+def test_basins_may_be_numbered_in_the_data(surrogate, pair):
+    numbered = dataclasses.replace(surrogate, basins=("7", "8"))
+    table = numbered.scores(pair.assign_coords(basin=[7, 8]))
+    np.testing.assert_array_equal(table, surrogate.scores(pair))
+    assert list(table.index.unique("basin")) == ["7", "8"]
 
 
 def test_unknown_terms_and_basins_are_refused(surrogate, pair):
@@ -122,6 +214,7 @@ def test_without_a_skeleton_there_is_no_conceptual_simulation(fit, reservoir, pa
     alone = fit(reservoir, data, train=("2000-01", "2000-06"), schedule=[Stage("joint", 1)])
     assert alone.basins == ("basin",)
     assert alone.simulate(data)["q"].sizes == {"basin": 1, "time": 400}
+    assert list(alone.scores(data).index) == [("basin", "train", "model")]
     with pytest.raises(DeclarationError, match="No conceptual skeleton"):
         alone.simulate(data, conceptual=True)
 

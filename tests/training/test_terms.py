@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +57,14 @@ def test_calibrated_skeleton_gives_the_conceptual_curve(forcing):
     np.testing.assert_allclose(
         calibrated["conceptual"][unsaturated], plain["conceptual"][unsaturated] / 2, rtol=1e-3
     )
+    assert plain["conceptual"].attrs["comment"] == "with the parameters of the fit"
+    assert re.search(r"\(.*\bsmax\b.*: of the cal", calibrated["conceptual"].attrs["comment"])
+
+
+def test_parameters_that_the_hybrid_uses_too_are_those_of_the_fit(forcing):
+    plain, calibrated = sample(forcing, "q"), sample(forcing, "q", {"ddf": np.array([9.0])})
+    np.testing.assert_array_equal(plain["conceptual"], calibrated["conceptual"])
+    assert "ddf" not in calibrated["conceptual"].attrs["comment"]
 
 
 def test_input_that_is_a_sum_of_fluxes(forcing):
