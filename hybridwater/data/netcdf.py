@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import secrets
+import shutil
 from pathlib import Path
 
 import xarray as xr
@@ -39,7 +42,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
         part.replace(path)
     except (OSError, RuntimeError) as error:  # the NetCDF library reports a full disk as the latter
         raise DataError(
-            f"'{path.name}' could not be written ({getattr(error, 'strerror', None) or error}).",
+            f"'{path.name}' could not be written ({_reason(error, path.parent, dataset.nbytes)}).",
             where=str(path),
             fix="Free some space, or write where you have permission",
         ) from error
@@ -47,3 +50,11 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return path
+
+
+def _reason(error: OSError | RuntimeError, folder: Path, needed: int) -> str:
+    """Say why; of a full disk the NetCDF library may say that there is no permission."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(folder).free < needed:
+            return os.strerror(errno.ENOSPC)
+    return getattr(error, "strerror", None) or str(error)
