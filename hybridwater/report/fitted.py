@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridwater.engines import balance_error
+from hybridwater.engines.base import FIXED_STEP, Options
 from hybridwater.errors import DataError, nearest
 from hybridwater.report import style
 from hybridwater.report.balance import water_balance
@@ -27,6 +29,7 @@ from hybridwater.training.surrogate import observations
 
 if TYPE_CHECKING:
     from hybridwater.training import Surrogate
+    from hybridwater.ude.terms import Parameter
 
 _PLACES = (("latitude", "longitude"), ("lat", "lon"), ("gauge_lat", "gauge_lon"))
 
@@ -381,14 +384,13 @@ class _Story:
             if not used and p.name not in plain.used_parameters:
                 continue
             row = {"parameter": p.name, "unit": style.unit_text(p.unit)}
-            row["hybrid" if networks else "fitted"] = _number(values[p.name]) if used else ""
+            row["hybrid" if networks else "fitted"] = _number(values[p.name][0]) if used else ""
             if skeleton:
                 both = p.name in plain.used_parameters
-                row["conceptual"] = _number(skeleton[p.name]) if both else ""
-            row |= {"low": f"{p.bounds[0]:g}", "high": f"{p.bounds[1]:g}"}
+                row["conceptual"] = _number(skeleton[p.name][0]) if both else ""
+            row |= {"low": _number(p.bounds[0]), "high": _number(p.bounds[1])}
             rows.append(row | {"meaning": p.description or ""})
-            share = (float(values[p.name][0]) - p.bounds[0]) / (p.bounds[1] - p.bounds[0])
-            if used and not 0.01 < share < 0.99:
+            if used and _at_bound(p, float(values[p.name][0])):
                 near.append(p.name)
         text = f"Parameters of basin {self.basin}, and the bounds that they were kept within."
         if near:
@@ -401,7 +403,6 @@ class _Story:
 
         surrogate, found = self.surrogate, environment()
         options = surrogate.options
-        method = f"{options.method}, {options.substeps} substeps per record"
         time = self.data.indexes["time"]
         facts: dict[str, object] = {
             "model": f"{surrogate.ude.name} (fingerprint {surrogate.ude.fingerprint})",
@@ -415,7 +416,7 @@ class _Story:
         if "source" in self.data.attrs:
             facts["data"] = self.data.attrs["source"]
         return facts | {
-            "solver": f"{self.fitted.attrs['engine']} engine, {method}, forcing "
+            "solver": f"{self.fitted.attrs['engine']} engine, {_method(options)}, forcing "
             f"{options.interpolation} within a record",
             "versions": ", ".join(
                 f"{n} {found[n]}" for n in ("hybridwater", "python", "jax", "diffrax", "torch")
@@ -427,8 +428,21 @@ def _known(periods: dict[str, tuple[str, str]]) -> list[str]:
     return [n for n in ("train", "validation", "test") if n in periods]
 
 
-def _number(value: np.ndarray) -> str:
-    return f"{float(value[0]):.4g}"
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")  # noqa: RUF001
+
+
+def _at_bound(parameter: Parameter, value: float) -> bool:
+    """Say whether a value is near an end of its range, on the scale on which it was sought."""
+    scale = math.log if parameter.log else float
+    low, inside, high = map(scale, (parameter.bounds[0], value, parameter.bounds[1]))
+    return not 0.01 < (inside - low) / (high - low) < 0.99
+
+
+def _method(options: Options) -> str:
+    if options.method not in FIXED_STEP:
+        return f"{options.method}, tolerance {options.rtol:g}"
+    return f"{options.method}, {options.substeps} step{'s'[: options.substeps > 1]} per record"
 
 
 def _span(window: tuple[pd.Timestamp, pd.Timestamp]) -> str:

@@ -151,8 +151,10 @@ def skill_map(
     name = str(value.attrs.get("long_name", value.name or "value"))
 
     shrink = float(np.cos(np.deg2rad(y.mean())))
-    ratio = (np.ptp(y) + 1) / ((np.ptp(x) + 1) * shrink)
-    figure = style.new_figure(float(np.clip(6.2 * ratio, 2.4, 7.0)) + 0.9)
+    width, height = (1.15 * max(float(np.ptp(along)), 0.5) for along in (x * shrink, y))
+    width, height = max(width, 0.7 * height), max(height, 0.35 * width)  # neither strip nor line
+    figure = style.new_figure(float(np.clip(6.2 * height / width, 2.4, 5.5)) + 0.9)
+    figure.set_layout_engine("compressed")  # the map and its colour bar stay together
     axes = figure.subplots()
     if not valid.all():
         axes.scatter(
@@ -171,6 +173,8 @@ def skill_map(
     bar.set_label(style.labelled(name, unit))
     bar.outline.set_visible(False)
     axes.set_aspect(1 / shrink)
+    axes.set_xlim(np.array([-0.5, 0.5]) * width / shrink + (x.min() + x.max()) / 2)
+    axes.set_ylim(np.array([-0.5, 0.5]) * height + (y.min() + y.max()) / 2)
     axes.set_xlabel(style.labelled("longitude", "degrees_east"))
     axes.set_ylabel(style.labelled("latitude", "degrees_north"))
     axes.grid()

@@ -9,9 +9,11 @@ import pytest
 import xarray as xr
 
 import hybridwater as hw
+from hybridwater.engines import Options
 from hybridwater.errors import DataError
-from hybridwater.report.fitted import fitted_report, skill_table
+from hybridwater.report.fitted import _at_bound, _method, _number, fitted_report, skill_table
 from hybridwater.training import Stage
+from hybridwater.ude.terms import Parameter
 
 DAYS = 500
 
@@ -146,3 +148,27 @@ def test_unknown_basins_and_missing_observations_are_refused(fitted, data, tmp_p
     with pytest.raises(DataError, match="no observations 'qobs'"):
         fitted.report(tmp_path / "r.html", data.drop_vars("qobs"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("log", "value", "near"),
+    [(False, 1.5, True), (False, 30.0, False), (False, 99.5, True), (True, 1.5, False)],
+)
+def test_nearness_to_a_bound_is_judged_on_the_scale_of_the_search(log, value, near):
+    assert _at_bound(Parameter("k", "mm", (1, 100), 10, log=log), value) == near
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (Options(method="rk4", substeps=1), "rk4, 1 step per record"),
+        (Options(method="heun", substeps=2), "heun, 2 steps per record"),
+        (Options(method="tsit5", rtol=1e-4), "tsit5, tolerance 0.0001"),
+    ],
+)
+def test_how_it_was_solved_is_said_in_words(options, text):
+    assert _method(options) == text
+
+
+def test_numbers_have_a_true_minus_sign():
+    assert _number(np.float64(-0.000123456)) == "−0.0001235"  # noqa: RUF001

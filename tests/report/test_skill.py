@@ -78,6 +78,16 @@ def test_map_of_one_basin_draws(places, tmp_path):
     save_figures(tmp_path, {"one": skill_map(*(p[:1] for p in places))})
 
 
+def test_narrow_map_is_in_the_middle(places):
+    lat, lon, value = places
+    figure = skill_map(lat, lon.copy(data=[-90.0, -89.9, -89.8]), value)
+    figure.draw_without_rendering()
+    ends = [axes.get_tightbbox() for axes in figure.axes]
+    left, right = ends[0].x0, figure.bbox.width - ends[1].x1
+    assert left == pytest.approx(right, abs=0.05 * figure.bbox.width)
+    assert 0 < ends[1].x0 - ends[0].x1 < 0.05 * figure.bbox.width
+
+
 def test_map_limits_are_shown_as_arrows(places):
     figure = skill_map(*places, vmin=0.4, vmax=1.0)
     assert figure.axes[0].collections[-1].colorbar.extend == "min"
