@@ -77,7 +77,7 @@ def learned_flux(term: xr.Dataset) -> style.ReportFigure:
     if "conceptual" in term:
         conceptual = units.to_units(term["conceptual"], unit).values.astype(float)
 
-    columns = min(len(inputs), 3)
+    columns = 2 if len(inputs) == 4 else min(len(inputs), 3)
     rows = -(-len(inputs) // columns)
     figure = style.new_figure(0.5 + 3.4 * rows)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)

@@ -96,6 +96,13 @@ def test_five_inputs_take_two_rows(term):
     assert figure.axes[3].get_ylabel() == "et (mm d⁻¹)"
 
 
+def test_four_inputs_are_a_square(term):
+    more = term.assign_coords(a=term["tmean"] + 1)
+    more["a"].attrs["units"] = "degC"
+    panels = [axes.get_subplotspec() for axes in learned_flux(more).axes]
+    assert [(p.rowspan.start, p.colspan.start) for p in panels] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
 def test_missing_units_are_refused(term):
     del term["tmean"].attrs["units"]
     with pytest.raises(UnitError, match="'tmean' has no units"):
