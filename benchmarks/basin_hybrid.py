@@ -1,7 +1,8 @@
 """Per-basin hybrids on the 26 core basins of CAMELS-US against EXP-Hydro with published parameters.
 
 Networks for evapotranspiration and discharge in the EXP-Hydro skeleton, trained 1980-10 to
-2000-09, tested 2000-10 to 2010-09. Needs the data folder (``HYBRIDWATER_DATA``).
+2000-09, tested 2000-10 to 2010-09. Needs the data folder (``HYBRIDWATER_DATA``); may be
+interrupted, which shows the best so far, and started again.
 
     python benchmarks/basin_hybrid.py --out runs/basin_hybrid
 """
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import hybridwater as hw
-from hybridwater.training import Stage, Surrogate
+from hybridwater.training import Stage
 
 TRAIN, TEST = ("1980-10-01", "2000-09-30"), ("2000-10-01", "2010-09-30")
 
@@ -24,7 +25,7 @@ TRAIN, TEST = ("1980-10-01", "2000-09-30"), ("2000-10-01", "2010-09-30")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/basin_hybrid"))
-    parser.add_argument("--restarts", type=int, default=1)
+    parser.add_argument("--restarts", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=150)
     args = parser.parse_args()
     folder = Path(os.environ.get("HYBRIDWATER_DATA", "../shared/data")) / "camels_us"
@@ -32,28 +33,25 @@ def main() -> None:
     published = pd.read_csv(folder / "exphydro_reference.csv", dtype={"gauge_id": str})
     published = published.set_index("gauge_id")
 
-    if (args.out / "surrogate.json").is_file():
-        fitted = Surrogate.load(args.out)
-    else:
-        fitted = hw.fit(
-            hw.models.exp_hydro_hybrid(),
-            data,
-            observed={"q": "qobs"},
-            train=TRAIN,
-            validation=0.2,
-            test=TEST,
-            restarts=args.restarts,
-            schedule=(
-                Stage("skeleton", 150, 0.05),
-                Stage("pretrain", 400, network_rate=0.01),
-                Stage("joint", args.epochs // 3, 0.01, 0.005, window=365),
-                Stage("joint", args.epochs, 0.006, 0.003),
-                Stage("joint", args.epochs, 0.002, 0.001),
-            ),
-            substeps=1,
-            directory=args.out,
-            resume=True,
-        )
+    fitted = hw.fit(
+        hw.models.exp_hydro_hybrid(),
+        data,
+        observed={"q": "qobs"},
+        train=TRAIN,
+        validation=0.2,
+        test=TEST,
+        restarts=args.restarts,
+        schedule=(
+            Stage("skeleton", 150, 0.05),
+            Stage("pretrain", 400, network_rate=0.01),
+            Stage("joint", args.epochs // 3, 0.01, 0.005, window=365),
+            Stage("joint", args.epochs, 0.006, 0.003),
+            Stage("joint", args.epochs, 0.002, 0.001),
+        ),
+        substeps=1,
+        directory=args.out,
+        resume=True,
+    )
     table = pd.DataFrame(index=list(fitted.basins))
     known = table.index.intersection(published.index)
     table.loc[known, "EXP-Hydro, published parameters"] = published.loc[
