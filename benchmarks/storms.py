@@ -25,8 +25,9 @@ from scipy.interpolate import PchipInterpolator
 import hybridwater as hw
 from hybridwater import models
 from hybridwater.engines import Options, get_engine
-from hybridwater.engines.base import ADAPTIVE
+from hybridwater.engines.base import FIXED_STEP, METHODS
 
+ADAPTIVE = [method for method in METHODS["embedded"] if method not in FIXED_STEP]
 BASIN, PERIOD = "03604000", ("1980-10-01", "1983-09-30")
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 COLUMNS = {"S0": "snow0", "S1": "soil0", "f": "f", "Smax": "smax", "Qmax": "qmax"}

@@ -237,3 +237,67 @@ def doctor() -> None:
         console.print(f"[bold red]Broken:[/] {', '.join(broken)}.")
         raise typer.Exit(1)
     console.print("Everything that is needed works.")
+
+
+julia = typer.Typer(help='Set up Julia, for engine = "julia".', no_args_is_help=True)
+app.add_typer(julia, name="julia")
+
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use only what has been downloaded before.")
+]
+
+
+@julia.command("install")
+@_plainly
+def julia_install(offline: Offline = False) -> None:
+    """Install Julia and its packages (minutes), and try to start it.
+
+    With julia_executable and julia_project in the settings, completes that project instead.
+    """
+    from hybridwater._julia.setup import install
+
+    _console().print(install(offline=offline), markup=False)
+
+
+@julia.command("status")
+@_plainly
+def julia_status() -> None:
+    """Show which Julia would be used, and what is missing. Does not start it.
+
+    Ends with exit code 1 if Julia is not ready.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from hybridwater._julia import available
+    from hybridwater._julia.setup import status
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for what, value in status():
+        table.add_row(what, escape(value))
+    console = _console()
+    console.print(table)
+    state = available()
+    if not state.ready:
+        console.print(f"{state.reason}.\n→ {state.fix}.", markup=False)
+        raise typer.Exit(1)
+
+
+@julia.command("precompile")
+@_plainly
+def julia_precompile(
+    sysimage: Annotated[
+        Path | None, typer.Option(help="Build this system image too, for a start in seconds.")
+    ] = None,
+    offline: Offline = False,
+) -> None:
+    """Compile the Julia packages ahead of time (minutes)."""
+    from hybridwater._julia.setup import precompile
+
+    console = _console()
+    console.print(precompile(sysimage, offline=offline), markup=False)
+    if sysimage is not None:
+        path = sysimage.expanduser().absolute()
+        console.print(
+            f'To use it, put  julia_sysimage = "{path}"  into the settings.', markup=False
+        )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.metadata
 import os
 import platform
 import secrets
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +97,7 @@ def examine() -> list[Finding]:
     found += _settings()
     if not any(f.state == "broken" for f in found):
         found += _engine()
-    return [*found, _julia()]
+    return [*found, *_julia()]
 
 
 def _needed(name: str, module: str) -> Finding:
@@ -199,26 +197,17 @@ def _trial() -> Finding:
     return Finding("Engine", "trial solve", "works")
 
 
-def _julia() -> Finding:
-    """Look for Julia where juliacall would, without starting or installing it."""
+def _julia() -> list[Finding]:
+    """Look for the Julia that would be used, without starting or installing it."""
+    from hybridwater import _julia
+
     group = "Julia"
-    with contextlib.suppress(SettingsError):  # told among the settings
-        chosen, source = settings.describe()["julia_executable"]
-        if chosen is not None:
-            return Finding(group, "julia", f"{chosen} ({source})")
-    for variable in ("PYTHON_JULIACALL_EXE", "PYTHON_JULIAPKG_EXE"):
-        if os.environ.get(variable):
-            return Finding(group, "julia", f"{os.environ[variable]} (variable {variable})")
-    installed = Path(sys.prefix) / "julia_env" / "pyjuliapkg" / "install" / "bin" / "julia"
-    on_path = shutil.which("julia")
-    if installed.is_file():
-        return Finding(group, "julia", f"{installed} (installed by juliacall)")
-    if on_path:
-        return Finding(group, "julia", f"{on_path} (on the PATH)")
-    return Finding(
-        group,
-        "julia",
-        "not found; the embedded engine needs none",
-        "missing",
-        "juliacall installs it when it is first used",
-    )
+    try:
+        found = _julia.available()
+    except SettingsError:  # told among the settings
+        return []
+    if found.ready:
+        return [Finding(group, "julia", found.where)]
+    asked = settings.current().engine == "julia"
+    reason = found.reason if asked else f"{found.reason}; the embedded engine needs none"
+    return [Finding(group, "julia", reason, "broken" if asked else "missing", found.fix)]

@@ -87,6 +87,8 @@ class Settings:
         The Julia project (folder) to use together with `julia_executable`.
     julia_threads : int or "auto"
         Number of threads that Julia is started with.
+    julia_sysimage : path, optional
+        A system image to start Julia with (``hybridwater julia precompile --sysimage``).
     progress : bool
         Whether long work shows a progress bar.
     log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
@@ -109,6 +111,9 @@ class Settings:
     )
     julia_project: Path | None = dataclasses.field(default=None, metadata={"check": _optional_path})
     julia_threads: int | str = dataclasses.field(default="auto", metadata={"check": _threads})
+    julia_sysimage: Path | None = dataclasses.field(
+        default=None, metadata={"check": _optional_path}
+    )
     progress: bool = dataclasses.field(default=True, metadata={"check": _flag})
     log_level: str = dataclasses.field(
         default="WARNING", metadata={"check": _one_of("DEBUG", "INFO", "WARNING", "ERROR")}

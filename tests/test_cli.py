@@ -84,7 +84,7 @@ def test_help_names_every_command_and_starts_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "loaded: []" in done.stdout
-    for command in ("demo", "init", "fit", "simulate", "doctor"):
+    for command in ("demo", "init", "fit", "simulate", "julia", "doctor"):
         assert command in done.stdout
         assert call(command, "--help").exit_code == 0
 
@@ -214,3 +214,43 @@ def test_doctor_prints_and_ends_by_what_it_found(monkeypatch):
     bad = call("doctor")
     assert bad.exit_code == 1
     assert "Broken: numpy." in bad.stdout
+
+
+def test_julia_install_and_precompile_print_the_trial(monkeypatch, tmp_path):
+    from hybridwater._julia import setup
+
+    monkeypatch.setattr(setup, "install", lambda offline: f"Julia starts (offline: {offline}).")
+    monkeypatch.setattr(setup, "precompile", lambda image, offline: f"Julia starts from {image}.")
+    assert call("julia", "install").stdout == "Julia starts (offline: False).\n"
+    assert call("julia", "install", "--offline").stdout == "Julia starts (offline: True).\n"
+    assert call("julia", "precompile").stdout == "Julia starts from None.\n"
+    image = tmp_path / "hw.so"
+    lines = call("julia", "precompile", "--sysimage", image).stdout.splitlines()
+    assert lines[0] == f"Julia starts from {image}."
+    assert f'julia_sysimage = "{image}"' in lines[1]
+
+
+def test_julia_status_says_what_is_missing(monkeypatch):
+    from hybridwater import _julia
+    from hybridwater._julia import setup
+
+    monkeypatch.setattr(setup, "status", lambda: [("state", "[some]"), ("threads", "auto")])
+    monkeypatch.setattr(
+        _julia, "available", lambda: _julia.Availability(False, reason="No Julia", fix="Run 'it'")
+    )
+    absent = call("julia", "status")
+    assert absent.exit_code == 1
+    assert "[some]" in absent.stdout
+    assert absent.stdout.endswith("No Julia.\n→ Run 'it'.\n")
+    monkeypatch.setattr(_julia, "available", lambda: _julia.Availability(True))
+    assert call("julia", "status").exit_code == 0
+
+
+def test_every_julia_command_is_in_the_reference():
+    from typer.main import get_command
+
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "command-line.md").read_text("utf-8")
+    for name, command in get_command(app).commands["julia"].commands.items():
+        assert f"`hybridwater julia {name}`" in page
+        for option in (o for p in command.params for o in p.opts if o.startswith("--")):
+            assert f"`{name} {option}" in page, (name, option)

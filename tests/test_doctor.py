@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridwater import doctor, settings
+from hybridwater import _julia, doctor, settings
 
 
 @pytest.fixture
@@ -74,16 +74,26 @@ def test_a_julia_that_is_not_there_is_broken(environment, tmp_path):
     assert "does not exist" in finding.value
 
 
-def test_julia_is_found_without_starting_it(environment, tmp_path):
-    environment.delenv("PYTHON_JULIACALL_EXE", raising=False)
-    environment.delenv("PYTHON_JULIAPKG_EXE", raising=False)
-    environment.setattr(doctor.sys, "prefix", str(tmp_path))
-    environment.setenv("PATH", str(tmp_path))
-    assert doctor._julia().state == "missing"
-    program = tmp_path / "julia"
-    program.write_text("#!/bin/sh\nexit 1\n")
-    program.chmod(0o755)
-    assert doctor._julia().value == f"{program} (on the PATH)"
+@pytest.mark.parametrize(
+    ("engine", "state"), [("auto", "missing"), ("embedded", "missing"), ("julia", "broken")]
+)
+def test_a_julia_that_is_not_ready_comes_with_the_command(environment, engine, state):
+    environment.setenv("HYBRIDWATER_ENGINE", engine)
+    absent = _julia.Availability(False, reason="Julia has not been set up", fix="Run 'it'")
+    environment.setattr(_julia, "available", lambda: absent)
+    (finding,) = doctor._julia()
+    assert finding.state == state
+    assert finding.value.startswith("Julia has not been set up")
+    assert ("the embedded engine needs none" in finding.value) == (state == "missing")
+    assert finding.advice == "Run 'it'"
+
+
+def test_a_julia_that_is_ready_is_named(environment):
+    there = _julia.Availability(True, Path("julia"), Path("project"), "settings")
+    environment.setattr(_julia, "available", lambda: there)
+    (finding,) = doctor._julia()
+    assert finding.state == "ok"
+    assert finding.value == "julia with project (settings)"
 
 
 def test_a_cache_that_cannot_be_written_is_broken(environment, tmp_path):

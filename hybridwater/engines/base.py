@@ -6,6 +6,7 @@ cells, members, windows or restarts. An engine decides nothing about losses or o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -17,8 +18,17 @@ from hybridwater.ude.model import UDE
 
 #: Record-wise methods with a fixed number of substeps per record.
 FIXED_STEP = ("euler", "heun", "rk4", "rosenbrock1", "rosenbrock2")
-#: Methods that choose their own steps inside each record.
-ADAPTIVE = ("heun_adaptive", "bosh3", "tsit5", "dopri5", "kvaerno3", "kvaerno5")
+#: Methods of each engine. Those that are not record-wise choose their own steps in each record.
+METHODS = {
+    "embedded": (
+        *FIXED_STEP,
+        *("heun_adaptive", "bosh3", "tsit5", "dopri5", "kvaerno3", "kvaerno5"),
+    ),
+    "julia": (
+        *("euler", "heun", "rk4"),
+        *("tsit5", "rosenbrock23", "rodas5p", "trbdf2", "kencarp4", "fbdf"),
+    ),
+}
 INTERPOLATIONS = ("constant", "linear", "pchip")
 
 
@@ -30,8 +40,10 @@ class Options:
     ----------
     method : str
         Record-wise: ``euler``, ``heun``, ``rk4`` (explicit), ``rosenbrock1`` (linearly implicit
-        Euler), ``rosenbrock2`` (Verwer et al. 1999, L-stable, second order). Adaptive: ``bosh3``,
-        ``tsit5``, ``dopri5``, ``heun_adaptive`` (explicit), ``kvaerno3``, ``kvaerno5`` (implicit).
+        Euler), ``rosenbrock2`` (Verwer et al. 1999, L-stable, second order). Adaptive and explicit:
+        ``bosh3``, ``tsit5``, ``dopri5``, ``heun_adaptive``; adaptive and implicit: ``kvaerno3``,
+        ``kvaerno5`` (embedded engine), ``rosenbrock23``, ``rodas5p``, ``trbdf2``, ``kencarp4``,
+        ``fbdf`` (Julia). :data:`METHODS` says which engine has which.
     substeps : int
         Steps per forcing record of a record-wise method.
     rtol, atol : float
@@ -62,7 +74,7 @@ class Options:
 
     def __post_init__(self) -> None:
         choices = {
-            "method": (*FIXED_STEP, *ADAPTIVE),
+            "method": tuple(dict.fromkeys(itertools.chain(*METHODS.values()))),
             "interpolation": INTERPOLATIONS,
             "output": ("mean", "instantaneous"),
             "precision": ("float64", "float32"),
@@ -92,6 +104,27 @@ class Options:
                     f"The model '{ude.name}' has no flux '{name}' ({nearest(name, known)})."
                 )
         return tuple(self.fluxes)
+
+
+def shortcoming(engine: str, options: Options) -> str:
+    """Say what an engine lacks to solve with these options; empty if nothing."""
+    if options.method not in METHODS[engine]:
+        return f"the {engine} engine has no method '{options.method}'"
+    if engine == "julia" and options.precision != "float64":
+        return f"the julia engine does not compute in {options.precision}"
+    return ""
+
+
+def check_options(engine: str, options: Options) -> None:
+    """Raise :class:`DeclarationError` if an engine cannot solve with these options."""
+    lacks = shortcoming(engine, options)
+    if lacks:
+        able = [name for name in METHODS if not shortcoming(name, options)]
+        other = f", or engine='{able[0]}'" if able else ""
+        raise DeclarationError(
+            f"{lacks[0].upper()}{lacks[1:]}.",
+            fix=f"Use float64 and one of {', '.join(METHODS[engine])}{other}",
+        )
 
 
 @dataclass(frozen=True)
@@ -260,6 +293,7 @@ class Engine(Protocol):
     """Compiles models."""
 
     name: str
+    methods: tuple[str, ...]
 
     def compile(self, ude: UDE, options: Options) -> Solver:
         """Compile a model; compiled models are kept for the life of the process."""

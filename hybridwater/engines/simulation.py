@@ -116,7 +116,7 @@ def simulate(
             "initial_state",
             f"Give one row per basin, in the order {', '.join(s.name for s in ude.states)}",
         )
-    chosen = get_engine(engine)
+    chosen = get_engine(engine, solved)
     solver = chosen.compile(ude, solved)
     solution = solver.solve(flat, weights, records.values, initial_state, records.step)
     solution.raise_if_failed([s.name for s in ude.states], records.describe)

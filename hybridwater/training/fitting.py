@@ -163,7 +163,12 @@ def fit(
         ude, problem, share, restarts, attribute_hidden, dropout, basin_offsets, seed
     )
     objective = Objective(
-        problem, module, get_engine(engine), solver_options, loss_function, basin_of
+        problem,
+        module,
+        get_engine(engine, solver_options),
+        solver_options,
+        loss_function,
+        basin_of,
     )
     trainer = Trainer(ude, objective, stages, seed, assess_every, patience)
     configuration = {

@@ -52,7 +52,7 @@ def sample_term(
     instant = dataclasses.replace(
         options, output="instantaneous", fluxes=(name, *(flux.name for flux in extra))
     )
-    solver = get_engine().compile(watched, instant)
+    solver = get_engine(options=instant).compile(watched, instant)
     solution = solver.solve(
         program_values(watched, parameters, len(records.basins)),
         weights,

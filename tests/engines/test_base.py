@@ -2,14 +2,22 @@ import numpy as np
 import pytest
 
 from hybridwater.engines import Failure, Options, Solution
-from hybridwater.engines.base import ADAPTIVE, FIXED_STEP
+from hybridwater.engines.base import METHODS, check_options
 from hybridwater.errors import DeclarationError, SolveFailed
 from hybridwater.ude import models
 
 
-@pytest.mark.parametrize("method", [*FIXED_STEP, *ADAPTIVE])
+@pytest.mark.parametrize("method", sorted({*METHODS["embedded"], *METHODS["julia"]}))
 def test_every_listed_method_is_an_option(method):
     assert Options(method=method).method == method
+
+
+def test_a_method_of_another_engine_is_refused():
+    check_options("julia", Options(method="rodas5p"))
+    with pytest.raises(DeclarationError, match=r"embedded engine has no method 'rodas5p'.*julia"):
+        check_options("embedded", Options(method="rodas5p"))
+    with pytest.raises(DeclarationError, match=r"not compute in float32.*engine='embedded'"):
+        check_options("julia", Options(precision="float32"))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,25 @@
+import logging
+
 import pytest
 
-from hybridwater.engines import get_engine
-from hybridwater.errors import SettingsError
+from hybridwater.engines import Options, get_engine, registry
+from hybridwater.engines.base import METHODS
+from hybridwater.errors import MissingDependency, SettingsError
+
+
+@pytest.fixture
+def julia_ready(monkeypatch):
+    """Choose what the probe says."""
+
+    def choose(ready):
+        why = "Julia has been set up" if ready else "Julia has not been set up"
+        monkeypatch.setattr(registry, "_julia_is_ready", lambda: (ready, why))
+
+    return choose
 
 
 def test_engines_are_made_once():
-    assert get_engine("embedded") is get_engine("auto")
+    assert get_engine("embedded") is get_engine("embedded")
     assert get_engine("embedded").name == "embedded"
 
 
@@ -16,3 +30,40 @@ def test_default_is_that_of_the_settings():
 def test_unknown_engines_are_refused():
     with pytest.raises(SettingsError, match="did you mean 'embedded'"):
         get_engine("embeded")
+
+
+def test_auto_is_embedded_without_julia_and_says_so(julia_ready, caplog):
+    julia_ready(False)
+    with caplog.at_level(logging.INFO, logger="hybridwater"):
+        assert get_engine("auto").name == "embedded"
+    assert "Engine: embedded (Julia has not been set up)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (None, "julia"),
+        (Options(), "julia"),
+        (Options(method="rodas5p"), "julia"),
+        (Options(method="kvaerno5"), "embedded"),
+        (Options(precision="float32"), "embedded"),
+    ],
+)
+def test_auto_takes_an_engine_that_can_do_it(julia_ready, options, name):
+    julia_ready(True)
+    assert registry._automatic(options) == name
+
+
+def test_every_engine_has_a_name_and_methods():
+    assert set(registry.ENGINES) == {"auto", *METHODS}
+    assert get_engine("embedded").methods == METHODS["embedded"]
+
+
+def test_julia_that_is_not_there_is_one_sentence(monkeypatch):
+    from hybridwater import _julia
+
+    absent = _julia.Availability(False, reason="Julia has not been set up", fix="Run this")
+    monkeypatch.setattr(_julia, "available", lambda: absent)
+    monkeypatch.setattr(_julia, "started", lambda: False)
+    with pytest.raises(MissingDependency, match=r"Julia has not been set up.*Run this"):
+        get_engine("julia")

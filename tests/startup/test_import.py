@@ -65,10 +65,17 @@ def test_nothing_heavy_is_loaded(statement):
         ("report", {"torch", "jax", "juliacall"}),
         ("simulate", {"juliacall"}),
         ("fit", {"juliacall"}),
+        ("_julia", {"torch", "jax", "juliacall", "xarray"}),
     ],
 )
 def test_a_name_loads_only_its_own_room(name, absent):
-    assert not loaded_after(f"import hybridwater; hybridwater.{name}") & absent
+    start = f"import hybridwater; from hybridwater import {name}"
+    assert not loaded_after(start) & absent
+
+
+def test_looking_for_julia_does_not_start_it():
+    look = "from hybridwater._julia import available; available()"
+    assert not loaded_after(look) & {"torch", "jax", "juliacall"}
 
 
 @pytest.mark.parametrize("name", hybridwater.__all__)

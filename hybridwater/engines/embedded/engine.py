@@ -13,11 +13,13 @@ import numpy as np
 from hybridwater import settings
 from hybridwater.engines.base import (
     FIXED_STEP,
+    METHODS,
     Failure,
     Gradients,
     Options,
     Pullback,
     Solution,
+    check_options,
 )
 from hybridwater.engines.embedded import adjoint, recordwise
 from hybridwater.engines.embedded.adaptive import AdaptiveRecords
@@ -34,6 +36,7 @@ class EmbeddedSolver:
     """A model compiled with JAX; see :class:`hybridwater.engines.base.Solver`."""
 
     def __init__(self, ude: UDE, options: Options) -> None:
+        check_options("embedded", options)
         self.ude = ude
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
@@ -260,6 +263,7 @@ class EmbeddedEngine:
     """Engine that needs nothing but Python packages."""
 
     name = "embedded"
+    methods = METHODS["embedded"]
 
     def __init__(self) -> None:
         if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore

@@ -3,4 +3,10 @@ using Test
 
 @testset "HybridWater" begin
     @test pkgversion(HybridWater) isa VersionNumber
+    include("quality.jl")
+    include("networks.jl")
+    include("forcing.jl")
+    include("solving.jl")
+    include("gradients.jl")
+    include("boundary.jl")
 end

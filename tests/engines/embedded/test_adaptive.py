@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from hybridwater.engines.base import ADAPTIVE
+from hybridwater.engines.base import FIXED_STEP, METHODS
+
+ADAPTIVE = [method for method in METHODS["embedded"] if method not in FIXED_STEP]
 
 RAIN = np.array([[0.0, 12.0, 3.0, 0.0, 0.0, 30.0]])[..., None]
 

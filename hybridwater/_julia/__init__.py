@@ -1,0 +1,22 @@
+"""The only room that imports juliacall: finds, starts, calls and sets up Julia.
+
+Importing it starts nothing. `available` looks without starting Julia, `start` starts it once per
+process, `call` runs a function of the Julia package HybridWater, and `setup` installs.
+"""
+
+from hybridwater._julia.availability import PACKAGE, UUID, Availability, available
+from hybridwater._julia.calling import call, cancel
+from hybridwater._julia.failures import JuliaFailed
+from hybridwater._julia.startup import start, started
+
+__all__ = [
+    "PACKAGE",
+    "UUID",
+    "Availability",
+    "JuliaFailed",
+    "available",
+    "call",
+    "cancel",
+    "start",
+    "started",
+]

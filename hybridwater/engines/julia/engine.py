@@ -1,0 +1,183 @@
+"""The Julia engine behind the Engine contract."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hybridwater import _julia
+from hybridwater.engines.base import (
+    FIXED_STEP,
+    METHODS,
+    Failure,
+    Gradients,
+    Options,
+    Pullback,
+    Solution,
+    check_options,
+)
+from hybridwater.engines.julia.source import write_source
+from hybridwater.errors import DeclarationError
+from hybridwater.ude.model import UDE
+
+#: Methods whose steps can be differentiated.
+DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p")
+
+
+class JuliaSolver:
+    """A model compiled by Julia; see :class:`hybridwater.engines.base.Solver`."""
+
+    def __init__(self, ude: UDE, options: Options) -> None:
+        check_options("julia", options)
+        self.ude = ude
+        self.options = options
+        self.flux_names = options.resolve_fluxes(ude)
+        self._model = _compiled(ude, self.flux_names)
+
+    def solve(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+    ) -> Solution:
+        """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`."""
+        return self._solve(parameters, weights, forcing, initial_state, step, keep=False)[0]
+
+    def solve_with_pullback(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float = 1.0,
+        *,
+        forcing_gradient: bool = False,
+    ) -> tuple[Solution, Pullback]:
+        """Solve and return the pullback; see the Solver contract.
+
+        The gradients of an entry that failed are zero, and it has no part in those of weights that
+        the batch shares.
+
+        Raises
+        ------
+        DeclarationError
+            If the method has no gradient.
+        """
+        if self.options.method not in DIFFERENTIABLE:
+            raise DeclarationError(
+                f"The method '{self.options.method}' has no gradient.",
+                "engine 'julia'",
+                f"Train with one of {', '.join(DIFFERENTIABLE)}; simulate with any",
+            )
+        solution, failed, record = self._solve(
+            parameters, weights, forcing, initial_state, step, keep=True
+        )
+        shared = np.ndim(weights) == 1
+
+        def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
+            if states_bar is None:
+                states_bar = np.zeros(solution.states.shape)
+            p, w, s, x = _julia.call(
+                "pull", record, _array(fluxes_bar), _array(states_bar), failed, forcing_gradient
+            )
+            return Gradients(p, w[0] if shared else w, s, x if forcing_gradient else None)
+
+        return solution, pullback
+
+    def _solve(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        initial_state: np.ndarray,
+        step: float,
+        *,
+        keep: bool,
+    ) -> tuple[Solution, np.ndarray, Any]:
+        o = self.options
+        states, fluxes, final, failed, record = _julia.call(
+            "solve",
+            self._model,
+            _array(parameters),
+            _array(weights),
+            _array(forcing),
+            _array(initial_state),
+            (o.method, o.substeps, o.rtol, o.atol, o.max_steps, o.interpolation),
+            o.output == "mean",
+            float(step),
+            keep,
+        )
+        failures = []
+        for batch in np.flatnonzero(failed):
+            first = int(failed[batch]) - 1
+            before = states[batch, first - 1] if first else np.asarray(initial_state)[batch]
+            failures.append(Failure(int(batch), first, np.array(before, float), self._reason()))
+        return Solution(states, fluxes, final, self.flux_names, tuple(failures)), failed, record
+
+    def evaluate(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+        """Evaluate the fluxes at given states; see the Solver contract."""
+        arrays = tuple(map(_array, (parameters, weights, forcing, states)))
+        shared = np.ndim(weights) == 1
+
+        def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            p, w = _julia.call("pull_evaluate", self._model, *arrays, _array(fluxes_bar))
+            return p, w[0] if shared else w
+
+        return _julia.call("evaluate", self._model, *arrays), pullback
+
+    def _reason(self) -> str:
+        o = self.options
+        if o.method in FIXED_STEP:
+            return (
+                f"The method '{o.method}' with {o.substeps} substep(s) gave a value that is not "
+                "finite."
+            )
+        return (
+            f"The method '{o.method}' did not reach the end of a forcing record within "
+            f"{o.max_steps} steps, or met a value that is not finite."
+        )
+
+
+class JuliaEngine:
+    """Engine that calls Julia; compiled models are kept for the life of the process."""
+
+    name = "julia"
+    methods = METHODS["julia"]
+
+    def __init__(self) -> None:
+        self.compile = functools.lru_cache(maxsize=64)(JuliaSolver)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(ude: UDE, fluxes: tuple[str, ...]) -> Any:
+    """Compile a model in Julia once, whatever it will be solved with."""
+    program = ude.program
+    source = write_source(program, fluxes)
+    signs = np.zeros(program.n_weights)
+    for layout in program.networks:
+        for (w, _, _), sign in zip(layout.layers, layout.signs, strict=True):
+            signs[w] = sign.ravel()
+    sizes = (len(program.states), len(program.forcings), len(program.parameters))
+    return _julia.call(
+        "compile",
+        (source.rates, source.pullback, source.jacobian),
+        (*sizes, len(fluxes), program.n_weights),
+        tuple((layout.sizes, layout.activation, layout.offset) for layout in program.networks),
+        signs,
+        np.array(source.pattern, dtype=np.int64).reshape(-1, 2) + 1,
+    )
+
+
+def _array(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float64)
