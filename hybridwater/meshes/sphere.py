@@ -1,0 +1,191 @@
+"""Geometry on the unit sphere: areas, first moments and distances, in closed form.
+
+Directions are unit vectors in the last axis. Sums run over the corners of a polygon, which lie in
+the last but one axis; a polygon with fewer corners than slots repeats its last corner.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+EARTH_RADIUS = 6371008.7714
+"""Mean radius of the Earth in m (R1 of GRS 80; Moritz 2000, doi:10.1007/s001900050278)."""
+
+
+def to_vectors(lonlat: np.ndarray) -> np.ndarray:
+    """Turn longitude and latitude [degrees], shape (..., 2), into unit vectors, (..., 3)."""
+    lon, lat = np.radians(lonlat[..., 0]), np.radians(lonlat[..., 1])
+    # A pole is one point, not a circle of 6e-17.
+    cos = np.where(np.abs(lonlat[..., 1]) == 90.0, 0.0, np.cos(lat))
+    return np.stack([cos * np.cos(lon), cos * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def to_lonlat(vectors: np.ndarray) -> np.ndarray:
+    """Turn vectors of any length, shape (..., 3), into longitude and latitude [degrees], (..., 2)."""
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.degrees(np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], axis=-1))
+
+
+def normal(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return twice the cross product of two directions, accurate also where they are close.
+
+    (a + b) x (b - a) = 2 a x b, without the cancellation: the difference of close numbers is exact.
+    """
+    return cross(start + end, end - start)
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cross product of vectors of shape (..., 3) (faster than numpy's)."""
+    x = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
+    y = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
+    z = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return np.stack([x, y, z], axis=-1)
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the scalar product of vectors of shape (..., 3)."""
+    return a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
+
+
+def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the great-circle distance [radians] of two directions, exact at any distance."""
+    return 2.0 * np.arctan2(length(b - a), length(b + a))
+
+
+def length(vectors: np.ndarray) -> np.ndarray:
+    """Return the length of vectors of shape (..., 3)."""
+    return np.sqrt(dot(vectors, vectors))
+
+
+def triangle_area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the area [steradian] of great-circle triangles, positive if counter-clockwise.
+
+    tan(E / 2) = a . (b x c) / (1 + a . b + b . c + c . a)
+    (Eriksson 1990, doi:10.2307/2691141), with the triple product from differences of corners.
+    """
+    triple = dot(a, cross(b - a, c - a))
+    return 2.0 * np.arctan2(triple, 1.0 + dot(a, b) + dot(b, c) + dot(c, a))
+
+
+def polygon_area(corners: np.ndarray) -> np.ndarray:
+    """Return the area [steradian] of convex great-circle polygons of shape (..., n, 3)."""
+    first = corners[..., :1, :]
+    return triangle_area(first, corners[..., 1:-1, :], corners[..., 2:, :]).sum(axis=-1)
+
+
+def polygon_moment(corners: np.ndarray) -> np.ndarray:
+    """Return the first moment, the integral of r dA, of great-circle polygons, shape (..., 3).
+
+    Stokes: half the sum over edges of (angle of the edge) * (unit normal of its plane).
+    """
+    return arc_moment(corners, np.roll(corners, -1, axis=-2)).sum(axis=-2)
+
+
+def arc_moment(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the share of great-circle arcs in the first moment, half the integral of r x dr."""
+    plane = normal(start, end)
+    size = length(plane)
+    theta = angle(start, end)
+    return plane * (0.5 * theta / np.where(size > 0.0, size, 1.0))[..., None]
+
+
+def band_integrals(
+    corners: np.ndarray, low: np.ndarray, high: np.ndarray, *, moments: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Integrate over the part of great-circle polygons that lies between two parallels, exactly.
+
+    The boundary of that part is the boundary of the polygon with z = sin(latitude) clamped to
+    [low, high] along meridians: arcs that stay inside, and pieces of the two parallels. Summed over
+    its pieces: the area is the integral of (p - z) d(longitude), p = 1 or -1 the sine of the nearer
+    pole (for an arc the triangle that it makes with that pole), the moment half of r x dr.
+
+    Parameters
+    ----------
+    corners : numpy.ndarray
+        Shape (pairs, n, 3), counter-clockwise. No polygon has a pole inside, and one with a
+        corner on a pole has the band that ends there.
+    low, high : numpy.ndarray
+        Shape (pairs,), sines of the two latitudes.
+    moments : bool
+        Whether the first moments are wanted.
+
+    Returns
+    -------
+    area : numpy.ndarray
+        Shape (pairs,), in steradian.
+    moment : numpy.ndarray or None
+        Shape (pairs, 3).
+    """
+    start, end = corners, np.roll(corners, -1, axis=-2)
+    cuts = [_crossings(start, end, bound[:, None]) for bound in (low, high)]
+    times = np.sort(np.concatenate(cuts, axis=-1), axis=-1)  # (pairs, n, 4), of 0..1
+    pole = np.where(low + high >= 0.0, 1.0, -1.0)
+    pole_vector = np.zeros((*low.shape, 1, 3))
+    pole_vector[:, 0, 2] = pole
+    area = np.zeros(low.shape)
+    moment = np.zeros((*low.shape, 3)) if moments else None
+    edge = end - start
+    before = start
+    for k in range(5):
+        after = end if k == 4 else _on_sphere(start + times[..., k, None] * edge)
+        middle = _on_sphere(before + after)[..., 2]
+        above, below = middle > high[:, None], middle < low[:, None]
+        within = ~(above | below)
+        clamp = np.where(above, high[:, None], low[:, None])
+        x1, y1, x2, y2 = before[..., 0], before[..., 1], after[..., 0], after[..., 1]
+        turn = np.arctan2(x1 * y2 - y1 * x2, x1 * x2 + y1 * y2)
+        arcs = triangle_area(np.broadcast_to(pole_vector, before.shape), before, after)
+        area += np.where(within, arcs, (pole[:, None] - clamp) * turn).sum(axis=-1)
+        if moment is not None:
+            parallel = _parallel_moment(x1, y1, x2, y2, clamp, turn)
+            share = np.where(within[..., None], arc_moment(before, after), parallel)
+            moment += share.sum(axis=-2)
+        before = after
+    return area, moment
+
+
+def _on_sphere(vectors: np.ndarray) -> np.ndarray:
+    return vectors / length(vectors)[..., None]
+
+
+def _crossings(start: np.ndarray, end: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Where on the chord from start to end its arc meets a parallel: 0..1, shape (..., 2).
+
+    z_a + t (z_b - z_a) = z |r_a + t (r_b - r_a)|, squared; 0 where there is no crossing.
+    """
+    chord = end - start
+    rise, squared = chord[..., 2], dot(chord, chord)
+    a = rise**2 - z**2 * squared
+    # |r_a + t chord|^2 = 1 - t (1 - t) |chord|^2
+    b = 2.0 * start[..., 2] * rise + z**2 * squared
+    c = (start[..., 2] - z) * (start[..., 2] + z)
+    root = np.sqrt(np.maximum(b * b - 4.0 * a * c, 0.0))
+    half = -0.5 * (b + np.copysign(root, b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times = np.stack([half / a, c / half], axis=-1)
+        height = start[..., 2, None] + times * rise[..., None]
+    valid = (times > 0.0) & (times < 1.0) & (height * z[..., None] >= 0.0)
+    return np.where(valid, times, 0.0)
+
+
+def _parallel_moment(
+    x1: np.ndarray,
+    y1: np.ndarray,
+    x2: np.ndarray,
+    y2: np.ndarray,
+    z: np.ndarray,
+    turn: np.ndarray,
+) -> np.ndarray:
+    """Half the integral of r x dr along the parallel z, from the longitude of (x1, y1)."""
+    radius = np.sqrt(np.maximum((1.0 - z) * (1.0 + z), 0.0))
+    size1, size2 = np.hypot(x1, y1), np.hypot(x2, y2)
+    size1, size2 = np.where(size1 > 0, size1, 1.0), np.where(size2 > 0, size2, 1.0)
+    scale = -0.5 * z * radius
+    return np.stack(
+        [
+            scale * (y2 / size2 - y1 / size1),
+            -scale * (x2 / size2 - x1 / size1),
+            0.5 * radius**2 * turn,
+        ],
+        axis=-1,
+    )
