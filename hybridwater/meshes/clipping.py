@@ -10,7 +10,9 @@ from hybridwater.meshes import sphere
 def clip_pairs(
     subjects: np.ndarray, counts: np.ndarray, windows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intersect convex polygons pair by pair (Sutherland & Hodgman 1974, doi:10.1145/360767.360802).
+    """Intersect convex polygons pair by pair.
+
+    Sutherland and Hodgman (1974), doi:10.1145/360767.360802.
 
     Corners are vectors, and an edge is the plane through the origin and its two corners. With unit
     vectors that is a great circle; with (x, y, 1) it is a straight line.

@@ -8,9 +8,7 @@ from hybridwater.errors import MeshError
 from hybridwater.meshes.mesh import Mesh
 
 
-def latlon_mesh(
-    lon_bounds: np.ndarray, lat_bounds: np.ndarray, *, name: str = "latlon"
-) -> Mesh:
+def latlon_mesh(lon_bounds: np.ndarray, lat_bounds: np.ndarray, *, name: str = "latlon") -> Mesh:
     """Make a mesh of meridians and parallels, regular or rectilinear.
 
     Parameters

@@ -63,7 +63,7 @@ def turned(mesh: Mesh) -> np.ndarray:
 
 
 def cell_measures(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Return areas [m2], shape (n_cells,), and centroids [m or degrees], (n_cells, 2), of polygons."""
+    """Return areas [m2], shape (n_cells,), and centroids [m or degrees], shape (n_cells, 2)."""
     if mesh.parallels:
         west, south, east, north = bounds(mesh)
         area, moment = parallel_integrals(west, south, east, north)
@@ -98,7 +98,7 @@ def cell_integrals(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounds(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return west, south, east, north [degrees] of the cells of a mesh with parallels; west < east."""
+    """Return west, south, east, north [degrees] of cells between parallels, with west < east."""
     points = mesh.nodes[mesh.corners].reshape(mesh.size, 4, 2)
     west, east = points[:, 0, 0], points[:, 1, 0]
     east = np.where(east <= west, east + 360.0, east)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -164,38 +165,34 @@ class Mesh:
         MeshError
             As the class.
         """
-        blank = np.ones(len(parts) - 1)
-        places = np.zeros((len(blank), 2))
-        raw = cls(
-            name, geometry, nodes, corners, rings, parts, blank, places, tuple(names), parallels, crs
-        )
-        corners = measures.turned(raw)
-        turned = cls(name, geometry, nodes, corners, rings, parts, blank, places, raw.names, parallels)
-        measured, centroids = measures.cell_measures(turned)
-        bad = ~(measured > 0.0)
-        if bad.any():
-            first = int(np.argmax(bad))
-            raise MeshError(
-                f"A cell of the mesh '{name}' has no area ({int(bad.sum())} such cells in all).",
-                where=f"cell '{raw.cell_name(first)}'",
-                fix="Remove cells whose corners lie on one line or coincide, and repair polygons "
-                "that cross themselves (shapely.make_valid)",
-            )
-        given = measured if areas is None else areas
-        return cls(
+        count = len(parts) - 1
+        draft = cls(
             name,
             geometry,
             nodes,
             corners,
             rings,
             parts,
-            np.asarray(given, dtype=float),
-            centroids,
-            raw.names,
+            np.ones(count),
+            np.zeros((count, 2)),
+            tuple(names),
             parallels,
             crs,
             shape,
         )
+        draft = dataclasses.replace(draft, corners=measures.turned(draft))
+        measured, centroids = measures.cell_measures(draft)
+        bad = ~(measured > 0.0)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise MeshError(
+                f"A cell has no area ({int(bad.sum())} such cells in all).",
+                where=f"mesh '{name}', cell '{draft.cell_name(first)}'",
+                fix="Remove cells whose corners lie on one line or coincide, and repair polygons "
+                "that cross themselves (shapely.make_valid)",
+            )
+        given = measured if areas is None else np.asarray(areas, dtype=float)
+        return dataclasses.replace(draft, areas=given, centroids=centroids)
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError
-from hybridwater.meshes import measures, sphere
+from hybridwater.meshes import sphere
 from hybridwater.meshes.candidates import candidate_pairs
 from hybridwater.meshes.clipping import clip_pairs
 from hybridwater.meshes.pieces import Pieces, convex_pieces

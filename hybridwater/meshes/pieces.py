@@ -111,9 +111,7 @@ def _convex_rings(mesh: Mesh, points: np.ndarray) -> np.ndarray:
     return convex & once
 
 
-def _triangles(
-    mesh: Mesh, points: np.ndarray, cells: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _triangles(mesh: Mesh, points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut cells into triangles without new corners (constrained Delaunay, by GEOS)."""
     import shapely
 
@@ -169,8 +167,6 @@ def flat_polygons(
     MeshError
         If a spherical cell spans a hemisphere.
     """
-    import shapely
-
     first = points[mesh.rings[mesh.parts[:-1][cells]]]
     if mesh.geometry == "spherical":
         origin = sphere.to_vectors(mesh.centroids[cells])
@@ -199,9 +195,7 @@ def flat_polygons(
             offset = corner - origin[k]
             rings.append(np.stack([offset @ across[k], offset @ up[k]], axis=1))
         polygons.append(_polygon(rings))
-    return np.array(polygons, dtype=object), (origin, across, np.asarray(up)) if len(
-        polygons
-    ) else (origin, across, np.asarray(up))
+    return np.array(polygons, dtype=object), (origin, np.asarray(across), np.asarray(up))
 
 
 def _polygon(rings: list[np.ndarray]):

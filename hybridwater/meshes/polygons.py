@@ -96,7 +96,7 @@ def polygon_mesh(
 
 
 def _oriented(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rings, outer ones counter-clockwise and holes clockwise, and the first of each cell."""
+    """Return rings, outer ones counter-clockwise, holes clockwise, and the first of each cell."""
     import shapely
 
     turned = shapely.orient_polygons(shapes)

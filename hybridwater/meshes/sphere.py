@@ -21,7 +21,7 @@ def to_vectors(lonlat: np.ndarray) -> np.ndarray:
 
 
 def to_lonlat(vectors: np.ndarray) -> np.ndarray:
-    """Turn vectors of any length, shape (..., 3), into longitude and latitude [degrees], (..., 2)."""
+    """Turn vectors, shape (..., 3), into longitude and latitude [degrees], shape (..., 2)."""
     x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     return np.degrees(np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], axis=-1))
 

@@ -123,7 +123,9 @@ def write_ugrid(mesh: Mesh, path: str | Path) -> Path:
     return path
 
 
-def read_ugrid(data: xr.Dataset | str | Path, *, topology: str | None = None) -> Mesh:
+def read_ugrid(
+    data: xr.Dataset | str | Path, *, topology: str | None = None, name: str = ""
+) -> Mesh:
     """Read a two-dimensional UGRID mesh: triangles, quadrilaterals, polygons.
 
     Parameters
@@ -132,6 +134,8 @@ def read_ugrid(data: xr.Dataset | str | Path, *, topology: str | None = None) ->
         A dataset or a NetCDF file.
     topology : str, optional
         Name of the topology variable, if there are several.
+    name : str, optional
+        Name of the mesh; by default that in the file.
 
     Returns
     -------
@@ -147,9 +151,9 @@ def read_ugrid(data: xr.Dataset | str | Path, *, topology: str | None = None) ->
 
     if not isinstance(data, xr.Dataset):
         with xr.open_dataset(data) as opened:
-            return read_ugrid(opened.load(), topology=topology)
+            return read_ugrid(opened.load(), topology=topology, name=name)
     mesh = data[_topology(data, topology)]
-    label = str(mesh.attrs.get("long_name") or mesh.name)
+    label = name or str(mesh.attrs.get("long_name") or mesh.name)
     names = str(_attribute(mesh, "node_coordinates")).split()
     x, y = (_variable(data, name, mesh.name) for name in names[:2])
     geographic = "degree" in str(x.attrs.get("units", "")) or "lon" in str(
