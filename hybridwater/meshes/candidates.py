@@ -31,7 +31,8 @@ def candidate_pairs(
     tree = shapely.STRtree(shapely.box(*source_boxes.T))
     into, found = tree.query(shapely.box(*target_boxes.T))
     key = target_index[into] * len(source.boxes) + source_index[found]
-    key = np.unique(key) if round_earth else np.sort(key)
+    key = np.sort(key)
+    key = key[np.append(True, key[1:] != key[:-1])[: len(key)]]
     return key % len(source.boxes), key // len(source.boxes)
 
 

@@ -26,7 +26,7 @@ def healpix_mesh(
     Parameters
     ----------
     nside : int
-        Resolution; for nested ordering a power of two.
+        Resolution, a power of two.
     ordering : str
         ``"nested"`` or ``"ring"``.
     steps : int
@@ -45,17 +45,11 @@ def healpix_mesh(
     MeshError
         If nside, ordering or steps cannot be.
     """
-    if ordering not in ("nested", "ring") or nside < 1 or steps < 1:
+    if ordering not in ("nested", "ring") or nside < 1 or nside & (nside - 1) or steps < 1:
         raise MeshError(
             f"There is no HEALPix mesh with nside {nside}, ordering '{ordering}', {steps} steps.",
             where=f"mesh '{name}'",
-            fix="nside and steps are 1 or more, ordering is 'nested' or 'ring'",
-        )
-    if ordering == "nested" and nside & (nside - 1):
-        raise MeshError(
-            f"Nested ordering needs a power of two, not nside {nside}.",
-            where=f"mesh '{name}'",
-            fix="Choose 1, 2, 4, 8, ..., or ordering='ring'",
+            fix="nside is 1, 2, 4, 8, ...; steps is 1 or more; ordering is 'nested' or 'ring'",
         )
     try:
         from astropy_healpix.healpy import boundaries

@@ -185,8 +185,11 @@ def _joined(
     moments: np.ndarray | None,
 ) -> Overlaps:
     """Add up the pieces of cells, leave out what is only rounding, and use metres."""
-    key, place = np.unique(cells[1] * source.size + cells[0], return_inverse=True)
-    total = np.bincount(place, areas, len(key))
+    key = cells[1] * source.size + cells[0]
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    begins = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+    key, total = key[begins], np.add.reduceat(areas[order], begins) if len(begins) else areas
     into, out = np.divmod(key, source.size)
     spherical = source.geometry == "spherical"
     unit = sphere.EARTH_RADIUS**2 if spherical else 1.0
@@ -200,7 +203,7 @@ def _joined(
         )
     mean = None
     if moments is not None:
-        sums = np.stack([np.bincount(place, m, len(key)) for m in moments.T], axis=1)
+        sums = np.add.reduceat(moments[order], begins, axis=0)
         mean = sums[real] / total[real, None] * (sphere.EARTH_RADIUS if spherical else 1.0)
         if not spherical:
             first = source.nodes[source.corners[source.rings[source.parts[:-1]]]]

@@ -116,32 +116,54 @@ def band_integrals(
     moment : numpy.ndarray or None
         Shape (pairs, 3).
     """
-    start, end = corners, np.roll(corners, -1, axis=-2)
-    cuts = [_crossings(start, end, bound[:, None]) for bound in (low, high)]
-    times = np.sort(np.concatenate(cuts, axis=-1), axis=-1)  # (pairs, n, 4), of 0..1
-    pole = np.where(low + high >= 0.0, 1.0, -1.0)
-    pole_vector = np.zeros((*low.shape, 1, 3))
-    pole_vector[:, 0, 2] = pole
-    area = np.zeros(low.shape)
-    moment = np.zeros((*low.shape, 3)) if moments else None
-    edge = end - start
-    before = start
+    start, end = corners.reshape(-1, 3), np.roll(corners, -1, axis=-2).reshape(-1, 3)
+    pair = np.repeat(np.arange(len(corners)), corners.shape[1])
+    real = (start != end).any(axis=-1)
+    start, end, pair = start[real], end[real], pair[real]
+    low, high = low[pair], high[pair]
+    cuts = [_crossings(start, end, bound) for bound in (low, high)]
+    times = np.sort(np.concatenate(cuts, axis=-1), axis=-1)  # (edges, 4), of 0..1
+    whole = times[:, 3] == 0.0
+    area = np.zeros(len(corners))
+    moment = np.zeros((len(corners), 3)) if moments else None
+
+    def add(use: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
+        shares = _band_shares(before, after, low[use], high[use], moments)
+        area[:] += np.bincount(pair[use], shares[0], len(area))
+        if moment is not None and shares[1] is not None:
+            for axis in range(3):
+                moment[:, axis] += np.bincount(pair[use], shares[1][:, axis], len(area))
+
+    add(whole, start[whole], end[whole])
+    part = np.flatnonzero(~whole)
+    start, end, times = start[part], end[part], times[part]
+    chord, before = end - start, start
     for k in range(5):
-        after = end if k == 4 else _on_sphere(start + times[..., k, None] * edge)
-        middle = _on_sphere(before + after)[..., 2]
-        above, below = middle > high[:, None], middle < low[:, None]
-        within = ~(above | below)
-        clamp = np.where(above, high[:, None], low[:, None])
-        x1, y1, x2, y2 = before[..., 0], before[..., 1], after[..., 0], after[..., 1]
-        turn = np.arctan2(x1 * y2 - y1 * x2, x1 * x2 + y1 * y2)
-        arcs = triangle_area(np.broadcast_to(pole_vector, before.shape), before, after)
-        area += np.where(within, arcs, (pole[:, None] - clamp) * turn).sum(axis=-1)
-        if moment is not None:
-            parallel = _parallel_moment(x1, y1, x2, y2, clamp, turn)
-            share = np.where(within[..., None], arc_moment(before, after), parallel)
-            moment += share.sum(axis=-2)
+        after = end if k == 4 else _on_sphere(start + times[:, k, None] * chord)
+        add(part, before, after)
         before = after
     return area, moment
+
+
+def _band_shares(
+    before: np.ndarray, after: np.ndarray, low: np.ndarray, high: np.ndarray, moments: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Shares in area and moment of arcs that lie within, above or below a band as a whole."""
+    middle = _on_sphere(before + after)[:, 2]
+    above, below = middle > high, middle < low
+    within = ~(above | below)
+    clamp = np.where(above, high, low)
+    pole = np.where(low + high >= 0.0, 1.0, -1.0)
+    x1, y1, x2, y2 = before[:, 0], before[:, 1], after[:, 0], after[:, 1]
+    turn = np.arctan2(x1 * y2 - y1 * x2, x1 * x2 + y1 * y2)
+    pole_vector = np.zeros((len(before), 3))
+    pole_vector[:, 2] = pole
+    arcs = triangle_area(pole_vector, before, after)
+    area = np.where(within, arcs, (pole - clamp) * turn)
+    if not moments:
+        return area, None
+    parallel = _parallel_moment(x1, y1, x2, y2, clamp, turn)
+    return area, np.where(within[:, None], arc_moment(before, after), parallel)
 
 
 def _on_sphere(vectors: np.ndarray) -> np.ndarray:
