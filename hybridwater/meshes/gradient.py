@@ -108,9 +108,15 @@ def node_neighbours(mesh: Mesh, active: np.ndarray) -> csr_array:
     from scipy.sparse import csr_array
 
     cells = measures.cell_of_ring(mesh)[measures.ring_of_corner(mesh)]
+    corners = mesh.corners
+    if mesh.geometry == "spherical":  # all nodes at a pole are one
+        latitude = mesh.nodes[corners, 1]
+        for pole in (-90.0, 90.0):
+            at = latitude == pole
+            corners = np.where(at, corners[np.argmax(at)], corners) if at.any() else corners
     use = active[cells]
     shape = (mesh.size, len(mesh.nodes))
-    touches = csr_array((np.ones(use.sum()), (cells[use], mesh.corners[use])), shape=shape)
+    touches = csr_array((np.ones(use.sum()), (cells[use], corners[use])), shape=shape)
     every = csr_array((np.ones(mesh.size), (np.arange(mesh.size),) * 2), shape=(mesh.size,) * 2)
     near = csr_array(touches @ touches.T + every)
     near.sort_indices()

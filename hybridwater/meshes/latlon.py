@@ -45,6 +45,12 @@ def latlon_mesh(lon_bounds: np.ndarray, lat_bounds: np.ndarray, *, name: str = "
             where=f"mesh '{name}'",
             fix="A mesh goes round the Earth once at most, in cells of less than 180 degrees",
         )
+    if np.abs(np.diff(lat)).max() >= 180.0:
+        raise MeshError(
+            "A cell spans from pole to pole.",
+            where=f"mesh '{name}'",
+            fix="Divide it at the equator: lat_bounds = [-90, 0, 90]",
+        )
     closed = span > 360.0 * (1.0 - 1e-12)
     columns = len(lon) - 1 if closed else len(lon)
     nodes = np.stack(np.meshgrid(lon[:columns], lat), axis=-1).reshape(-1, 2)

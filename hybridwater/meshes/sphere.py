@@ -95,9 +95,8 @@ def band_integrals(
     """Integrate over the part of great-circle polygons that lies between two parallels, exactly.
 
     The boundary of that part is the boundary of the polygon with z = sin(latitude) clamped to
-    [low, high] along meridians: arcs that stay inside, and pieces of the two parallels. Summed over
-    its pieces: the area is the integral of (p - z) d(longitude), p = 1 or -1 the sine of the nearer
-    pole (for an arc the triangle that it makes with that pole), the moment half of r x dr.
+    [low, high] along meridians. The integrals over the polygon are therefore corrected by what lies
+    between each arc that leaves the band and the piece of the parallel that takes its place.
 
     Parameters
     ----------
@@ -116,54 +115,73 @@ def band_integrals(
     moment : numpy.ndarray or None
         Shape (pairs, 3).
     """
+    area = polygon_area(corners)
+    moment = polygon_moment(corners) if moments else None
     start, end = corners.reshape(-1, 3), np.roll(corners, -1, axis=-2).reshape(-1, 3)
     pair = np.repeat(np.arange(len(corners)), corners.shape[1])
     real = (start != end).any(axis=-1)
     start, end, pair = start[real], end[real], pair[real]
-    low, high = low[pair], high[pair]
-    cuts = [_crossings(start, end, bound) for bound in (low, high)]
+    cuts = [_crossings(start, end, bound[pair]) for bound in (low, high)]
     times = np.sort(np.concatenate(cuts, axis=-1), axis=-1)  # (edges, 4), of 0..1
     whole = times[:, 3] == 0.0
-    area = np.zeros(len(corners))
-    moment = np.zeros((len(corners), 3)) if moments else None
-
-    def add(use: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
-        shares = _band_shares(before, after, low[use], high[use], moments)
-        area[:] += np.bincount(pair[use], shares[0], len(area))
-        if moment is not None and shares[1] is not None:
-            for axis in range(3):
-                moment[:, axis] += np.bincount(pair[use], shares[1][:, axis], len(area))
-
-    add(whole, start[whole], end[whole])
-    part = np.flatnonzero(~whole)
-    start, end, times = start[part], end[part], times[part]
+    arcs = [(pair[whole], start[whole], end[whole])]
+    pair, start, end, times = pair[~whole], start[~whole], end[~whole], times[~whole]
     chord, before = end - start, start
     for k in range(5):
         after = end if k == 4 else _on_sphere(start + times[:, k, None] * chord)
-        add(part, before, after)
+        arcs.append((pair, before, after))
         before = after
+    for index, one, two in arcs:
+        middle = _on_sphere(one + two)[:, 2]
+        out = (middle > high[index]) | (middle < low[index])
+        index, one, two = index[out], one[out], two[out]
+        z = np.where(middle[out] > high[index], high[index], low[index])
+        area += np.bincount(index, _beside_parallel(one, two, z), len(area))
+        if moment is not None:
+            change = _parallel_moment(one, two, z) - arc_moment(one, two)
+            for axis in range(3):
+                moment[:, axis] += np.bincount(index, change[:, axis], len(area))
     return area, moment
 
 
-def _band_shares(
-    before: np.ndarray, after: np.ndarray, low: np.ndarray, high: np.ndarray, moments: bool
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Shares in area and moment of arcs that lie within, above or below a band as a whole."""
-    middle = _on_sphere(before + after)[:, 2]
-    above, below = middle > high, middle < low
-    within = ~(above | below)
-    clamp = np.where(above, high, low)
-    pole = np.where(low + high >= 0.0, 1.0, -1.0)
-    x1, y1, x2, y2 = before[:, 0], before[:, 1], after[:, 0], after[:, 1]
-    turn = np.arctan2(x1 * y2 - y1 * x2, x1 * x2 + y1 * y2)
-    pole_vector = np.zeros((len(before), 3))
-    pole_vector[:, 2] = pole
-    arcs = triangle_area(pole_vector, before, after)
-    area = np.where(within, arcs, (pole - clamp) * turn)
-    if not moments:
-        return area, None
-    parallel = _parallel_moment(x1, y1, x2, y2, clamp, turn)
-    return area, np.where(within[:, None], arc_moment(before, after), parallel)
+def _turn(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Difference of longitude from one direction to another, radians."""
+    across = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
+    return np.arctan2(across, one[:, 0] * two[:, 0] + one[:, 1] * two[:, 1])
+
+
+def _on_parallel(directions: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Move directions along their meridians to the parallel z."""
+    radius = np.hypot(directions[:, 0], directions[:, 1])
+    scale = np.sqrt(np.maximum((1.0 - z) * (1.0 + z), 0.0)) / np.where(radius > 0.0, radius, 1.0)
+    return np.stack([directions[:, 0] * scale, directions[:, 1] * scale, z], axis=-1)
+
+
+def _beside_parallel(one: np.ndarray, two: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Signed area between great-circle arcs and the parallel z, the integral of (z_arc - z) d(lon).
+
+    A quadrilateral of great circles, and the sliver between its edge and the parallel.
+    """
+    west, east = _on_parallel(one, z), _on_parallel(two, z)
+    quadrilateral = triangle_area(west, east, two) + triangle_area(west, two, one)
+    return quadrilateral + _sliver(_turn(one, two), z)
+
+
+def _sliver(turn: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Signed area between the parallel z and the great circle through its ends, turn apart.
+
+    (1 - z) t - E, where E is the area of the triangle with the pole; for small t as the integral of
+    z q / (1 - q), q = (1 - z^2) sin(s / 2)^2, over s from 0 to t, which cancels nothing.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    steps = turn[:, None] * (0.5 + 0.5 * nodes)
+    rho = (1.0 - z) * (1.0 + z)
+    q = rho[:, None] * np.sin(steps / 2.0) ** 2
+    small = z * turn * 0.5 * ((q / (1.0 - q)) @ weights)
+    k = (1.0 - np.abs(z)) / (1.0 + np.abs(z))
+    excess = 2.0 * np.arctan2(k * np.sin(turn), 1.0 + k * np.cos(turn))
+    large = np.sign(z) * ((1.0 - np.abs(z)) * turn - excess)
+    return np.where(np.abs(turn) < 0.1, small, large)
 
 
 def _on_sphere(vectors: np.ndarray) -> np.ndarray:
@@ -190,24 +208,10 @@ def _crossings(start: np.ndarray, end: np.ndarray, z: np.ndarray) -> np.ndarray:
     return np.where(valid, times, 0.0)
 
 
-def _parallel_moment(
-    x1: np.ndarray,
-    y1: np.ndarray,
-    x2: np.ndarray,
-    y2: np.ndarray,
-    z: np.ndarray,
-    turn: np.ndarray,
-) -> np.ndarray:
-    """Half the integral of r x dr along the parallel z, from the longitude of (x1, y1)."""
-    radius = np.sqrt(np.maximum((1.0 - z) * (1.0 + z), 0.0))
-    size1, size2 = np.hypot(x1, y1), np.hypot(x2, y2)
-    size1, size2 = np.where(size1 > 0, size1, 1.0), np.where(size2 > 0, size2, 1.0)
-    scale = -0.5 * z * radius
+def _parallel_moment(one: np.ndarray, two: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Half the integral of r x dr along the parallel z, between the longitudes of two directions."""
+    step = _on_parallel(two, z) - _on_parallel(one, z)
+    rho = (1.0 - z) * (1.0 + z)
     return np.stack(
-        [
-            scale * (y2 / size2 - y1 / size1),
-            -scale * (x2 / size2 - x1 / size1),
-            0.5 * radius**2 * turn,
-        ],
-        axis=-1,
+        [-0.5 * z * step[:, 1], 0.5 * z * step[:, 0], 0.5 * rho * _turn(one, two)], axis=-1
     )

@@ -25,6 +25,7 @@ def test_cells_fill_the_sphere_and_tend_to_equal_areas(ordering):
     assert spread[0] > 3.5 * spread[1] > 12 * spread[2]  # second order in the steps
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in neighbours")  # of the library
 @pytest.mark.parametrize("ordering", ["nested", "ring"])
 def test_neighbours_are_those_of_the_library(ordering):
     from astropy_healpix.core import neighbours

@@ -36,6 +36,7 @@ def test_a_rectilinear_mesh_has_cells_of_many_sizes():
         ([0, 200, 360], [0, 10], "cells of up to 200"),
         ([0, 100, 200, 300, 400], [0, 10], "span 400 degrees"),
         ([0, 10], [0, 100], "these are no degrees"),
+        ([0, 10], [-90, 90], "from pole to pole"),
     ],
 )
 def test_bad_bounds_are_refused(lon, lat, message):

@@ -23,7 +23,7 @@ def test_areas_and_centroids_in_the_plane_as_by_geos(origin):
 
 def test_mpas_has_the_measures_that_its_file_says(mpas, mpas_file):
     with xr.open_dataset(mpas_file) as data:
-        # the file's own areas are sums of kites and agree with one another to 3e-8
+        # the file's own numbers agree with one another to 5e-8 only
         radius = sphere.EARTH_RADIUS
         np.testing.assert_allclose(mpas.areas / radius**2, data["areaCell"], rtol=1e-7)
         # neighbours and the lengths of the edges between them
@@ -32,7 +32,7 @@ def test_mpas_has_the_measures_that_its_file_says(mpas, mpas_file):
         ours = np.lexsort(mpas.edges.cells.T[::-1])
         np.testing.assert_array_equal(mpas.edges.cells[ours], cells[order])
         np.testing.assert_allclose(
-            mpas.edges.lengths[ours] / radius, data["dvEdge"].values[order], rtol=1e-10
+            mpas.edges.lengths[ours] / radius, data["dvEdge"].values[order], rtol=1e-7
         )
 
 
