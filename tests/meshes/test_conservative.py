@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hybridwater.errors import MeshError
-from hybridwater.meshes import conservative_remap, latlon_mesh, sphere
+from hybridwater.meshes import conservative_remap, latlon_mesh, measures, sphere
 
 TEN = (np.arange(0, 361, 10.0), np.arange(-90, 91, 10.0))
 
@@ -42,10 +42,12 @@ def test_masks_are_those_of_yac(latlon, mpas, yac_weights, back, normalisation):
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_second_order_is_as_good_as_that_of_yac(latlon, mpas, yac_weights, back):
+def test_second_order_is_nearly_as_good_as_that_of_yac_which_is_not_bounded(
+    latlon, mpas, yac_weights, back
+):
     source, target = (mpas, latlon) if back else (latlon, mpas)
-    # cell means of the field, from means over a mesh of half a degree
-    fine = latlon_mesh(np.arange(0, 360.1, 0.5), np.arange(-90, 90.1, 0.5))
+    # cell means of the field, from means over a finer mesh
+    fine = latlon_mesh(np.arange(0, 361, 2.0), np.arange(-90, 91, 2.0))
     given, exact = (conservative_remap(fine, m).means(smooth(fine)) for m in (source, target))
     ours = conservative_remap(source, target, order=2).means(given)
     theirs = yac_weights(source, target, order=2) @ given
@@ -53,8 +55,9 @@ def test_second_order_is_as_good_as_that_of_yac(latlon, mpas, yac_weights, back)
     def error(values):
         return np.sqrt(np.average((values - exact) ** 2, weights=target.areas))
 
-    assert error(ours) < 1.05 * error(theirs)
-    assert error(ours) < 0.35 * error(conservative_remap(source, target).means(given))
+    # the limiter costs a little where the field has its extrema
+    assert error(ours) < 1.8 * error(theirs)
+    assert error(ours) < 0.12 * error(conservative_remap(source, target).means(given))
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -117,16 +120,25 @@ def test_second_order_is_of_second_order_on_a_smooth_field(plane_grid, ratio, ex
     assert errors[2][-1] < 0.05 * errors[1][-1]
 
 
+def wave_means(mesh):
+    """Exact means of 2 + cos(lat)^2 cos(2 lon) over cells between parallels."""
+    west, south, east, north = map(np.radians, measures.bounds(mesh))
+
+    def in_latitude(a):
+        return np.sin(a) - np.sin(a) ** 3 / 3.0
+
+    along = (np.sin(2 * east) - np.sin(2 * west)) / 2.0
+    across = in_latitude(north) - in_latitude(south)
+    return 2.0 + along * across / ((east - west) * (np.sin(north) - np.sin(south)))
+
+
 def test_second_order_on_the_sphere():
-    errors, sizes = [], np.array([36, 72, 144])
+    errors, sizes = [], np.array([24, 48, 96])
     target = latlon_mesh(np.linspace(0, 360, 31), np.linspace(-90, 90, 16))
-    fine = latlon_mesh(np.linspace(0, 360, 721), np.linspace(-90, 90, 361))
-    exact = conservative_remap(fine, target).means(smooth(fine))
     for n in sizes:
         source = latlon_mesh(np.linspace(4, 364, n + 1), np.linspace(-90, 90, n // 2 + 1))
-        given = conservative_remap(fine, source).means(smooth(fine))
-        moved = conservative_remap(source, target, order=2).means(given)
-        errors.append(np.sqrt(np.average((moved - exact) ** 2, weights=target.areas)))
+        moved = conservative_remap(source, target, order=2).means(wave_means(source))
+        errors.append(np.sqrt(np.average((moved - wave_means(target)) ** 2, weights=target.areas)))
     assert -np.polyfit(np.log(sizes), np.log(errors), 1)[0] > 1.8
 
 
@@ -152,7 +164,9 @@ def test_masked_cells_neither_give_nor_get(plane_grid, order):
     gives = source.centroids[:, 0] < 6e4
     takes = target.centroids[:, 1] < 7e4
     remap = conservative_remap(source, target, order=order, source_mask=gives, target_mask=takes)
-    values = np.where(gives, 5.0 + source.centroids[:, 1] / 1e5, np.nan)  # masked cells hold nothing
+    values = np.where(
+        gives, 5.0 + source.centroids[:, 1] / 1e5, np.nan
+    )  # masked cells hold nothing
     moved = remap.amounts(np.where(gives, values * source.areas, 0.0))
     assert (moved[~takes] == 0.0).all()
     given = np.where(gives, values * source.areas, 0.0) * remap.source_fraction

@@ -15,7 +15,9 @@ FRAME = shapely.box(20, 0, 30, 10) - shapely.box(22, 2, 25, 7)
 def test_cells_that_are_not_convex_become_triangles_of_the_same_area():
     pieces = convex_pieces(polygon_mesh([COMB, shapely.box(10, 0, 12, 3), FRAME]))
     flat = pieces.corners[..., :2]
-    areas = np.array([shapely.Polygon(p[:n]).area for p, n in zip(flat, pieces.counts, strict=True)])
+    areas = np.array(
+        [shapely.Polygon(p[:n]).area for p, n in zip(flat, pieces.counts, strict=True)]
+    )
     total = np.bincount(pieces.cells, areas)
     np.testing.assert_allclose(total, [COMB.area, 6.0, FRAME.area], rtol=1e-14)
     assert (pieces.counts[pieces.cells == 1] == 4).all()
@@ -37,7 +39,9 @@ def test_boxes_enclose_arcs_and_poles():
     faces = [[0, 1, 2], [3, 4, 5, 6], [7, 8, 9, 10]]
     boxes = convex_pieces(Mesh.from_faces(nodes, faces, geometry="spherical")).boxes
     np.testing.assert_allclose(boxes[0, [0, 2, 3]], [-180, 180, 90])
-    assert boxes[1, 3] == pytest.approx(np.degrees(np.arctan(np.tan(np.radians(60)) / np.cos(np.radians(40)))))
+    assert boxes[1, 3] == pytest.approx(
+        np.degrees(np.arctan(np.tan(np.radians(60)) / np.cos(np.radians(40))))
+    )
     np.testing.assert_allclose(boxes[2, [0, 2]], [170, 190])
 
 

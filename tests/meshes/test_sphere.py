@@ -31,7 +31,9 @@ def test_an_octant():
     np.testing.assert_allclose(sphere.polygon_moment(corners), np.pi / 4, rtol=1e-15)
 
 
-@pytest.mark.parametrize(("a", "b"), [((0, 0), (0, 1e-7)), ((10, 50), (-70, 20)), ((0, 0), (180, 0))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((0, 0), (0, 1e-7)), ((10, 50), (-70, 20)), ((0, 0), (180, 0))]
+)
 def test_angle_is_that_of_s2_at_any_distance(a, b):
     ours = sphere.angle(*(sphere.to_vectors(np.array(p, dtype=float)) for p in (a, b)))
     theirs = spherely.distance(spherely.create_point(*a), spherely.create_point(*b), radius=1.0)

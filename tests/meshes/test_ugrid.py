@@ -51,7 +51,9 @@ def test_xugrid_reads_what_we_write(tmp_path, plane_triangles):
     np.testing.assert_array_equal(np.unique(pairs, axis=0), ours)
 
 
-@pytest.mark.filterwarnings("ignore:No standard_name", "ignore:No CRS")  # what xugrid says about its own files
+@pytest.mark.filterwarnings(
+    "ignore:No standard_name", "ignore:No CRS"
+)  # what xugrid says about its own files
 def test_files_of_others(shared_data):
     xugrid = pytest.importorskip("xugrid", reason="xugrid reads UGRID files independently")
     for name, cells in (("elevation_nl.nc", 5248), ("adh_san_diego.nc", 16869)):
