@@ -1,3 +1,5 @@
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,8 @@ def test_what_would_create_water_is_refused(arguments, message):
 
 
 def test_the_delaware_drains_what_the_survey_says():
-    pytest.importorskip("pywatershed", reason="the Delaware data come with pywatershed")
+    if importlib.util.find_spec("pywatershed") is None:
+        pytest.skip("the Delaware data come with pywatershed")
     from hybridwater.data import read_delaware
 
     case = read_delaware()
@@ -58,6 +61,6 @@ def test_the_delaware_drains_what_the_survey_says():
     # drainage areas that the US Geological Survey has measured for its gages
     segment = case.observed["gage_segment"].values
     ratio = drained[segment] / 1e6 / case.observed["drainage_area"].values
-    assert abs(np.nanmedian(ratio) - 1) < 0.01
+    assert abs(np.nanmedian(ratio) - 1) < 0.02
     trenton = case.observed["gage"].values.tolist().index("01463500")
     assert ratio[trenton] == pytest.approx(1.0, abs=1e-3)

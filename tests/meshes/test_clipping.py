@@ -54,8 +54,7 @@ def test_convex_polygons_on_the_sphere_as_by_s2():
     met = 0
     for _ in range(100):
         one, two = (
-            hull(rng.uniform(-8, 8, (6, 2)) + [rng.uniform(-5, 5), 60 + rng.uniform(-5, 5)])
-            for _ in range(2)
+            hull(rng.uniform(-8, 8, (6, 2)) + rng.uniform([-5, 55], [5, 65])) for _ in range(2)
         )
         vectors = [sphere.to_vectors(padded(p, 8)) for p in (one, two)]
         if any(not convex(v[: len(p)]) for v, p in zip(vectors, (one, two), strict=True)):
@@ -79,7 +78,7 @@ def convex(vectors):
 
 def test_pairs_do_not_disturb_one_another():
     square = plane(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]]), 4)
-    away = square + [[10.0, 0.0, 0.0]]
+    away = square + np.array([10.0, 0.0, 0.0])
     inner = square * [[0.5, 0.5, 1.0]] + [[0.5, 0.5, 0.0]]
     corners, counts = clip_pairs(
         np.stack([square, square, square]), np.full(3, 4), np.stack([square, away, inner])

@@ -27,9 +27,8 @@ def test_linear_fields_are_moved_exactly(plane_grid, plane_triangles):
 
 
 def test_gradients_on_the_sphere_point_along_it(mpas):
-    remap = conservative_remap(
-        mpas, latlon_mesh(np.arange(0, 361, 10.0), np.arange(-90, 91, 10.0)), order=2
-    )
+    target = latlon_mesh(np.arange(0, 361, 10.0), np.arange(-90, 91, 10.0))
+    remap = conservative_remap(mpas, target, order=2)
     up = sphere.to_vectors(mpas.centroids)
     values = up[:, 2] * sphere.EARTH_RADIUS  # the height of the globe: gradient is z along it
     found = np.stack([g @ values for g in remap.reconstruction.gradient], axis=1)
@@ -38,19 +37,23 @@ def test_gradients_on_the_sphere_point_along_it(mpas):
     assert np.abs(found - expected).max() < 0.06  # cells of 17 degrees
 
 
+def rows(matrix):
+    return [row.tolist() for row in np.split(matrix.indices, matrix.indptr[1:-1])]
+
+
 def test_neighbours_share_a_node(plane_grid):
-    near = node_neighbours(plane_grid(3), np.ones(9, dtype=bool))
-    assert near[4].nnz == 9
-    assert near[0].indices.tolist() == [0, 1, 3, 4]
-    masked = node_neighbours(plane_grid(3), np.arange(9) != 4)
-    assert masked[0].indices.tolist() == [0, 1, 3]
-    assert masked[4].indices.tolist() == [4]
+    near = rows(node_neighbours(plane_grid(3), np.ones(9, dtype=bool)))
+    assert near[4] == list(range(9))
+    assert near[0] == [0, 1, 3, 4]
+    masked = rows(node_neighbours(plane_grid(3), np.arange(9) != 4))
+    assert masked[0] == [0, 1, 3]
+    assert masked[4] == [4]
 
 
 def test_cells_at_a_pole_are_neighbours():
     mesh = latlon_mesh(np.linspace(0, 360, 9), np.linspace(-90, 90, 5))
-    near = node_neighbours(mesh, np.ones(mesh.size, dtype=bool))
-    assert set(near[0].indices) >= set(range(8))
+    near = rows(node_neighbours(mesh, np.ones(mesh.size, dtype=bool)))
+    assert set(near[0]) >= set(range(8))
 
 
 @settings(max_examples=60, deadline=None)

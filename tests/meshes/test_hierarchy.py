@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -48,7 +50,7 @@ def test_water_is_conserved_between_all_levels(mesh):
 def test_levels_shrink_and_aggregates_are_connected(mesh):
     chain = coarsen(mesh, ratio=4)
     sizes = [len(level.measure) for level in chain.levels]
-    assert all(2 < a / b < 8 for a, b in zip(sizes[:-2], sizes[1:-1], strict=True))
+    assert all(2 < a / b < 8 for a, b in itertools.pairwise(sizes[:-1]))
     for k, parents in enumerate(chain.parents):
         edges = chain.levels[k].adjacency.tocoo()
         inside = parents[edges.row] == parents[edges.col]
@@ -102,7 +104,7 @@ def test_rivers_stay_rivers(colorado):
     sizes = [len(level.measure) for level in chain.levels]
     assert sizes[0] == 11_248
     assert sizes[-1] <= 30
-    assert all(2.5 < a / b < 6 for a, b in zip(sizes[:-2], sizes[1:-1], strict=True))
+    assert all(2.5 < a / b < 6 for a, b in itertools.pairwise(sizes[:-1]))
     for k, parents in enumerate(chain.parents):
         fine, coarse = chain.levels[k].network, chain.levels[k + 1].network
         # water that leaves an aggregate enters the one that the coarse network says
@@ -118,7 +120,7 @@ def test_rivers_stay_rivers(colorado):
 
 def test_the_way_through_joined_reaches():
     # two headwaters of 10 and 30 m meet in a reach of 20 m
-    chain = coarsen_rivers(RiverNetwork([2, 2, -1], [10.0, 30.0, 20.0]), ratio=1.2, least=1)
+    chain = coarsen_rivers(RiverNetwork([2, 2, -1], [10.0, 30.0, 20.0]), ratio=2, least=1)
     joined = chain.levels[1]
     # 10 and 20 are joined: of 60 m that leave, 10 have come the longer way
     assert chain.parents[0].tolist() == [0, 1, 0]

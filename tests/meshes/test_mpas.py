@@ -17,7 +17,7 @@ def test_cells_are_where_the_file_says(mpas, mpas_file):
 
 def test_a_file_without_vertices_is_refused(mpas_file):
     with xr.open_dataset(mpas_file) as data:
-        with pytest.raises(MeshError, match="'verticesOnCell' is missing.*did you mean"):
+        with pytest.raises(MeshError, match=r"'verticesOnCell' is missing.*did you mean"):
             read_mpas(data.drop_vars("verticesOnCell"))
         with pytest.raises(MeshError, match="planar periodic"):
             read_mpas(data.assign_attrs(on_a_sphere="NO", is_periodic="YES"))

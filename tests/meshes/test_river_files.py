@@ -7,6 +7,9 @@ import xarray as xr
 from hybridwater.errors import MeshError, MissingDependency
 from hybridwater.meshes import d8_network, read_routelink
 
+# pyflwdir and affine 3.1 do not quite agree yet
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def rhine(shared_data):
