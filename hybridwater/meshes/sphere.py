@@ -209,7 +209,7 @@ def _crossings(start: np.ndarray, end: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _parallel_moment(one: np.ndarray, two: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Half the integral of r x dr along the parallel z, between the longitudes of two directions."""
+    """Half the integral of r x dr along the parallel z, from one longitude to another."""
     step = _on_parallel(two, z) - _on_parallel(one, z)
     rho = (1.0 - z) * (1.0 + z)
     return np.stack(
