@@ -7,7 +7,8 @@ from hybridwater.errors import DataError, HybridwaterError, nearest
 
 CLASSES = [
     *(errors.UnitError, errors.DeclarationError, errors.DataError, errors.MeshError),
-    *(errors.SolveFailed, errors.SettingsError, errors.CaseError, errors.WeightsError, errors.MissingDependency),
+    *(errors.SolveFailed, errors.SettingsError, errors.CaseError, errors.WeightsError),
+    errors.MissingDependency,
 ]
 
 

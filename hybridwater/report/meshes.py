@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hybridwater.meshes import Mesh, Remap
 
-_MOST_EDGES = 20_000
+_MOST_LINES = 2_000
 """Meshes with more cells are drawn without the lines between them, which would hide the cells."""
 
 
@@ -32,8 +32,9 @@ def mesh_map(
     Parameters
     ----------
     mesh : Mesh
-        Any; columns are drawn as points. Cells of a spherical mesh that cross 180 degrees of
-        longitude or hold a pole are left out, and the caption says how many.
+        Any; columns are drawn as points. Of a spherical mesh, cells with their centroids within
+        180 degrees of Greenwich are drawn whole; one that holds a pole cannot be drawn, and the
+        caption says so.
     values : array_like, optional
         Shape (n_cells,); areas in km2 by default. Missing values stay blank.
     quantity, unit : str
@@ -65,7 +66,7 @@ def mesh_map(
     drawn, missing = _draw(axes, mesh, values)
     figure.colorbar(drawn, ax=axes, label=style.labelled(quantity, unit), shrink=0.8)
     _frame(axes, mesh)
-    left_out = f" {missing} cells that cross the edge of the map are left out." if missing else ""
+    left_out = f" Cells that hold a pole are left out: {missing}." if missing else ""
     figure.caption = f"{mesh.size} cells of the mesh '{mesh.name}'.{left_out}"
     low, high = (style.scientific(float(f(values))) for f in (np.nanmin, np.nanmax))
     figure.alt = (
@@ -141,7 +142,7 @@ def _draw(axes: Axes, mesh: Mesh, values: np.ndarray) -> tuple[Collection, int]:
             whole[cell] = False
         else:
             paths.append(path)
-    line = 0.3 if mesh.size <= _MOST_EDGES else 0.0
+    line = 0.3 if mesh.size <= _MOST_LINES else 0.0
     drawn = PathCollection(paths, array=values[whole], edgecolors="#ffffff", linewidths=line)
     axes.add_collection(drawn)
     axes.autoscale_view()
@@ -149,7 +150,7 @@ def _draw(axes: Axes, mesh: Mesh, values: np.ndarray) -> tuple[Collection, int]:
 
 
 def _path(mesh: Mesh, cell: int):
-    """Outline of a cell with its holes, or None where it crosses the edge of the map."""
+    """Outline of a cell with its holes, or None where it holds a pole."""
     from matplotlib.path import Path
 
     vertices, codes = [], []
@@ -158,13 +159,12 @@ def _path(mesh: Mesh, cell: int):
         if mesh.geometry == "spherical":
             step = np.diff(points[:, 0], append=points[0, 0])
             turns = (step + 180.0) % 360.0 - 180.0
-            if abs(turns.sum()) > 1.0:  # round a pole
+            if abs(turns.sum()) > 1.0:
                 return None
-            points = np.stack([points[0, 0] + np.cumsum(turns) - turns, points[:, 1]], axis=1)
-            if points[:, 0].max() > 360.0 or points[:, 0].min() < -180.0:
-                return None
-            if points[:, 0].min() < 180.0 < points[:, 0].max() and mesh.nodes[:, 0].min() < 0.0:
-                return None
+            lon = points[0, 0] + np.cumsum(turns) - turns
+            middle = (mesh.centroids[cell, 0] + 180.0) % 360.0 - 180.0
+            lon = lon + 360.0 * np.round((middle - lon.mean()) / 360.0)
+            points = np.stack([lon, points[:, 1]], axis=1)
         vertices += [points, points[:1]]
         codes += [Path.MOVETO, *[Path.LINETO] * (len(points) - 1), Path.CLOSEPOLY]
     return Path(np.concatenate(vertices), codes)

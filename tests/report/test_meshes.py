@@ -7,19 +7,14 @@ import pytest
 import shapely
 
 from hybridwater.errors import DataError, UnitError
-from hybridwater.meshes import column_mesh, conservative_remap, latlon_mesh, polygon_mesh
+from hybridwater.meshes import Mesh, column_mesh, conservative_remap, latlon_mesh, polygon_mesh
 from hybridwater.report import mesh_map, remap_map, save_figures
 
 
 @pytest.fixture
 def ring():
-    return polygon_mesh(
-        [
-            shapely.box(0, 0, 3e3, 3e3) - shapely.box(1e3, 1e3, 2e3, 2e3),
-            shapely.box(3e3, 0, 6e3, 3e3),
-        ],
-        name="ring",
-    )
+    with_hole = shapely.box(0, 0, 3e3, 3e3) - shapely.box(1e3, 1e3, 2e3, 2e3)
+    return polygon_mesh([with_hole, shapely.box(3e3, 0, 6e3, 3e3)], name="ring")
 
 
 def test_cells_are_coloured_by_values(ring, tmp_path):
@@ -31,7 +26,7 @@ def test_cells_are_coloured_by_values(ring, tmp_path):
     assert "from 2 to 7 mm d⁻¹" in figure.alt
     outline, hole = drawn.get_paths()[0].to_polygons()
     assert shapely.Polygon(outline, [hole]).area == 8e6
-    assert save_figures({"map": figure}, tmp_path)
+    assert save_figures(tmp_path, {"map": figure})
 
 
 def test_areas_are_the_default(ring):
@@ -47,14 +42,23 @@ def test_columns_are_points():
     np.testing.assert_array_equal(drawn.get_offsets(), mesh.centroids)
 
 
-def test_a_globe_is_drawn_once():
-    for west in (-180.0, 0.0):
-        mesh = latlon_mesh(west + np.linspace(0, 360, 13), np.linspace(-90, 90, 7))
-        figure = mesh_map(mesh)
-        assert "left out" not in figure.caption
-        assert len(figure.axes[0].collections[0].get_paths()) == mesh.size
-    shifted = latlon_mesh(np.linspace(-175, 185, 13), np.linspace(-90, 90, 7))
-    assert "6 cells that cross" in mesh_map(shifted).caption
+@pytest.mark.parametrize("west", [-180.0, 0.0, -175.0])
+def test_a_globe_is_drawn_once(west):
+    mesh = latlon_mesh(west + np.linspace(0, 360, 13), np.linspace(-90, 90, 7))
+    paths = mesh_map(mesh).axes[0].collections[0].get_paths()
+    middles = np.array([path.vertices[:-1].mean(axis=0) for path in paths])
+    assert len(np.unique(middles.round(6), axis=0)) == mesh.size
+    assert np.abs(middles[:, 0]).max() <= 180.0
+    widths = [np.ptp(path.vertices[:, 0]) for path in paths]
+    np.testing.assert_allclose(widths, 30.0)
+
+
+def test_a_cell_that_holds_a_pole_is_told_not_drawn():
+    nodes = np.array([[0, 60], [90, 60], [180, 60], [270, 60], [0, 40], [90, 40]], dtype=float)
+    mesh = Mesh.from_faces(nodes, [[0, 1, 2, 3], [4, 5, 1, 0]], geometry="spherical")
+    figure = mesh_map(mesh)
+    assert "Cells that hold a pole are left out: 1." in figure.caption
+    assert len(figure.axes[0].collections[0].get_paths()) == 1
 
 
 def test_a_remap_shows_what_is_covered(ring):
