@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hybridwater.meshes.mpas import read_mpas
     from hybridwater.meshes.overlap import Overlaps, overlap_areas
     from hybridwater.meshes.polygons import polygon_mesh
+    from hybridwater.meshes.raster import raster_mesh
     from hybridwater.meshes.remap import Remap
     from hybridwater.meshes.river_files import d8_network, read_routelink
     from hybridwater.meshes.rivers import RiverNetwork
@@ -44,6 +45,7 @@ __all__ = [
     "latlon_mesh",
     "overlap_areas",
     "polygon_mesh",
+    "raster_mesh",
     "read_mpas",
     "read_remap",
     "read_routelink",
@@ -65,6 +67,7 @@ _MODULES = {
     "mpas": ("read_mpas",),
     "overlap": ("Overlaps", "overlap_areas"),
     "polygons": ("polygon_mesh",),
+    "raster": ("raster_mesh",),
     "remap": ("Remap",),
     "river_files": ("d8_network", "read_routelink"),
     "rivers": ("RiverNetwork",),

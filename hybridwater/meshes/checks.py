@@ -90,6 +90,14 @@ def check_topology(mesh: Mesh) -> None:
             where=f"mesh '{mesh.name}', cell '{mesh.cell_name(cell)}'",
             fix="Remove it, or give it three different nodes",
         )
+    if mesh.parallels and (
+        mesh.geometry != "spherical" or (np.diff(mesh.rings) != 4).any() or len(few) != mesh.size
+    ):
+        raise MeshError(
+            "Only spherical cells of four corners have edges along parallels.",
+            where=f"mesh '{mesh.name}'",
+            fix="Leave parallels out: edges are then great circles",
+        )
     bad = (mesh.corners < 0) | (mesh.corners >= len(mesh.nodes))
     if bad.any():
         corner = int(np.argmax(bad))

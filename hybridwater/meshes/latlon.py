@@ -36,8 +36,8 @@ def latlon_mesh(lon_bounds: np.ndarray, lat_bounds: np.ndarray, *, name: str = "
     >>> latlon_mesh(np.arange(0, 361, 90.0), np.arange(-90, 91, 45.0))
     <Mesh 'latlon': 16 cells, spherical, 5.10066e+08 km2>
     """
-    lon = _monotonic(lon_bounds, "longitude", name, increasing=True)
-    lat = _monotonic(lat_bounds, "latitude", name, increasing=False)
+    lon = strictly_monotonic(lon_bounds, "longitude", name, increasing=True)
+    lat = strictly_monotonic(lat_bounds, "latitude", name, increasing=False)
     span = lon[-1] - lon[0]
     if span > 360.0 * (1.0 + 1e-12) or np.diff(lon).max() >= 180.0:
         raise MeshError(
@@ -66,11 +66,9 @@ def latlon_mesh(lon_bounds: np.ndarray, lat_bounds: np.ndarray, *, name: str = "
         ],
         axis=1,
     )
-    return Mesh.from_rings(
+    return Mesh.from_faces(
         nodes,
-        corners.reshape(-1),
-        np.arange(0, 4 * len(corners) + 1, 4),
-        np.arange(len(corners) + 1),
+        corners,
         name=name,
         geometry="spherical",
         parallels=True,
@@ -98,14 +96,23 @@ def bounds_of_centres(centres: np.ndarray, *, latitude: bool = False) -> np.ndar
     MeshError
         If there are fewer than two centres or they are not monotonic.
     """
-    centres = _monotonic(centres, "latitude" if latitude else "longitude", "", increasing=False)
+    centres = strictly_monotonic(
+        centres, "latitude" if latitude else "longitude", "", increasing=False
+    )
     middle = (centres[1:] + centres[:-1]) / 2.0
     first, last = 2.0 * centres[0] - middle[0], 2.0 * centres[-1] - middle[-1]
     bounds = np.concatenate([[first], middle, [last]])
     return np.clip(bounds, -90.0, 90.0) if latitude else bounds
 
 
-def _monotonic(values: np.ndarray, what: str, name: str, *, increasing: bool) -> np.ndarray:
+def strictly_monotonic(values: np.ndarray, what: str, name: str, *, increasing: bool) -> np.ndarray:
+    """Return bounds as floats, or refuse those that do not run one way.
+
+    Raises
+    ------
+    MeshError
+        If there are fewer than two, or they are not strictly monotonic (increasing).
+    """
     values = np.asarray(values, dtype=float)
     steps = np.diff(values) if values.ndim == 1 else np.zeros(0)
     good = len(steps) > 0 and ((steps > 0).all() or (not increasing and (steps < 0).all()))

@@ -99,7 +99,9 @@ class Mesh:
         geometry: Geometry = "planar",
         areas: np.ndarray | None = None,
         names: Sequence[str] = (),
+        parallels: bool = False,
         crs: str = "",
+        shape: tuple[int, ...] = (),
     ) -> Mesh:
         """Make a mesh whose cells are one ring each.
 
@@ -110,7 +112,7 @@ class Mesh:
         faces : array_like or sequence of sequences
             Shape (n_cells, most_corners): nodes of each cell, padded with negative numbers; either
             sense of rotation.
-        name, geometry, names, crs
+        name, geometry, names, parallels, crs, shape
             As in the class.
         areas : array_like, optional
             Shape (n_cells,) in m2; those of the polygons by default.
@@ -136,7 +138,9 @@ class Mesh:
             geometry=geometry,
             areas=areas,
             names=names,
+            parallels=parallels,
             crs=crs,
+            shape=shape,
         )
 
     @classmethod

@@ -16,7 +16,7 @@ from hybridwater.meshes.pieces import Pieces, convex_pieces
 if TYPE_CHECKING:
     from hybridwater.meshes.mesh import Mesh
 
-_CHUNK = 32_768
+_CHUNK = 8_192
 """Pairs that are clipped at once, for the sake of memory and caches."""
 
 _SLIVER = 1e-12

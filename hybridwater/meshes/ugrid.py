@@ -170,22 +170,17 @@ def read_ugrid(
     start = int(connectivity.attrs.get("start_index", 0))
     faces = np.where(missing, _FILL, np.where(missing, 0, faces).astype(int) - start)
     area, cells = data.get(f"{mesh.name}_area"), data.get(f"{mesh.name}_name")
-    common = {
-        "name": label,
-        "geometry": geometry,
-        "names": tuple(map(str, cells.values)) if cells is not None else (),
-        "areas": area.values if area is not None else None,
-        "crs": str(mesh.attrs.get("crs", "")),
-    }
-    nodes = np.stack([x.values, y.values], axis=1)
-    if mesh.attrs.get("edge_geometry") == "parallel":
-        count = len(faces)
-        offsets = np.arange(count + 1)
-        shape = tuple(int(n) for n in np.atleast_1d(mesh.attrs["cell_shape"]))
-        return Mesh.from_rings(
-            nodes, faces.reshape(-1), 4 * offsets, offsets, parallels=True, shape=shape, **common
-        )
-    return Mesh.from_faces(nodes, faces, **common)
+    return Mesh.from_faces(
+        np.stack([x.values, y.values], axis=1),
+        faces,
+        name=label,
+        geometry=geometry,
+        names=tuple(map(str, cells.values)) if cells is not None else (),
+        areas=area.values if area is not None else None,
+        crs=str(mesh.attrs.get("crs", "")),
+        parallels=mesh.attrs.get("edge_geometry") == "parallel",
+        shape=tuple(int(n) for n in np.atleast_1d(mesh.attrs.get("cell_shape", ()))),
+    )
 
 
 def _coordinate_attributes(mesh: Mesh) -> tuple[dict[str, str], dict[str, str]]:

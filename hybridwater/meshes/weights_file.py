@@ -21,8 +21,9 @@ _NEEDED = ("S", "row", "col", "share", "area_a", "area_b", "frac_b")
 def remap_to_dataset(remap: Remap) -> xr.Dataset:
     """Describe a remap with the names of ESMF weight files (``a`` is the source, ``b`` the target).
 
-    ``S``, ``row`` and ``col`` (counted from one) are the first-order weights of area means, which
-    ESMPy, xESMF and CDO read; ``share`` is the share of the source cell that goes to the target.
+    ``S``, ``row`` and ``col`` (counted from one) are the first-order weights of area means (of
+    amounts, where targets are lines), in the layout of ESMF weight files; ``share`` is the share
+    of the source cell that goes to the target.
 
     Parameters
     ----------
@@ -50,8 +51,11 @@ def remap_to_dataset(remap: Remap) -> xr.Dataset:
             "domain_b": remap.target,
         }
     )
+    lines = not np.isfinite(remap.target_areas).all()
+    weights = shares.data if lines else remap.weights.data
+    meaning = "amount" if lines else "mean"
     links = {
-        "S": (remap.weights.data, "1", "weight of the source mean in the target mean"),
+        "S": (weights, "1", f"weight of the source {meaning} in the target {meaning}"),
         "share": (shares.data, "1", "share of the source cell that goes to the target cell"),
     }
     for name, (values, unit, meaning) in links.items():

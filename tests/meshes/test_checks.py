@@ -19,6 +19,11 @@ FACE = [[0, 1, 2, 3]]
         ({"nodes": NODES[:3]}, r"A cell has the node 3, but there are 3 nodes.*cell '0'"),
         ({"nodes": NODES[:, :1]}, r"The nodes have the shape \(4, 1\)"),
         ({"nodes": np.where(NODES == 1, np.inf, NODES)}, r"3 nodes are not finite.*node 1"),
+        ({"parallels": True}, "Only spherical cells of four corners have edges along par"),
+        (
+            {"parallels": True, "geometry": "spherical", "faces": [[0, 1, 2]]},
+            "Only spherical cells of four corners",
+        ),
         ({"faces": [[0, 1]]}, r"fewer than three corners.*cell '0'"),
         ({"faces": [[0, 1, 1]]}, "fewer than three corners"),
         (

@@ -162,15 +162,13 @@ def test_masked_cells_neither_give_nor_get(plane_grid, order):
     gives = source.centroids[:, 0] < 6e4
     takes = target.centroids[:, 1] < 7e4
     remap = conservative_remap(source, target, order=order, source_mask=gives, target_mask=takes)
-    # masked cells hold nothing
+    # masked cells hold nothing, and nobody looks at what is in them
     values = np.where(gives, 5.0 + source.centroids[:, 1] / 1e5, np.nan)
-    moved = remap.amounts(np.where(gives, values * source.areas, 0.0))
+    moved = remap.amounts(values * source.areas)
     assert (moved[~takes] == 0.0).all()
-    given = np.where(gives, values * source.areas, 0.0) * remap.source_fraction
+    given = np.where(gives, values, 0.0) * source.areas * remap.source_fraction
     assert moved.sum() == pytest.approx(given.sum(), rel=1e-14)
     assert (remap.source_fraction[~gives] == 0.0).all()
-    if order == 1:
-        assert np.isfinite(remap.means(values)[takes]).all()
 
 
 def test_declared_areas_are_what_is_conserved(plane_grid):

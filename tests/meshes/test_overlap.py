@@ -3,9 +3,11 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import SphericalVoronoi
 
 from hybridwater.errors import MeshError
-from hybridwater.meshes import Mesh, latlon_mesh, overlap_areas, polygon_mesh, read_ugrid
+from hybridwater.meshes import Mesh, latlon_mesh, overlap_areas, polygon_mesh, read_ugrid, sphere
+from hybridwater.meshes.sphere import EARTH_RADIUS as R
 
 
 def dense(found, source, target):
@@ -93,7 +95,7 @@ def test_triangulations_of_one_square_share_all_of_it(plane_triangles, one, two)
 def test_great_circle_cells_as_by_s2():
     spherely = pytest.importorskip("spherely", reason="spherely (S2) is the oracle on the sphere")
     pytest.importorskip("astropy_healpix")
-    from hybridwater.meshes import healpix_mesh, sphere
+    from hybridwater.meshes import healpix_mesh
 
     source, target = healpix_mesh(4, ordering="ring"), healpix_mesh(2)
     turned = Mesh.from_faces(
@@ -115,6 +117,47 @@ def test_great_circle_cells_as_by_s2():
         spherely.intersection(shapes[0][None, :], shapes[1][:, None]), radius=sphere.EARTH_RADIUS
     )
     np.testing.assert_allclose(dense(found, source, turned), exact, atol=1e-9 * source.areas.max())
+
+
+def random_voronoi(seed, count):
+    """Spherical Voronoi cells of random points, of very uneven size and shape."""
+    points = np.random.default_rng(seed).normal(size=(count, 3))
+    cells = SphericalVoronoi(points / np.linalg.norm(points, axis=1)[:, None])
+    cells.sort_vertices_of_regions()
+    return Mesh.from_faces(sphere.to_lonlat(cells.vertices), cells.regions, geometry="spherical")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(8, 60))
+def test_uneven_cells_share_all_of_the_sphere(one, two, count):
+    source, target = random_voronoi(one, count), random_voronoi(two, 40)
+    grid = latlon_mesh(np.linspace(-180, 180, 19), np.linspace(-90, 90, 11))
+    for other in (target, grid):
+        matrix = dense(overlap_areas(source, other), source, other)
+        np.testing.assert_allclose(matrix.sum(axis=0), source.areas, rtol=1e-9)
+        np.testing.assert_allclose(matrix.sum(axis=1), other.areas, rtol=1e-9)
+
+
+def test_polygons_with_dents_and_holes_on_the_sphere_as_by_s2():
+    spherely = pytest.importorskip("spherely", reason="spherely (S2) is the oracle on the sphere")
+    shapes = random_polygons(5, shift=40.0)
+    source = polygon_mesh(shapes, geometry="spherical", name="islands")
+    target = latlon_mesh([20, 35, 42, 60], [15, 38, 45, 60], name="grid")
+    matrix = dense(overlap_areas(source, target), source, target)
+    # parallels drawn with many short great circles
+    boxes = []
+    for cell in range(target.size):
+        south_west, _, north_east, _ = target.nodes[target.corners[4 * cell : 4 * cell + 4]]
+        lon = np.linspace(south_west[0], north_east[0], 2000)
+        below = [(x, south_west[1]) for x in lon]
+        boxes.append(spherely.create_polygon(below + [(x, north_east[1]) for x in lon[::-1]]))
+    for k, shape in enumerate(shapes):
+        rings = [
+            [tuple(p) for p in ring.coords[:-1]] for ring in (shape.exterior, *shape.interiors)
+        ]
+        island = spherely.create_polygon(rings[0], rings[1:] or None)
+        exact = spherely.area(spherely.intersection(island, np.array(boxes)), radius=R)
+        np.testing.assert_allclose(matrix[:, k], exact, atol=1e-7 * source.areas[k])
 
 
 def test_a_mesh_shares_nothing_with_other_cells_of_itself(mpas):

@@ -55,6 +55,7 @@ def test_a_map_to_reaches(tmp_path):
     remap = basin_map(basins, RiverNetwork([1, -1], [1e3, 1e3]), [0, 1])
     again = read_remap(write_remap(remap, tmp_path / "map.nc"))
     assert again.amounts([3.0, 4.0]).tolist() == [3.0, 4.0]
+    assert remap_to_dataset(remap)["S"].values.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(
