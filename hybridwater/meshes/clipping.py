@@ -71,22 +71,23 @@ def _cut(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep the part of polygons on the inner side of one plane each."""
     pairs, width = side.shape
-    following = np.arange(1, width + 1) % counts[:, None]
-    following = np.where(used, following, 0)
-    side_next = np.take_along_axis(side, following, axis=1)
-    inside_next = np.take_along_axis(inside, following, axis=1)
-    crossing = used & (inside != inside_next)
-    row, column = np.nonzero(crossing)
-    here, there = side[row, column], side_next[row, column]
-    weight = (here / (here - there))[:, None]
-    start = corners[row, column]
-    points = start + weight * (corners[row, following[row, column]] - start)
+    column, row = np.arange(width), np.arange(pairs)[:, None]
+    following = (np.where(column + 1 < counts[:, None], column + 1, 0) + row * width).ravel()
+    inside = inside & used
+    crossing = used & (inside != inside.ravel()[following].reshape(pairs, width))
     # Each corner emits itself if it is inside, then the crossing of the edge that it begins.
-    emitted = np.stack([used & inside, crossing], axis=2).reshape(pairs, 2 * width)
-    place = np.cumsum(emitted, axis=1) - 1
-    number = place[:, -1] + 1
-    kept = np.zeros((pairs, int(number.max(initial=1)), 3))
-    rows, columns = np.nonzero(used & inside)
-    kept[rows, place[rows, 2 * columns]] = corners[rows, columns]
-    kept[row, place[row, 2 * column + 1]] = points
-    return kept, np.where(number >= 3, number, 0)
+    emitted = inside.astype(np.int64) + crossing
+    place = np.cumsum(emitted, axis=1)
+    number = place[:, -1]
+    slots = int(number.max(initial=1))
+    place = (place - emitted + row * slots).ravel()
+    points = corners.reshape(-1, 3)
+    kept = np.zeros((pairs * slots, 3))
+    stay, cross = np.flatnonzero(inside), np.flatnonzero(crossing)
+    kept[place[stay]] = points[stay]
+    side = side.ravel()
+    here, there = side[cross], side[following[cross]]
+    start = points[cross]
+    step = points[following[cross]] - start
+    kept[place[cross] + inside.ravel()[cross]] = start + (here / (here - there))[:, None] * step
+    return kept.reshape(pairs, slots, 3), np.where(number >= 3, number, 0)
