@@ -14,8 +14,9 @@ from hybridwater.meshes.remap import Normalisation, Remap
 if TYPE_CHECKING:
     from hybridwater.meshes.mesh import Mesh
 
-_COVERED = 1e-9
-"""A cell that is covered but for this fraction is covered: the rest is rounding."""
+_COVERED = 1e-7
+"""A cell that is covered but for this fraction is covered: the rest is rounding of coordinates, in
+which a cell of a metre on the Earth is uncertain by this much."""
 
 
 def conservative_remap(

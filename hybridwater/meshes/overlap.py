@@ -22,6 +22,9 @@ _CHUNK = 8_192
 _SLIVER = 1e-12
 """An overlap below this fraction of the smaller cell is rounding, not overlap."""
 
+_ROUNDING = 16.0 * np.finfo(float).eps
+"""So is a strip along a side of the smaller cell, of this width times the largest coordinate."""
+
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
@@ -194,7 +197,8 @@ def _joined(
     spherical = source.geometry == "spherical"
     unit = sphere.EARTH_RADIUS**2 if spherical else 1.0
     smaller = np.minimum(source.measured_areas[out], target.measured_areas[into])
-    real = total * unit > _SLIVER * smaller
+    reach = sphere.EARTH_RADIUS if spherical else np.abs(source.nodes).max()
+    real = total * unit > np.maximum(_SLIVER * smaller, _ROUNDING * reach * np.sqrt(smaller))
     if not real.any():
         raise MeshError(
             f"The meshes '{source.name}' and '{target.name}' do not overlap anywhere.",

@@ -24,7 +24,8 @@ def polygon_mesh(
     """Make a mesh of shapely polygons, multipolygons included, with holes.
 
     Neighbours are cells whose outlines have nodes in common, so the outlines must fit together
-    exactly. Overlaps with other meshes do not need that.
+    exactly. Overlaps with other meshes do not need that. Sides of polygons in longitude and
+    latitude are great circles.
 
     Parameters
     ----------

@@ -171,6 +171,19 @@ def test_masked_cells_neither_give_nor_get(plane_grid, order):
     assert (remap.source_fraction[~gives] == 0.0).all()
 
 
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("step", [1e-3, 1e-4])
+def test_small_cells_conserve_too(order, step):
+    # cells of 100 m and of 10 m: coordinates are good to a nanometre, and the water to the last bit
+    lon, lat = 5 + np.arange(22) * step, 52 + np.arange(22) * step
+    source, target = latlon_mesh(lon, lat), latlon_mesh(lon[::3], lat[::7])
+    remap = conservative_remap(source, target, order=order)
+    assert remap.shares.nnz == source.size
+    np.testing.assert_allclose(remap.source_fraction, 1.0, rtol=1e-15)
+    values = np.random.default_rng(0).lognormal(0, 2, source.size)
+    assert abs(remap.imbalance(values)) < 1e-14
+
+
 def test_declared_areas_are_what_is_conserved(plane_grid):
     import dataclasses
 
