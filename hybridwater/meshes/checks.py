@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,18 @@ from hybridwater.errors import MeshError
 
 if TYPE_CHECKING:
     from hybridwater.meshes.mesh import Mesh
+
+
+def as_numbers(values: Any, kind: type, what: str, name: str) -> np.ndarray:
+    """Return a copy of values as numbers, or refuse them."""
+    try:
+        return np.array(values, dtype=kind)
+    except (TypeError, ValueError) as error:
+        raise MeshError(
+            f"The {what} are no numbers ({error}).",
+            where=f"mesh '{name}'",
+            fix="Give arrays of numbers, with one shape",
+        ) from error
 
 
 def check_names(mesh: Mesh) -> None:

@@ -132,13 +132,15 @@ def coarsen(
     Raises
     ------
     MeshError
-        If an argument is not one of those above.
+        If an argument is not one of those above, or the adjacency is not symmetric, not positive
+        or of another size.
     """
     _check_choices(ratio, least, mesh.name)
     points = _positions(mesh)
-    graph = adjacency if adjacency is not None else mesh.adjacency
-    if adjacency is None and mesh.geometry == "columns":
-        graph = _nearest_graph(points)
+    if adjacency is not None:
+        graph = _checked(adjacency, mesh)
+    else:
+        graph = _nearest_graph(points) if mesh.geometry == "columns" else mesh.adjacency
     levels = [Level(mesh.areas, points, graph)]
     parents = []
     while len(levels[-1].measure) > least:
@@ -210,6 +212,21 @@ def _check_choices(ratio: float, least: int, name: str) -> None:
             where=f"'{name}'",
             fix="ratio is more than 1, least is 1 or more",
         )
+
+
+def _checked(adjacency: csr_array, mesh: Mesh) -> csr_array:
+    from scipy.sparse import csr_array
+
+    graph = csr_array(adjacency)
+    square = graph.shape == (mesh.size, mesh.size)
+    if not square or (graph.data < 0.0).any() or abs(graph - graph.T).max() > 0.0:
+        raise MeshError(
+            f"The adjacency of shape {graph.shape} is not symmetric, positive and of the size of "
+            "the mesh.",
+            where=f"mesh '{mesh.name}', {mesh.size} cells",
+            fix="Give a symmetric sparse matrix with one row per cell, such as Mesh.adjacency",
+        )
+    return graph
 
 
 def _positions(mesh: Mesh) -> np.ndarray:

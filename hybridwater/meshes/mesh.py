@@ -12,7 +12,13 @@ import numpy as np
 
 from hybridwater.errors import MeshError
 from hybridwater.meshes import measures
-from hybridwater.meshes.checks import check_areas, check_names, check_nodes, check_topology
+from hybridwater.meshes.checks import (
+    as_numbers,
+    check_areas,
+    check_names,
+    check_nodes,
+    check_topology,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -79,7 +85,7 @@ class Mesh:
     def __post_init__(self) -> None:
         arrays = {"nodes": float, "corners": int, "rings": int, "parts": int}
         for name, kind in {**arrays, "areas": float, "centroids": float}.items():
-            value = np.array(getattr(self, name), dtype=kind)
+            value = as_numbers(getattr(self, name), kind, name, self.name)
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         object.__setattr__(self, "names", tuple(map(str, self.names)))
@@ -127,7 +133,6 @@ class Mesh:
             As the class.
         """
         corners, counts = _flattened(faces)
-        nodes = np.asarray(nodes, dtype=float)
         rings = np.concatenate([[0], np.cumsum(counts)])
         return cls.from_rings(
             nodes,
@@ -195,7 +200,7 @@ class Mesh:
                 fix="Remove cells whose corners lie on one line or coincide, and repair polygons "
                 "that cross themselves (shapely.make_valid)",
             )
-        given = measured if areas is None else np.asarray(areas, dtype=float)
+        given = measured if areas is None else areas
         return dataclasses.replace(draft, areas=given, centroids=centroids)
 
     @property
@@ -243,7 +248,7 @@ def _flattened(faces: np.ndarray | Sequence[Sequence[int]]) -> tuple[np.ndarray,
     if not isinstance(faces, np.ndarray):
         width = max((len(face) for face in faces), default=0)
         faces = np.array([[*face, *[-1] * (width - len(face))] for face in faces], dtype=int)
-    faces = faces.astype(int).reshape(len(faces), -1)
+    faces = faces.astype(int).reshape(len(faces), faces.size // max(len(faces), 1))
     valid = faces >= 0
     # The last corner of a face is followed by its first one.
     counts = valid.sum(axis=1)

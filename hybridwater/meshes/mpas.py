@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError, nearest
+from hybridwater.meshes import files
 from hybridwater.meshes.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -36,11 +37,7 @@ def read_mpas(data: xr.Dataset | str | Path, *, name: str = "mpas") -> Mesh:
     MeshError
         If a variable is missing, or the mesh is planar and periodic.
     """
-    import xarray as xr
-
-    if not isinstance(data, xr.Dataset):
-        with xr.open_dataset(data) as opened:
-            return read_mpas(opened.load(), name=name)
+    data = files.load(data)
     on_sphere = str(data.attrs.get("on_a_sphere", "YES")).strip().upper() != "NO"
     if not on_sphere and str(data.attrs.get("is_periodic", "NO")).strip().upper() == "YES":
         raise MeshError(

@@ -110,13 +110,17 @@ def _oriented(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _check_shapes(shapes: np.ndarray, names: Sequence[str], name: str) -> None:
     import shapely
 
+    if not len(shapes):
+        raise MeshError(
+            "There are no polygons.", where=f"mesh '{name}'", fix="Give at least one polygon"
+        )
     kinds = shapely.get_type_id(shapes)
     bad = ~np.isin(kinds, (3, 6)) | shapely.is_empty(shapes)
     why = "is empty or no polygon"
     if not bad.any():
         bad = ~shapely.is_valid(shapes)
         first = int(np.argmax(bad))
-        why = f"is no proper polygon ({shapely.is_valid_reason(shapes[first])})" if len(bad) else ""
+        why = f"is no proper polygon ({shapely.is_valid_reason(shapes[first])})"
     if bad.any():
         first = int(np.argmax(bad))
         label = names[first] if len(names) == len(shapes) else first

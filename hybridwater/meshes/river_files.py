@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridwater.errors import MeshError, MissingDependency, nearest
-from hybridwater.meshes import sphere
+from hybridwater.meshes import files, sphere
 from hybridwater.meshes.rivers import RiverNetwork
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ def read_routelink(data: xr.Dataset | str | Path, *, name: str = "rivers") -> Ri
     MeshError
         If a variable is missing or the network is not well formed.
     """
-    import xarray as xr
-
-    if not isinstance(data, xr.Dataset):
-        with xr.open_dataset(data) as opened:
-            return read_routelink(opened.load(), name=name)
+    data = files.load(data)
     for needed in ("link", "to", "Length", "lon", "lat"):
         if needed not in data.variables:
             raise MeshError(

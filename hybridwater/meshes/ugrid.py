@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError, nearest
+from hybridwater.meshes import files
 from hybridwater.meshes.mesh import Geometry, Mesh
 
 if TYPE_CHECKING:
@@ -114,13 +115,9 @@ def write_ugrid(mesh: Mesh, path: str | Path) -> Path:
     Raises
     ------
     MeshError
-        As :func:`to_ugrid`.
+        As :func:`to_ugrid`, and if the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".partial")
-    to_ugrid(mesh).to_netcdf(temporary)
-    temporary.replace(path)
-    return path
+    return files.write(to_ugrid(mesh), path)
 
 
 def read_ugrid(
@@ -145,13 +142,9 @@ def read_ugrid(
     Raises
     ------
     MeshError
-        If there is no such mesh, or it is not complete.
+        If there is no such file or mesh, or it is not complete.
     """
-    import xarray as xr
-
-    if not isinstance(data, xr.Dataset):
-        with xr.open_dataset(data) as opened:
-            return read_ugrid(opened.load(), topology=topology, name=name)
+    data = files.load(data)
     mesh = data[_topology(data, topology)]
     label = name or str(mesh.attrs.get("long_name") or mesh.name)
     names = str(_attribute(mesh, "node_coordinates")).split()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import WeightsError
+from hybridwater.meshes import files
 from hybridwater.meshes.gradient import Reconstruction
 from hybridwater.meshes.remap import Remap
 
@@ -88,12 +89,13 @@ def write_remap(remap: Remap, path: str | Path) -> Path:
     Returns
     -------
     pathlib.Path
+
+    Raises
+    ------
+    MeshError
+        If the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".partial")
-    remap_to_dataset(remap).to_netcdf(temporary)
-    temporary.replace(path)
-    return path
+    return files.write(remap_to_dataset(remap), path)
 
 
 def read_remap(data: xr.Dataset | str | Path) -> Remap:
@@ -113,12 +115,10 @@ def read_remap(data: xr.Dataset | str | Path) -> Remap:
     ------
     WeightsError
         If the file has not what is needed, or its indices are out of range.
+    MeshError
+        If there is no such file.
     """
-    import xarray as xr
-
-    if not isinstance(data, xr.Dataset):
-        with xr.open_dataset(data) as opened:
-            return read_remap(opened.load())
+    data = files.load(data)
     label = data.attrs.get("title", "the dataset")
     missing = [name for name in _NEEDED if name not in data]
     if missing:

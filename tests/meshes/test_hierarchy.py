@@ -142,5 +142,13 @@ def test_what_cannot_be_is_refused(plane_grid, arguments):
         coarsen_rivers(RiverNetwork([-1], [1.0]), **arguments)
 
 
+def test_an_adjacency_of_another_mesh_is_refused(plane_grid):
+    mesh = plane_grid(2)
+    one_way = csr_array(np.triu(mesh.adjacency.toarray()))
+    for graph in (plane_grid(3).adjacency, one_way, -mesh.adjacency):
+        with pytest.raises(MeshError, match="is not symmetric, positive and of the size of"):
+            coarsen(mesh, adjacency=graph)
+
+
 def test_it_says_what_it_is(plane_grid):
     assert repr(coarsen(plane_grid(8), least=20)).startswith("<Hierarchy of 2 levels: 64 -> ")

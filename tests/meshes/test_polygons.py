@@ -36,6 +36,11 @@ def test_a_table_brings_names_and_coordinates():
         polygon_mesh(feet)
 
 
+def test_no_polygons_are_no_mesh():
+    with pytest.raises(MeshError, match="There are no polygons"):
+        polygon_mesh([])
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
