@@ -115,7 +115,7 @@ def _triangles(mesh: Mesh, points: np.ndarray, cells: np.ndarray) -> tuple[np.nd
     """Cut cells into triangles without new corners (constrained Delaunay, by GEOS)."""
     import shapely
 
-    outlines, frames = flat_polygons(mesh, points, cells)
+    outlines, frames = _flat_polygons(mesh, points, cells)
     valid = shapely.is_valid(outlines)
     if not valid.all():
         first = int(np.argmin(valid))
@@ -141,7 +141,7 @@ def _triangles(mesh: Mesh, points: np.ndarray, cells: np.ndarray) -> tuple[np.nd
     return corners, cells[owner]
 
 
-def flat_polygons(
+def _flat_polygons(
     mesh: Mesh, points: np.ndarray, cells: np.ndarray
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Draw cells in a plane of their own, in which great circles are straight (gnomonic).
