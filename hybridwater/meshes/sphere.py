@@ -11,6 +11,11 @@ import numpy as np
 EARTH_RADIUS = 6371008.7714
 """Mean radius of the Earth in m (R1 of GRS 80; Moritz 2000, doi:10.1007/s001900050278)."""
 
+_SMALL_TURN = 0.1
+"""Below this difference of longitude [radians] four nodes integrate a sliver to rounding."""
+
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(4)
+
 
 def to_vectors(lonlat: np.ndarray) -> np.ndarray:
     """Turn longitude and latitude [degrees], shape (..., 2), into unit vectors, (..., 3)."""
@@ -170,18 +175,17 @@ def _beside_parallel(one: np.ndarray, two: np.ndarray, z: np.ndarray) -> np.ndar
 def _sliver(turn: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Signed area between the parallel z and the great circle through its ends, turn apart.
 
-    (1 - z) t - E, where E is the area of the triangle with the pole; for small t as the integral of
-    z q / (1 - q), q = (1 - z^2) sin(s / 2)^2, over s from 0 to t, which cancels nothing.
+    2 arctan(z tan(t / 2)) - z t; for small t as the integral of z q / (1 - q) over s from 0 to t,
+    where q = (1 - z^2) sin(s / 2)^2, which cancels nothing.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-    steps = turn[:, None] * (0.5 + 0.5 * nodes)
-    rho = (1.0 - z) * (1.0 + z)
-    q = rho[:, None] * np.sin(steps / 2.0) ** 2
-    small = z * turn * 0.5 * ((q / (1.0 - q)) @ weights)
-    k = (1.0 - np.abs(z)) / (1.0 + np.abs(z))
-    excess = 2.0 * np.arctan2(k * np.sin(turn), 1.0 + k * np.cos(turn))
-    large = np.sign(z) * ((1.0 - np.abs(z)) * turn - excess)
-    return np.where(np.abs(turn) < 0.1, small, large)
+    small = np.abs(turn) < _SMALL_TURN
+    t, zs = turn[small], z[small]
+    q = ((1.0 - zs) * (1.0 + zs))[:, None] * np.sin(0.25 * t[:, None] * (1.0 + _NODES)) ** 2
+    area = np.empty(turn.shape)
+    area[small] = 0.5 * zs * t * ((q / (1.0 - q)) @ _NODE_WEIGHTS)
+    t, zl = turn[~small], z[~small]
+    area[~small] = 2.0 * np.arctan(zl * np.tan(0.5 * t)) - zl * t
+    return area
 
 
 def _on_sphere(vectors: np.ndarray) -> np.ndarray:

@@ -91,3 +91,19 @@ def test_bands_add_up():
     area, moment = sphere.band_integrals(many, cuts[:-1], cuts[1:], moments=True)
     assert area.sum() == pytest.approx(sphere.polygon_area(corners), rel=1e-13)
     np.testing.assert_allclose(moment.sum(axis=0), sphere.polygon_moment(corners), rtol=1e-12)
+
+
+@pytest.mark.parametrize("turn", [1e-6, 1e-3, 0.0999, 0.1001, 0.8, 2.5])
+@pytest.mark.parametrize("latitude", [-75.0, -10.0, 1e-3, 45.0, 89.0])
+def test_a_parallel_and_its_chord_enclose_the_same_at_any_width(turn, latitude):
+    # against the triangle with the nearer pole, with 40 digits
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(40):
+        z, t = mpmath.mpf(float(np.sin(np.radians(latitude)))), mpmath.mpf(turn)
+        k = (1 - abs(z)) / (1 + abs(z))
+        excess = 2 * mpmath.atan2(k * mpmath.sin(t), 1 + k * mpmath.cos(t))
+        exact = float(mpmath.sign(z) * ((1 - abs(z)) * t - excess))
+    z = np.array([float(z)])
+    found = sphere._sliver(np.array([turn]), z)[0]
+    assert found == pytest.approx(exact, rel=1e-11)
+    assert sphere._sliver(np.array([-turn]), z)[0] == -found
