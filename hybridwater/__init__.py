@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridwater import data, errors, report, scores, settings, units
+    from hybridwater import data, errors, meshes, report, scores, settings, units
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -32,6 +32,7 @@ __all__ = [
     "data",
     "errors",
     "fit",
+    "meshes",
     "model",
     "models",
     "processes",
@@ -57,6 +58,7 @@ _OBJECTS = {
 _MODULES = {
     "data": "hybridwater.data",
     "errors": "hybridwater.errors",
+    "meshes": "hybridwater.meshes",
     "models": "hybridwater.ude.models",
     "processes": "hybridwater.ude.processes",
     "report": "hybridwater.report",

@@ -20,6 +20,7 @@ from hybridwater.errors import HybridwaterError, SettingsError
 NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",
+    "shapely": "shapely",
     "pandas": "pandas",
     "xarray": "xarray",
     "netCDF4": "netCDF4",

@@ -49,6 +49,10 @@ class DataError(HybridwaterError):
     """Forcing, observations or attributes cannot be used as they are."""
 
 
+class MeshError(HybridwaterError):
+    """A mesh, a river network or the weights between two of them are not well formed."""
+
+
 class SolveFailed(HybridwaterError):
     """A solver could not reach the end of the simulation."""
 

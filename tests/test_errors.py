@@ -6,8 +6,9 @@ from hybridwater import errors
 from hybridwater.errors import DataError, HybridwaterError, nearest
 
 CLASSES = [
-    *(errors.UnitError, errors.DeclarationError, errors.DataError, errors.SolveFailed),
-    *(errors.SettingsError, errors.CaseError, errors.WeightsError, errors.MissingDependency),
+    *(errors.UnitError, errors.DeclarationError, errors.DataError, errors.MeshError),
+    *(errors.SolveFailed, errors.SettingsError, errors.CaseError, errors.WeightsError),
+    errors.MissingDependency,
 ]
 
 

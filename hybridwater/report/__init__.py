@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hybridwater.report.files import save_figures
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
+    from hybridwater.report.meshes import mesh_map, remap_map
     from hybridwater.report.page import Illustration, Section, Table, write_report
     from hybridwater.report.skill import skill_map, skill_summary
     from hybridwater.report.training import training_curve
@@ -26,6 +27,8 @@ _HOME = {
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
+    "mesh_map": "meshes",
+    "remap_map": "meshes",
     "save_figures": "files",
     "skill_map": "skill",
     "skill_summary": "skill",
@@ -41,6 +44,8 @@ __all__ = [
     "flow_duration",
     "hydrograph",
     "learned_flux",
+    "mesh_map",
+    "remap_map",
     "save_figures",
     "skill_map",
     "skill_summary",

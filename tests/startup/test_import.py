@@ -62,6 +62,7 @@ def test_nothing_heavy_is_loaded(statement):
         ("units", {"torch", "jax", "juliacall", "matplotlib"}),
         ("model", {"torch", "jax", "juliacall", "matplotlib"}),
         ("data", {"torch", "jax", "juliacall", "matplotlib"}),
+        ("meshes", {"numpy", "torch", "jax", "juliacall", "matplotlib"}),
         ("report", {"torch", "jax", "juliacall"}),
         ("simulate", {"juliacall"}),
         ("fit", {"juliacall"}),
