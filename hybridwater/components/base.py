@@ -51,6 +51,8 @@ class Variable:
         CF standard name, if it has one; several variables may share it.
     typical : float
         A plausible value, which the checker feeds to an input that nobody sets.
+    default : float, optional
+        Value of an input until someone sets it; without, a step is refused until then.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Variable:
     dtype: str = "float64"
     standard_name: str | None = None
     typical: float = 0.0
+    default: float | None = None
 
     @property
     def is_input(self) -> bool:

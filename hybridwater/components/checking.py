@@ -263,14 +263,20 @@ class _Check:
         first = self._two_steps()
         if any(a.tobytes() != kept[name].tobytes() for name, a in state.arrays.items()):
             raise _Broken("The state that was taken changed with the next step: it is a view")
-        self.c.set_state(State(kept, state.metadata))
-        if self.c.get_current_time() != time:
-            raise _Broken(f"The time went back to {self.c.get_current_time():g}, not {time:g}")
-        self.random.bit_generator.state = random
-        second = self._two_steps()
-        for name, bytes_ in first.items():
-            if second[name] != bytes_:
-                raise _Broken(f"After going back, '{name}' is not the same bit for bit")
+        for back in ("going back", "a restart"):
+            if back == "a restart":
+                self.c.finalize()
+                self.c.initialize(self.config_file)
+            self.c.set_state(State(kept, state.metadata))
+            if self.c.get_current_time() != time:
+                raise _Broken(
+                    f"After {back}, the time is {self.c.get_current_time():g}, not {time:g}"
+                )
+            self.random.bit_generator.state = random
+            second = self._two_steps()
+            for name, bytes_ in first.items():
+                if second[name] != bytes_:
+                    raise _Broken(f"After {back}, '{name}' is not the same bit for bit")
         self._refuse_foreign(state)
         return f"{sum(a.nbytes for a in kept.values())} bytes; the same steps bit for bit"
 

@@ -22,8 +22,8 @@ class DeclaredComponent(TableComponent):
 
     A subclass sets ``name``, ``title``, ``variables`` and ``time_units``, and writes `_make_grids`,
     `_reset`, `_advance`, `_state_arrays`, `storage` and `boundary_fluxes`; see
-    ``hybridwater/components/template.py``. Inputs are NaN until someone sets them, and `update`
-    refuses to go on without.
+    ``hybridwater/components/template.py``. Inputs without a default are NaN until someone sets them,
+    and `update` refuses to go on without.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class DeclaredComponent(TableComponent):
         v = self.variable(name)
         size = self._grid(v.grid).count(v.location)
         unset = np.nan if v.intent == "in" and np.dtype(v.dtype).kind == "f" else 0
-        return np.full(size, unset, v.dtype)
+        return np.full(size, unset if v.default is None else v.default, v.dtype)
 
     def update(self) -> None:
         """Do one time step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,21 +91,22 @@ def cells(n: int, x: np.ndarray | None = None, y: np.ndarray | None = None) -> G
     return Grid("unstructured", n, coordinates)
 
 
-def network(x: np.ndarray, y: np.ndarray, downstream: np.ndarray) -> Grid:
+def network(
+    downstream: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
+) -> Grid:
     """Make the grid of a river network: reaches are nodes, edges lead downstream.
 
     Parameters
     ----------
-    x, y : numpy.ndarray
-        Coordinates of the reaches, shape (reach,).
     downstream : numpy.ndarray
         Index of the next reach, -1 at an outlet, shape (reach,).
+    x, y : numpy.ndarray, optional
+        Coordinates of the reaches, shape (reach,); as in `cells`.
     """
     downstream = np.asarray(downstream)
     inner = np.flatnonzero(downstream >= 0)
     edges = np.stack([inner, downstream[inner]], axis=1).astype(np.int32)
-    n = len(downstream)
-    return Grid("unstructured", n, (_coordinate("x", x, n), _coordinate("y", y, n)), edges)
+    return dataclasses.replace(cells(len(downstream), x, y), edges=edges)
 
 
 def _coordinate(name: str, values: np.ndarray, n: int) -> np.ndarray:
