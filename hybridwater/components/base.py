@@ -12,7 +12,7 @@ import datetime as dt
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from bmipy import Bmi
@@ -101,7 +101,7 @@ class Component(Bmi):
     of the declaration table, ``variables``.
     """
 
-    variables: ClassVar[tuple[Variable, ...]] = ()
+    variables: tuple[Variable, ...] = ()
 
     #: Whether `get_state` and `set_state` work: without, coupling can only be explicit.
     has_state: bool = True

@@ -22,8 +22,8 @@ class DeclaredComponent(TableComponent):
 
     A subclass sets ``name``, ``title``, ``variables`` and ``time_units``, and writes `_make_grids`,
     `_reset`, `_advance`, `_state_arrays`, `storage` and `boundary_fluxes`; see
-    ``hybridwater/components/template.py``. Inputs without a default are NaN until someone sets them,
-    and `update` refuses to go on without.
+    ``hybridwater/components/template.py``. Inputs that have no default are NaN until someone sets
+    them, and `update` refuses to go on without.
 
     Parameters
     ----------

@@ -172,7 +172,7 @@ class PrmsLand(PrmsComponent):
         pervious = (soil.soil_rechr + soil.soil_lower) * soil.hru_frac_perv
         return {
             "canopy_water_amount": canopy.hru_intcpstor * INCH,
-            "surface_snow_amount": (snow.pk_ice + snow.freeh2o) * INCH,
+            "surface_snow_amount": snow.pkwater_equiv * INCH,  # ice and water apart lag behind it
             "surface_water_amount": (runoff.hru_impervstor + runoff.dprst_stor_hru) * INCH,
             "mass_content_of_water_in_soil": (pervious + soil.slow_stor + soil.pref_flow_stor)
             * INCH,
