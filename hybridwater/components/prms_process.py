@@ -117,18 +117,19 @@ class PrmsComponent(DeclaredComponent):
         beyond = start + np.timedelta64(365 * 500, "D")  # the end is kept by the component
         self._control = Control(start, beyond, _DAY, options={"verbosity": 0})
 
-    def _add(self, process: type, parameters: Any) -> Any:
+    def _add(self, process: type, parameters: Any, **options: Any) -> Any:
         """Make a process; `_connect` gives it its inputs."""
         name = process.__name__
         ready = any(known == name for known, _ in _COMPILED)
         method = "numba" if self._compile and not ready else "numpy"
+        options = options or {"calc_method": method}
         made = process(
             control=self._control,
             discretization=None,
             parameters=parameters,
             **dict.fromkeys(process.get_inputs()),
             budget_type=None,
-            calc_method=method,
+            **options,
         )
         _share_compiled(made, name, self._compile)
         self._processes[name] = made
