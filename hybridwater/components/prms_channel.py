@@ -205,9 +205,7 @@ def _with_segments_as_hrus(everything: Any) -> Any:
     n, segments = part.dims["nhru"], part.dims["nsegment"]
     values["hru_area"] = np.concatenate([values["hru_area"], np.ones(segments)])
     values["hru_segment"] = np.concatenate([values["hru_segment"], np.arange(1, segments + 1)])
-    metadata = {
-        name: {"dims": tuple(part.metadata[name]["dims"]), "attrs": {}} for name in values
-    }
+    metadata = {name: {"dims": tuple(part.metadata[name]["dims"]), "attrs": {}} for name in values}
     return PrmsParameters(
         dims={"nhru": n + segments, "nsegment": segments},
         coords={},
