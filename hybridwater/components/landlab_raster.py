@@ -75,7 +75,7 @@ class LandlabRaster(DeclaredComponent):
     def _on_cells(self, name: str, values: Any) -> np.ndarray:
         array = np.asarray(values, float)
         n = self._shape[0] * self._shape[1]
-        if array.ndim and array.size != n or not np.isfinite(array).all():
+        if (array.ndim and array.size != n) or not np.isfinite(array).all():
             raise ComponentError(
                 f"'{name}' has the shape {array.shape} or gaps, but there are {self._shape} cells.",
                 f"component '{self.name}'",
