@@ -79,6 +79,7 @@ class IsolatedComponent(Component):
             If it does not answer in time, or dies.
         """
         if not self._alive():
+            self._end()
             self._start()
         self._ask("initialize", config_file, timeout=self._start_timeout)
         for name in ("variables", "has_state", "has_storage"):

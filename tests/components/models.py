@@ -210,7 +210,7 @@ class StateIsView(Template):
 
 class BadUnits(Template):
     name = "units"
-    variables = (*Template.variables, Variable("x", "furlongs", "out", "state", "nonsense"))
+    variables = (*Template.variables, Variable("x", "bucketfuls", "out", "state", "nonsense"))
 
 
 class Undeclared(Template):
