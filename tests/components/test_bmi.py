@@ -8,8 +8,8 @@ from hybridwater.errors import ComponentError, ComponentFailed
 
 
 @pytest.fixture
-def plain(misbehaving):
-    import models
+def plain():
+    import bmi_models as models
 
     component = plug_in(models.Plain)(origin=dt.datetime(2000, 1, 1), meshes={0: "mesh"})
     component.initialize()
@@ -32,8 +32,8 @@ def test_variables_are_read_from_bmi_and_rates_from_their_units(plain):
     assert (level.name, level.units, level.intent, level.kind) == ("level", "mm", "out", "state")
 
 
-def test_units_and_rates_can_be_mended(misbehaving):
-    import models
+def test_units_and_rates_can_be_mended():
+    import bmi_models as models
 
     component = plug_in(models.Plain)(units={"level": "cm"}, rates={"level"}, name="bucket")
     component.initialize()
@@ -69,8 +69,8 @@ def test_bad_values_do_not_reach_the_model(plain):
         ("Backwards", ("from time 0 to -2: time does not move forward",)),
     ],
 )
-def test_failures_name_component_variable_cell_and_time(misbehaving, model, parts):
-    import models
+def test_failures_name_component_variable_cell_and_time(model, parts):
+    import bmi_models as models
 
     component = plug_in(getattr(models, model))()
     component.initialize()
@@ -80,8 +80,8 @@ def test_failures_name_component_variable_cell_and_time(misbehaving, model, part
         assert part in str(error.value)
 
 
-def test_gaps_may_be_allowed(misbehaving):
-    import models
+def test_gaps_may_be_allowed():
+    import bmi_models as models
 
     component = plug_in(models.Gap)(gaps={"level"})
     component.initialize()

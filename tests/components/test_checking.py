@@ -40,8 +40,8 @@ def test_a_sound_component_passes_every_rule():
         ("OpenDoor", "door", "'recharge_flux' accepts too many values"),
     ],
 )
-def test_every_sin_is_found_by_its_rule(misbehaving, model, rule, detail):
-    import models
+def test_every_sin_is_found_by_its_rule(model, rule, detail):
+    import bmi_models as models
 
     findings = check(getattr(models, model)())
     failed = {f.rule: f.detail for f in findings if f.state == "failed"}
@@ -51,8 +51,8 @@ def test_every_sin_is_found_by_its_rule(misbehaving, model, rule, detail):
         require_sound(findings, model)
 
 
-def test_a_plain_bmi_model_passes_with_state_and_mass_left_out(misbehaving):
-    import models
+def test_a_plain_bmi_model_passes_with_state_and_mass_left_out():
+    import bmi_models as models
 
     findings = check(plug_in(models.Plain)())
     assert {f.rule: f.state for f in findings if f.state != "ok"} == {
@@ -70,8 +70,8 @@ def test_a_plain_bmi_model_passes_with_state_and_mass_left_out(misbehaving):
         ("Backwards", "time", "time does not move forward"),
     ],
 )
-def test_what_a_third_party_raises_is_a_finding(misbehaving, model, rule, detail):
-    import models
+def test_what_a_third_party_raises_is_a_finding(model, rule, detail):
+    import bmi_models as models
 
     failed = {f.rule: f.detail for f in check(plug_in(getattr(models, model))())
               if f.state == "failed"}  # fmt: skip

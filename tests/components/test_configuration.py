@@ -9,7 +9,7 @@ from hybridwater.errors import ComponentError
 def test_a_file_has_the_keywords_of_the_constructor(tmp_path):
     path = tmp_path / "gr4j.toml"
     path.write_text(
-        'area = [1e6, 2e6]\nx1 = 300\nstart = 1979-01-01\n[inputs]\nprecipitation_flux = 4.0\n'
+        "area = [1e6, 2e6]\nx1 = 300\nstart = 1979-01-01\n[inputs]\nprecipitation_flux = 4.0\n"
         "water_potential_evaporation_flux = 1.0\n"
     )
     component = Gr4j()

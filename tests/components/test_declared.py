@@ -27,7 +27,7 @@ def test_time_goes_in_steps(component):
 
 def test_time_does_not_go_backwards_nor_between_steps(component):
     component.update_until(3.0)
-    with pytest.raises(ComponentError, match="cannot go back to time 2 d.*set_state"):
+    with pytest.raises(ComponentError, match=r"cannot go back to time 2 d.*set_state"):
         component.update_until(2.0)
     with pytest.raises(ComponentError, match=r"Time 3.5 d lies between two steps of 1 d"):
         component.update_until(3.5)

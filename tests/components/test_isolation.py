@@ -11,7 +11,7 @@ from hybridwater.errors import ComponentError, ComponentFailed
 
 
 @pytest.fixture
-def isolated(misbehaving):
+def isolated():
     made = []
 
     def make(target, **options):
@@ -57,20 +57,20 @@ def test_passes_the_checker_but_for_pointers(isolated):
 
 
 def test_one_that_hangs_is_ended_and_named(isolated):
-    component = isolated("models:Hangs", timeout=1.0)
+    component = isolated("bmi_models:Hangs", timeout=1.0)
     component.initialize()
     drive(component, 1)
     process, began = component._process, time.monotonic()
     with pytest.raises(ComponentFailed) as error:
         component.update()
     assert time.monotonic() - began < 30.0
-    for part in ("'update' within 1 s", "component 'models:Hangs', time 2", "last checkpoint"):
+    for part in ("'update' within 1 s", "component 'bmi_models:Hangs', time 2", "last checkpoint"):
         assert part in str(error.value)
     assert not process.is_alive()
 
 
 def test_one_that_dies_is_named_and_can_be_started_again(isolated):
-    component = isolated("models:Dies")
+    component = isolated("bmi_models:Dies")
     component.initialize()
     drive(component, 1)
     with pytest.raises(ComponentFailed) as error:
@@ -85,7 +85,7 @@ def test_one_that_dies_is_named_and_can_be_started_again(isolated):
 
 
 def test_a_killed_process_is_named_by_its_signal(isolated):
-    component = isolated("models:Plain")
+    component = isolated("bmi_models:Plain")
     component.initialize()
     component._process.kill()
     component._process.join()
@@ -94,7 +94,7 @@ def test_a_killed_process_is_named_by_its_signal(isolated):
 
 
 def test_errors_come_through_with_their_sentences(isolated):
-    component = isolated("models:Raises")
+    component = isolated("bmi_models:Raises")
     component.initialize()
     with pytest.raises(ComponentFailed, match="ZeroDivisionError in update: no water at all"):
         component.update()

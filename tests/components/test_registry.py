@@ -31,9 +31,9 @@ def test_a_missing_package_is_one_sentence_with_the_command(monkeypatch):
     )
 
 
-def test_other_packages_bring_components_through_entry_points(monkeypatch, misbehaving):
+def test_other_packages_bring_components_through_entry_points(monkeypatch):
     points = [
-        EntryPoint("their-bucket", "models:Plain", registry.GROUP),
+        EntryPoint("their-bucket", "bmi_models:Plain", registry.GROUP),
         EntryPoint("their-gone", "not_there:Model", registry.GROUP),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
@@ -52,11 +52,11 @@ def test_other_packages_bring_components_through_entry_points(monkeypatch, misbe
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ("models:Nobody", "cannot be imported"),
-        ("models:np", "is not a class"),
+        ("bmi_models:Nobody", "cannot be imported"),
+        ("bmi_models:np", "is not a class"),
         ("pathlib:Path", "'Path' is not a BMI 2.0 model: it lacks finalize"),
     ],
 )
-def test_targets_that_are_no_models_are_refused(misbehaving, target, sentence):
+def test_targets_that_are_no_models_are_refused(target, sentence):
     with pytest.raises(ComponentError, match=sentence):
         get_component(target)
