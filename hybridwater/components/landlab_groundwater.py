@@ -144,7 +144,7 @@ class LandlabGroundwater(LandlabRaster):
         thickness = self._grid_of_landlab.at_node["aquifer__thickness"][self._core]
         return thickness * self._porosity * 1000.0
 
-    def _advance(self) -> None:
+    def _advance_in_one_thread(self) -> None:
         values, seconds = self._values, self._step * 86400.0
         recharge = values["groundwater_recharge_flux"]
         if (recharge < 0).any():

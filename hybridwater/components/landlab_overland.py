@@ -123,7 +123,7 @@ class LandlabOverland(LandlabRaster):
     def _show(self) -> None:
         self._values["surface_water_amount"][:] = self._amount()
 
-    def _advance(self) -> None:
+    def _advance_in_one_thread(self) -> None:
         rain = self._values["rainfall_flux"]
         if (rain < 0).any():
             raise ComponentError(

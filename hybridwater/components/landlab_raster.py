@@ -9,6 +9,7 @@ landlab gives it (``hybridwater.components.bmi``), without state and storage.
 from __future__ import annotations
 
 import datetime as dt
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid
+from hybridwater.components.registry import require_package
 from hybridwater.errors import ComponentError, nearest
 
 #: kg m-2 d-1 in a metre of water per second.
@@ -69,6 +71,7 @@ class LandlabRaster(DeclaredComponent):
                     f"There is no edge '{edge}' ({nearest(edge, _EDGES)}).",
                     f"component '{self.name}'",
                 )
+        self._threads: Any = None
         self._open = tuple(edge in open_edges for edge in _EDGES)
         self._fields = {name: self._on_cells(name, values) for name, values in fields.items()}
 
@@ -114,6 +117,24 @@ class LandlabRaster(DeclaredComponent):
         """Return values of cells on all nodes, a fill value on the ring."""
         rows, columns = self._shape
         return np.pad(values.reshape(rows, columns), 1, constant_values=fill).ravel()
+
+    def _advance(self) -> None:
+        """Do one step in one thread.
+
+        landlab's loops are parallel (OpenMP). On rasters of some hundreds of cells threads only
+        wait for each other, a hundred times longer than the work takes where processors are shared.
+        """
+        if self._threads is None:
+            require_package("threadpoolctl", self.name)
+            from threadpoolctl import ThreadpoolController
+
+            self._threads = ThreadpoolController()
+        with self._threads.limit(limits=1, user_api="openmp"):
+            self._advance_in_one_thread()
+
+    @abstractmethod
+    def _advance_in_one_thread(self) -> None:
+        """Do one step; see `_advance`."""
 
     def _field_arrays(self, grid: Any) -> dict[str, np.ndarray]:
         """Return the live fields of a landlab grid."""
