@@ -142,7 +142,7 @@ class Component(Bmi):
         """Return the water that crossed the boundary in the last step [kg], positive inwards.
 
         The keys are names of declared rates; shapes are (cell,), or () in total. Their sum is the
-        change of the sum of `storage`.
+        change of the sum of `storage`. Empty before the first step.
         """
 
     def mesh(self, grid: int) -> Any | None:

@@ -10,9 +10,10 @@ import ctypes.util
 import datetime as dt
 import os
 import shutil
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -89,6 +90,8 @@ class Modflow(TableComponent):
 
     has_state = False
 
+    _running: ClassVar[weakref.ref[Modflow] | None] = None
+
     def __init__(
         self,
         *,
@@ -136,8 +139,29 @@ class Modflow(TableComponent):
                 "There is no MODFLOW 6 simulation: 'mfsim.nam' does not exist.", str(self._folder)
             )
         library = find_library(self._library)
+        self._take_the_library()
         self._mf6 = ModflowApi(str(library), working_directory=str(self._folder))
         self._mf6.initialize()
+        try:
+            self._begin()
+        except ComponentError:
+            self.finalize()
+            raise
+
+    def _take_the_library(self) -> None:
+        """Refuse a second simulation in this process: the library would mix them up."""
+        other = None if Modflow._running is None else Modflow._running()
+        if other is not None and other._mf6 is not None:
+            if other is not self:
+                raise ComponentError(
+                    "The library of MODFLOW 6 holds one simulation per process, and there is one.",
+                    str(other._folder),
+                    "Run one of them as IsolatedComponent('modflow', ...), or finalize the other",
+                )
+            self.finalize()
+        Modflow._running = weakref.ref(self)
+
+    def _begin(self) -> None:
         self._steps = 0
         self._read_time()
         self._read_packages()

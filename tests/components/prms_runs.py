@@ -2,7 +2,6 @@
 
 import functools
 
-import numpy as np
 import xarray as xr
 
 from hybridwater.components import get_component
@@ -35,14 +34,14 @@ def weather():
     }
 
 
-def own_model():
-    """Pywatershed's own coupled model of the Delaware, interpreted."""
+def own_model(method="numpy"):
+    """Pywatershed's own coupled model of the Delaware."""
     with quietly():
         import pywatershed as pws
 
         folder = package_folder("pywatershed", "data", "drb_2yr")
         control = pws.Control.load_prms(folder / "nhm.control", warn_unused_options=False)
-        control.options = {"input_dir": folder, "budget_type": None, "calc_method": "numpy"}
+        control.options = {"input_dir": folder, "budget_type": None, "calc_method": method}
         classes = [getattr(pws, f"PRMS{n}") for n in PROCESSES]
         return pws.Model(classes, control=control, parameters=read_parameters(None))
 
@@ -54,7 +53,7 @@ def own_step(model):
 
 
 def start(*names, **options):
-    components = [get_component(f"prms-{n}")(compile=False, **options) for n in names]
+    components = [get_component(f"prms-{n}")(**{"compile": False, **options}) for n in names]
     for component in components:
         component.initialize()
     return components
@@ -78,7 +77,3 @@ def step_all(land, groundwater, channel, day):
     hand_over(land, channel, "surface_runoff_flux", "subsurface_runoff_flux")
     hand_over(groundwater, channel, "groundwater_discharge_flux")
     channel.update()
-
-
-def relative(ours, theirs):
-    return np.abs(ours - theirs).max() / np.abs(theirs).max()

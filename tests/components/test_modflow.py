@@ -128,7 +128,15 @@ def test_names_that_are_not_there_are_refused(simulation, library, options, sent
     component = Modflow(simulation=simulation, library=library, **options)
     with pytest.raises(ComponentError, match=sentence):
         component.initialize()
-    component.finalize()
+    assert component._mf6 is None
+
+
+def test_a_second_simulation_in_one_process_is_refused(model, simulation, library):
+    with pytest.raises(ComponentError, match=r"one simulation per process.*IsolatedComponent"):
+        Modflow(simulation=simulation, library=library).initialize()
+    model.initialize()  # again, itself
+    model.update()
+    assert model.get_current_time() == 1.0
 
 
 def test_a_missing_simulation_is_named(library, tmp_path):

@@ -5,8 +5,10 @@ pytest.importorskip("pywatershed", reason="PRMS comes with pywatershed")
 
 import prms_runs as prms
 
+from hybridwater import scores
 from hybridwater.components import State, get_component
 from hybridwater.components.prms_process import read_parameters
+from hybridwater.data import read_delaware
 from hybridwater.errors import ComponentError
 
 DISCHARGE = "water_volume_transport_in_river_channel"
@@ -76,12 +78,35 @@ def test_what_is_compiled_is_shared_between_objects(monkeypatch):
 
 
 @pytest.mark.slow
-def test_over_both_years_it_is_pywatersheds_own_run():
-    components = prms.start("land", "groundwater", "channel")
-    own = prms.own_model()
+def test_over_both_years_it_is_pywatersheds_own_run_compiled():
+    components = prms.start("land", "groundwater", "channel", compile=True)
+    own = prms.own_model(method="numba")
+    flows, snow = [], []
     for day in range(731):
         prms.step_all(*components, day)
         prms.own_step(own)
+        snow.append(own.processes["PRMSSnow"].pkwater_equiv * 25.4)
         ours = components[2].get_value_ptr(DISCHARGE)
         theirs = own.processes["PRMSChannel"].seg_outflow * 0.3048**3
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=0)
+        flows.append(ours.copy())
+
+    observed = read_delaware().observed
+    observed = observed.isel(gage=(observed["discharge"].notnull().sum("time") >= 700).values)
+    simulated = observed["discharge"].copy(data=np.array(flows)[:, observed["gage_segment"]].T)
+    assert observed.sizes["gage"] == 101
+    median = float(scores.nse(simulated, observed["discharge"]).median())
+    assert median == pytest.approx(0.4755, abs=5e-4)
+
+    # A second object, which takes over what is compiled, gives the same numbers.
+    first = components[0]
+    first.initialize()
+    (second,) = prms.start("land", compile=True)
+    for day in range(60):
+        for component in (first, second):
+            prms.step_land(component, day)
+    for name in first.get_output_var_names():
+        np.testing.assert_array_equal(first.get_value_ptr(name), second.get_value_ptr(name))
+    np.testing.assert_allclose(
+        second.get_value_ptr("surface_snow_amount"), snow[59], rtol=1e-12, atol=1e-12
+    )
