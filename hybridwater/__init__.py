@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridwater import data, errors, meshes, report, scores, settings, units
+    from hybridwater import components, data, errors, meshes, report, scores, settings, units
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -29,6 +29,7 @@ __all__ = [
     "Declaration",
     "Stage",
     "Surrogate",
+    "components",
     "data",
     "errors",
     "fit",
@@ -56,6 +57,7 @@ _OBJECTS = {
 
 # Public name -> the module that it is.
 _MODULES = {
+    "components": "hybridwater.components",
     "data": "hybridwater.data",
     "errors": "hybridwater.errors",
     "meshes": "hybridwater.meshes",

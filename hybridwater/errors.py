@@ -69,6 +69,14 @@ class WeightsError(HybridwaterError):
     """A weights or run file is damaged or belongs to another model."""
 
 
+class ComponentError(HybridwaterError):
+    """A component, or what it was given, cannot take part in a coupled run."""
+
+
+class ComponentFailed(ComponentError):
+    """A component hung, died, raised, or produced numbers that are not finite."""
+
+
 class MissingDependency(HybridwaterError):
     """An optional package or program is not installed."""
 

@@ -1,0 +1,116 @@
+"""Components by name: those of this package, and those that other packages bring."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from importlib.metadata import EntryPoint, entry_points
+from typing import NamedTuple
+
+from hybridwater.components.base import Component
+from hybridwater.errors import ComponentError, MissingDependency, nearest
+
+#: Group of entry points through which a package brings components: name = "module:Class".
+GROUP = "hybridwater.components"
+
+
+class BuiltIn(NamedTuple):
+    """A component of this package: where it is, and the package that it needs."""
+
+    target: str
+    needs: str | None = None
+
+
+_HERE = "hybridwater.components"
+
+BUILT_IN = {
+    "gr4j": BuiltIn(f"{_HERE}.gr4j:Gr4j"),
+    "hbv": BuiltIn(f"{_HERE}.hbv:Hbv"),
+    "prms-land": BuiltIn(f"{_HERE}.prms_land:PrmsLand", "pywatershed"),
+    "prms-groundwater": BuiltIn(f"{_HERE}.prms_groundwater:PrmsGroundwater", "pywatershed"),
+    "prms-channel": BuiltIn(f"{_HERE}.prms_channel:PrmsChannel", "pywatershed"),
+    "starfit": BuiltIn(f"{_HERE}.starfit:Starfit", "pywatershed"),
+    "landlab-groundwater": BuiltIn(f"{_HERE}.landlab_groundwater:LandlabGroundwater", "landlab"),
+    "landlab-overland": BuiltIn(f"{_HERE}.landlab_overland:LandlabOverland", "landlab"),
+    "modflow": BuiltIn(f"{_HERE}.modflow:Modflow", "modflowapi"),
+}
+
+
+def component_names() -> tuple[str, ...]:
+    """Return the names of all components, those of other packages included."""
+    return tuple(sorted({*BUILT_IN, *_entry_points()}))
+
+
+def get_component(name: str) -> type[Component]:
+    """Return the class of a component.
+
+    Parameters
+    ----------
+    name : str
+        A name of `component_names`, or ``"module:Class"`` for a class that is not registered. A
+        class that is plain BMI is wrapped with `hybridwater.components.bmi.plug_in`.
+
+    Raises
+    ------
+    ComponentError
+        If there is no component of that name, or it cannot be imported.
+    MissingDependency
+        If it needs a package that is not installed.
+    """
+    if name in BUILT_IN:
+        target, needs = BUILT_IN[name]
+        require_package(needs, name)
+    elif name in _entry_points():
+        target = _entry_points()[name].value
+    elif ":" in name:
+        target = name
+    else:
+        raise ComponentError(
+            f"There is no component '{name}' ({nearest(name, component_names())}).",
+            fix="Use one of these, or 'module:Class' for a class of your own",
+        )
+    return _wrapped(load(target))
+
+
+def require_package(package: str | None, component: str) -> None:
+    """Raise MissingDependency, with the pip command, if a component lacks its package."""
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise MissingDependency(
+            f"The component '{component}' needs the package '{package}', which is not installed.",
+            fix=f"pip install {package}",
+        )
+
+
+def load(target: str) -> type:
+    """Import ``"module:Class"``.
+
+    Raises
+    ------
+    ComponentError
+        If there is no such module or class, or it is not a class.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ComponentError(
+            f"The component '{target}' cannot be imported ({error}).",
+            fix="Write 'module:Class', with the module on the path of Python",
+        ) from error
+    if not isinstance(found, type):
+        raise ComponentError(f"'{target}' is not a class.")
+    return found
+
+
+def _wrapped(found: type) -> type[Component]:
+    if issubclass(found, Component):
+        return found
+    from hybridwater.components.bmi import plug_in
+
+    return plug_in(found)
+
+
+@functools.cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
