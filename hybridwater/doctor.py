@@ -24,6 +24,7 @@ NEEDED = {
     "pandas": "pandas",
     "xarray": "xarray",
     "netCDF4": "netCDF4",
+    "bmipy": "bmipy",
     "cf-xarray": "cf_xarray",
     "dask": "dask",
     "pint": "pint",
