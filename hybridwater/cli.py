@@ -165,7 +165,7 @@ def simulate(
     """Simulate forcing with a fitted model and write states and fluxes."""
     import warnings
 
-    from hybridwater.data.netcdf import write_netcdf
+    from hybridwater.files import write_netcdf
 
     surrogate = hybridwater.Surrogate.load(run)
     records = _named(_read(forcing), basin)

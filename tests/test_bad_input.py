@@ -19,8 +19,8 @@ import pytest
 import xarray as xr
 
 import hybridwater as hw
-from hybridwater.data.netcdf import write_netcdf
 from hybridwater.errors import DataError, DeclarationError, HybridwaterError, UnitError
+from hybridwater.files import write_netcdf
 
 DAYS = 60
 MODEL = hw.models.linear_reservoir()

@@ -94,7 +94,7 @@ class Case:
             If the data cannot be used, nothing can be solved, or files cannot be written.
         """
         import hybridwater
-        from hybridwater.report.files import write_bytes
+        from hybridwater.files import write_bytes
         from hybridwater.report.fitted import fitted_report
 
         folder = self.directory if directory is None else Path(directory)

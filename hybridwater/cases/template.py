@@ -6,7 +6,7 @@ import importlib.resources
 from pathlib import Path
 
 from hybridwater.errors import CaseError
-from hybridwater.report.files import write_bytes
+from hybridwater.files import write_bytes
 
 
 def write_template(directory: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""NetCDF files of meshes and weights: opened with a sentence, written whole or not at all."""
+"""NetCDF files of meshes and weights, opened with a sentence."""
 
 from __future__ import annotations
 
@@ -36,26 +36,3 @@ def load(data: xr.Dataset | str | Path) -> xr.Dataset:
             where=f"file '{path}'",
             fix="Give a NetCDF file; if it is one, it is damaged: make or fetch it again",
         ) from error
-
-
-def write(data: xr.Dataset, path: str | Path) -> Path:
-    """Write a dataset under a temporary name and rename it, so that no half file is left.
-
-    Raises
-    ------
-    MeshError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        data.to_netcdf(temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # the NetCDF library reports a full disk as the latter
-        temporary.unlink(missing_ok=True)
-        raise MeshError(
-            f"The file cannot be written ({error}).",
-            where=f"file '{path}'",
-            fix="See whether the folder exists, may be written to, and has space left",
-        ) from error
-    return path

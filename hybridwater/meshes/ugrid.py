@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError, nearest
-from hybridwater.meshes import files
+from hybridwater.files import write_netcdf
+from hybridwater.meshes.files import load
 from hybridwater.meshes.mesh import Geometry, Mesh
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def write_ugrid(mesh: Mesh, path: str | Path) -> Path:
     MeshError
         As :func:`to_ugrid`, and if the file cannot be written.
     """
-    return files.write(to_ugrid(mesh), path)
+    return write_netcdf(to_ugrid(mesh), path, error=MeshError)
 
 
 def read_ugrid(
@@ -144,7 +145,7 @@ def read_ugrid(
     MeshError
         If there is no such file or mesh, or it is not complete.
     """
-    data = files.load(data)
+    data = load(data)
     mesh = data[_topology(data, topology)]
     label = name or str(mesh.attrs.get("long_name") or mesh.name)
     names = str(_attribute(mesh, "node_coordinates")).split()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import WeightsError
-from hybridwater.meshes import files
+from hybridwater.files import write_netcdf
+from hybridwater.meshes.files import load
 from hybridwater.meshes.gradient import Reconstruction
 from hybridwater.meshes.remap import Remap
 
@@ -95,7 +96,7 @@ def write_remap(remap: Remap, path: str | Path) -> Path:
     MeshError
         If the file cannot be written.
     """
-    return files.write(remap_to_dataset(remap), path)
+    return write_netcdf(remap_to_dataset(remap), path, error=WeightsError)
 
 
 def read_remap(data: xr.Dataset | str | Path) -> Remap:
@@ -118,7 +119,7 @@ def read_remap(data: xr.Dataset | str | Path) -> Remap:
     MeshError
         If there is no such file.
     """
-    data = files.load(data)
+    data = load(data)
     label = data.attrs.get("title", "the dataset")
     missing = [name for name in _NEEDED if name not in data]
     if missing:

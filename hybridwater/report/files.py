@@ -1,75 +1,18 @@
-"""Write report files whole or not at all."""
+"""Figures as PNG files."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridwater.errors import DataError
+from hybridwater.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_FIXES = {
-    errno.ENOSPC: "Free some space on that disk, or write elsewhere",
-    errno.EDQUOT: "Free some of your quota, or write elsewhere",
-    errno.EFBIG: "Raise the limit on file sizes, or write elsewhere",
-    errno.EROFS: "That disk is read-only; write elsewhere",
-    errno.EACCES: "Write where you have permission",
-    errno.EPERM: "Write where you have permission",
-    errno.ENOTDIR: "A part of that path is a file, not a folder; write elsewhere",
-    errno.EEXIST: "A part of that path is a file, not a folder; write elsewhere",
-    errno.EISDIR: "That path is a folder; give the path of a file",
-}
-
-
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file under a temporary name in its folder, then give it its name.
-
-    Whoever looks sees the old file or the whole new one. Missing folders are made.
-
-    Parameters
-    ----------
-    path : path-like
-        Where to write.
-    content : bytes
-        The whole file.
-
-    Returns
-    -------
-    pathlib.Path
-        The path written.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written, for example because the disk is full; nothing is left.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"'{path.name}' could not be written ({error.strerror or error}).",
-            where=str(path),
-            fix=_FIXES.get(error.errno or 0, "Check that folder, or write elsewhere"),
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return path
 
 
 def png_bytes(figure: Figure) -> bytes:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from hybridwater.errors import DataError
-from hybridwater.report.files import png_bytes, write_bytes
+from hybridwater.files import write_bytes
+from hybridwater.report.files import png_bytes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,8 +21,9 @@ import torch
 
 import hybridwater
 from hybridwater.errors import SettingsError, WeightsError
+from hybridwater.files import write_files
 from hybridwater.training.problem import Problem
-from hybridwater.training.storage import DOCUMENT, write_whole
+from hybridwater.training.storage import DOCUMENT
 from hybridwater.training.surrogate import Surrogate
 from hybridwater.training.trainer import Trainer
 
@@ -87,7 +88,7 @@ class Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_whole({self.directory / _CHECKPOINT: buffer.getvalue()})
+        write_files({self.directory / _CHECKPOINT: buffer.getvalue()}, error=WeightsError)
 
     def restore(self, trainer: Trainer) -> None:
         """Bring a trainer to where its last checkpoint was; to its beginning if there is none.
@@ -158,5 +159,7 @@ def open_run(directory: Path, configuration: dict[str, Any], resume: bool) -> Ru
             )
         return Run(directory)
     versions = json.dumps(environment(), indent=1)
-    write_whole({directory / _ENVIRONMENT: versions.encode(), path: text.encode()})
+    write_files(
+        {directory / _ENVIRONMENT: versions.encode(), path: text.encode()}, error=WeightsError
+    )
     return Run(directory)

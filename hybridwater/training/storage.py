@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ import numpy as np
 import hybridwater
 from hybridwater.engines import Options
 from hybridwater.errors import HybridwaterError, WeightsError
+from hybridwater.files import write_files
 from hybridwater.training.ranges import Ranges
 from hybridwater.training.regional import ParameterNetwork
 from hybridwater.ude.model import UDE
@@ -25,34 +23,6 @@ if TYPE_CHECKING:
 
 _SCHEMA = 1
 DOCUMENT, _TENSORS, _METRICS = "surrogate.json", "surrogate.safetensors", "metrics.csv"
-
-
-def write_whole(files: Mapping[Path, bytes]) -> None:
-    """Write files under temporary names, then rename them: there are all, whole, or none.
-
-    Raises
-    ------
-    WeightsError
-        If they cannot be written, for example because the disk is full.
-    """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
-    path = next(iter(files))
-    try:
-        for path, content in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary[path].write_bytes(content)
-        for path, part in temporary.items():
-            part.replace(path)
-    except OSError as error:
-        raise WeightsError(
-            f"The file could not be written ({error.strerror or error}).",
-            str(path),
-            "Free space or choose another folder; nothing there was changed",
-        ) from error
-    finally:
-        for part in temporary.values():
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def save(surrogate: Surrogate, directory: Path) -> Path:
@@ -87,7 +57,7 @@ def save(surrogate: Surrogate, directory: Path) -> Path:
     if surrogate.metrics is not None:
         files[directory / _METRICS] = surrogate.metrics.to_csv(index=False).encode()
     files[directory / DOCUMENT] = json.dumps(document, indent=1).encode()
-    write_whole(files)
+    write_files(files, error=WeightsError)
     return directory
 
 
