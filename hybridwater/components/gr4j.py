@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.configuration import per_cell, require_range
-from hybridwater.components.declared import DeclaredComponent
-from hybridwater.components.grids import Grid, cells
+from hybridwater.components.cellwise import CellwiseComponent
 
 _DAILY = "kg m-2 d-1"
 
@@ -53,7 +51,7 @@ VARIABLES = (
 )
 
 
-class Gr4j(DeclaredComponent):
+class Gr4j(CellwiseComponent):
     """GR4J over any number of cells.
 
     Source: Perrin, Michel and Andréassian (2003), doi:10.1016/S0022-1694(03)00225-7, eqs. 1 to 22,
@@ -103,35 +101,21 @@ class Gr4j(DeclaredComponent):
         inputs: Mapping[str, Any] | None = None,
         mesh: Any = None,
     ) -> None:
-        super().__init__(start=start, inputs=inputs, meshes={0: mesh})
-        p = per_cell(
-            self.name,
-            area=area,
-            x1=x1,
-            x2=x2,
-            x3=x3,
-            x4=x4,
-            production=production,
-            routing=routing,
+        positive = (1e-6, np.inf)
+        super().__init__(
+            {
+                **{"area": area, "x1": x1, "x2": x2, "x3": x3, "x4": x4},
+                **{"production": production, "routing": routing},
+            },
+            {
+                **dict.fromkeys(("area", "x1", "x3"), positive),
+                "x4": (0.5, np.inf),
+                **dict.fromkeys(("production", "routing"), (0, 1)),
+            },
+            **{"start": start, "x": x, "y": y, "inputs": inputs, "mesh": mesh},
         )
-        for name, low, high in (
-            ("area", 1e-6, np.inf),
-            ("x1", 1e-6, np.inf),
-            ("x3", 1e-6, np.inf),
-            ("x4", 0.5, np.inf),
-            ("production", 0, 1),
-            ("routing", 0, 1),
-        ):
-            require_range(self.name, name, p[name], low, high)
-        self._p, self._xy = p, (x, y)
-        self._weights1 = _ordinates(p["x4"], _curve1, 1)
-        self._weights2 = _ordinates(p["x4"], _curve2, 2)
-
-    def _make_grids(self) -> dict[int, Grid]:
-        return {0: cells(self._p["area"].size, *self._xy)}
-
-    def _configuration(self) -> dict[str, Any]:
-        return self._p
+        self._weights1 = _ordinates(self._p["x4"], _curve1, 1)
+        self._weights2 = _ordinates(self._p["x4"], _curve2, 2)
 
     def _reset(self) -> None:
         p = self._p

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.configuration import per_cell, require_range
-from hybridwater.components.declared import DeclaredComponent
-from hybridwater.components.grids import Grid, cells
+from hybridwater.components.cellwise import CellwiseComponent
+from hybridwater.components.configuration import require_range
 
 _DAILY = "kg m-2 d-1"
 
@@ -103,7 +102,7 @@ _STORES = {
 }
 
 
-class Hbv(DeclaredComponent):
+class Hbv(CellwiseComponent):
     """HBV, teaching edition, over any number of cells.
 
     Source: AghaKouchak and Habib (2010), "Application of a conceptual hydrologic model in teaching
@@ -174,24 +173,20 @@ class Hbv(DeclaredComponent):
         inputs: Mapping[str, Any] | None = None,
         mesh: Any = None,
     ) -> None:
-        super().__init__(start=start, inputs=inputs, meshes={0: mesh})
         rates = {"k0": k0, "k1": k1, "k2": k2, "kp": kp}
         stores = {"snow": snow, "soil": soil, "upper": upper, "lower": lower}
-        others = {"tt": tt, "dd": dd, "fc": fc, "beta": beta, "c": c, "pwp": pwp, "l": l}
-        p = per_cell(self.name, area=area, **rates, **stores, **others)
-        for name in ("area", "fc", "pwp"):
-            require_range(self.name, name, p[name], 1e-6)
-        for name in (*rates, *stores, "dd", "l"):
-            require_range(self.name, name, p[name], 0)
-        require_range(self.name, "k0 + k1 + kp", p["k0"] + p["k1"] + p["kp"], 0, 1)
-        require_range(self.name, "k2", p["k2"], 0, 1)
-        self._p, self._xy = p, (x, y)
-
-    def _make_grids(self) -> dict[int, Grid]:
-        return {0: cells(self._p["area"].size, *self._xy)}
-
-    def _configuration(self) -> dict[str, Any]:
-        return self._p
+        others = {"tt": tt, "dd": dd, "beta": beta, "c": c, "l": l}
+        super().__init__(
+            {"area": area, "fc": fc, "pwp": pwp, **rates, **stores, **others},
+            {
+                **dict.fromkeys(("area", "fc", "pwp"), (1e-6, np.inf)),
+                **dict.fromkeys((*rates, *stores, "dd", "l"), (0, np.inf)),
+                "k2": (0, 1),
+            },
+            **{"start": start, "x": x, "y": y, "inputs": inputs, "mesh": mesh},
+        )
+        emptied = self._p["k0"] + self._p["k1"] + self._p["kp"]
+        require_range(self.name, "k0 + k1 + kp", emptied, 0, 1)
 
     def _reset(self) -> None:
         self._stores = {name: self._p[name].copy() for name in _STORES}

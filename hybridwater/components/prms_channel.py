@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.grids import Grid, cells, network
+from hybridwater.components.grids import Grid, network
 from hybridwater.components.prms_process import (
-    ACRE,
     CUBIC_FOOT,
     PrmsComponent,
     quietly,
-    read_parameters,
 )
 
 _DAILY = "kg m-2 d-1"
@@ -102,7 +100,7 @@ class PrmsChannel(PrmsComponent):
     Parameters
     ----------
     parameters, start, end, compile, inputs
-        As in :class:`hybridwater.components.prms_land.PrmsLand`.
+        As in :class:`hybridwater.components.prms_process.PrmsComponent`.
     mesh : Mesh, optional
         Mesh of the HRUs (grid 0).
     network_mesh : RiverNetwork, optional
@@ -125,25 +123,17 @@ class PrmsChannel(PrmsComponent):
         network_mesh: Any = None,
     ) -> None:
         super().__init__(
-            parameters=parameters,
-            start=start,
-            end=end,
-            compile=compile,
-            inputs=inputs,
-            meshes={0: mesh, 1: network_mesh},
+            parameters=parameters, start=start, end=end, compile=compile, inputs=inputs, mesh=mesh
         )
+        if network_mesh is not None:
+            self._meshes[1] = network_mesh
 
     def _make_grids(self) -> dict[int, Grid]:
-        everything = read_parameters(self._path)
-        values = everything.parameters
-        self._area = np.array(values["hru_area"], float) * ACRE
+        grids = super()._make_grids()
+        values = self._all.parameters
         self._routed = np.asarray(values["hru_segment"]) > 0
-        self._extended = _with_segments_as_hrus(everything)
-        downstream = np.asarray(values["tosegment"]) - 1
-        return {
-            0: cells(self._area.size, values.get("hru_lon"), values.get("hru_lat")),
-            1: network(downstream),
-        }
+        self._extended = _with_segments_as_hrus(self._all)
+        return {**grids, 1: network(np.asarray(values["tosegment"]) - 1)}
 
     def _reset(self) -> None:
         with quietly():

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.grids import Grid, cells
-from hybridwater.components.prms_process import ACRE, INCH, PrmsComponent, quietly, read_parameters
+from hybridwater.components.prms_process import INCH, PrmsComponent, quietly
 
 _DAILY = "kg m-2 d-1"
 
@@ -41,37 +35,12 @@ class PrmsGroundwater(PrmsComponent):
     Parameters
     ----------
     parameters, start, end, compile, inputs, mesh
-        As in :class:`hybridwater.components.prms_land.PrmsLand`.
+        As in :class:`hybridwater.components.prms_process.PrmsComponent`.
     """
 
     name = "prms-groundwater"
     title = "PRMS groundwater reservoirs below HRUs (pywatershed)"
     variables = VARIABLES
-
-    def __init__(
-        self,
-        *,
-        parameters: str | Path | None = None,
-        start: str | dt.date = "1979-01-01",
-        end: str | dt.date | None = None,
-        compile: bool = True,
-        inputs: Mapping[str, Any] | None = None,
-        mesh: Any = None,
-    ) -> None:
-        super().__init__(
-            parameters=parameters,
-            start=start,
-            end=end,
-            compile=compile,
-            inputs=inputs,
-            meshes={0: mesh},
-        )
-
-    def _make_grids(self) -> dict[int, Grid]:
-        self._all = read_parameters(self._path)
-        values = self._all.parameters
-        self._area = np.array(values["hru_area"], float) * ACRE
-        return {0: cells(self._area.size, values.get("hru_lon"), values.get("hru_lat"))}
 
     def _reset(self) -> None:
         with quietly():

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.grids import Grid, cells
 from hybridwater.components.prms_atmosphere import DailyAtmosphere
-from hybridwater.components.prms_process import ACRE, INCH, PrmsComponent, quietly, read_parameters
+from hybridwater.components.prms_process import INCH, PrmsComponent, quietly
 
 _DAILY = "kg m-2 d-1"
 _AMOUNT = "kg m-2"
@@ -76,49 +72,14 @@ class PrmsLand(PrmsComponent):
 
     Parameters
     ----------
-    parameters : str or pathlib.Path, optional
-        PRMS parameter file; the Delaware River Basin (765 HRUs) if left out.
-    start, end : str or date
-        First day, and the day after the last. PRMS begins without snow at a date.
-    compile : bool
-        Whether to compile with numba: a minute once per process of Python, and about 30 times
-        faster afterwards.
-    inputs : mapping, optional
-        First values of inputs.
-    mesh : Mesh, optional
-        Mesh of the HRUs.
+    parameters, start, end, compile, inputs, mesh
+        As in :class:`hybridwater.components.prms_process.PrmsComponent`. PRMS begins without snow
+        at a date.
     """
 
     name = "prms-land"
     title = "PRMS canopy, snow, runoff and soil zone over HRUs (pywatershed)"
     variables = VARIABLES
-
-    def __init__(
-        self,
-        *,
-        parameters: str | Path | None = None,
-        start: str | dt.date = "1979-01-01",
-        end: str | dt.date | None = None,
-        compile: bool = True,
-        inputs: Mapping[str, Any] | None = None,
-        mesh: Any = None,
-    ) -> None:
-        super().__init__(
-            parameters=parameters,
-            start=start,
-            end=end,
-            compile=compile,
-            inputs=inputs,
-            meshes={0: mesh},
-        )
-
-    def _make_grids(self) -> dict[int, Grid]:
-        parameters = read_parameters(self._path)
-        self._all = parameters
-        values = parameters.parameters
-        x, y = values.get("hru_lon"), values.get("hru_lat")
-        self._area = np.array(values["hru_area"], float) * ACRE
-        return {0: cells(self._area.size, x, y)}
 
     def _reset(self) -> None:
         with quietly():

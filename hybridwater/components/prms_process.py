@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hybridwater.components.declared import DeclaredComponent
+from hybridwater.components.grids import Grid, cells
 from hybridwater.data.packages import package_folder
 from hybridwater.errors import ComponentError
 
@@ -73,30 +74,38 @@ class PrmsComponent(DeclaredComponent):
     Parameters
     ----------
     parameters : str or pathlib.Path, optional
-        PRMS parameter file; the Delaware River Basin if left out.
+        PRMS parameter file; the Delaware River Basin (765 HRUs) if left out.
     start, end : str or date
         First day, and the day after the last.
     compile : bool
         Whether to compile the processes with numba: a minute once per process of Python, and 30
         times faster afterwards.
-    inputs, meshes : mapping, optional
-        As in `DeclaredComponent`.
+    inputs : mapping, optional
+        First values of inputs.
+    mesh : Mesh, optional
+        Mesh of the HRUs (grid 0).
     """
 
     def __init__(
         self,
         *,
-        parameters: str | Path | None,
-        start: str | dt.date,
-        end: str | dt.date | None,
-        compile: bool,
-        inputs: Mapping[str, Any] | None,
-        meshes: Mapping[int, Any],
+        parameters: str | Path | None = None,
+        start: str | dt.date = "1979-01-01",
+        end: str | dt.date | None = None,
+        compile: bool = True,
+        inputs: Mapping[str, Any] | None = None,
+        mesh: Any = None,
     ) -> None:
-        super().__init__(start=start, end=end, inputs=inputs, meshes=meshes)
+        super().__init__(start=start, end=end, inputs=inputs, meshes={0: mesh})
         self._path, self._compile = parameters, bool(compile)
         self._processes: dict[str, Any] = {}
         self._control: Any = None
+
+    def _make_grids(self) -> dict[int, Grid]:
+        self._all = read_parameters(self._path)
+        values = self._all.parameters
+        self._area = np.array(values["hru_area"], float) * ACRE
+        return {0: cells(self._area.size, values.get("hru_lon"), values.get("hru_lat"))}
 
     def initialize(self, config_file: str = "") -> None:
         """Begin at the first day; see `DeclaredComponent.initialize`."""

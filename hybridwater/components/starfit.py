@@ -83,12 +83,7 @@ class Starfit(PrmsComponent):
         mesh: Any = None,
     ) -> None:
         super().__init__(
-            parameters=parameters,
-            start=start,
-            end=end,
-            compile=False,
-            inputs=inputs,
-            meshes={0: mesh},
+            parameters=parameters, start=start, end=end, compile=False, inputs=inputs, mesh=mesh
         )
         self._filling = filling
 

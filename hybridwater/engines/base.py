@@ -105,6 +105,19 @@ class Options:
                 )
         return tuple(self.fluxes)
 
+    @property
+    def unsolved(self) -> str:
+        """What a solver says of an entry that it could not bring to its end."""
+        if self.method in FIXED_STEP:
+            return (
+                f"The method '{self.method}' with {self.substeps} substep(s) gave a value that is "
+                "not finite."
+            )
+        return (
+            f"The method '{self.method}' did not reach the end of a forcing record within "
+            f"{self.max_steps} steps, or met a value that is not finite."
+        )
+
 
 def shortcoming(engine: str, options: Options) -> str:
     """Say what an engine lacks to solve with these options; empty if nothing."""

@@ -238,7 +238,7 @@ class EmbeddedSolver:
         for batch in np.flatnonzero(~ok.all(axis=-1)):
             record = int(np.argmin(ok[batch]))
             before = states_[batch, record - 1] if record else np.asarray(initial_state)[batch]
-            failures.append(Failure(int(batch), record, before.copy(), self._reason()))
+            failures.append(Failure(int(batch), record, before.copy(), self.options.unsolved))
         if failures:
             states_, fluxes_, final_ = states_.copy(), fluxes_.copy(), final_.copy()
             for failure in failures:
@@ -246,17 +246,6 @@ class EmbeddedSolver:
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures))
-
-    def _reason(self) -> str:
-        if self.options.method in FIXED_STEP:
-            return (
-                f"The method '{self.options.method}' with {self.options.substeps} substep(s) gave "
-                "a value that is not finite."
-            )
-        return (
-            f"The method '{self.options.method}' did not reach the end of a forcing record within "
-            f"{self.options.max_steps} steps, or met a value that is not finite."
-        )
 
 
 class EmbeddedEngine:

@@ -10,7 +10,6 @@ import numpy as np
 
 from hybridwater import _julia
 from hybridwater.engines.base import (
-    FIXED_STEP,
     METHODS,
     Failure,
     Gradients,
@@ -116,7 +115,9 @@ class JuliaSolver:
         for batch in np.flatnonzero(failed):
             first = int(failed[batch]) - 1
             before = states[batch, first - 1] if first else np.asarray(initial_state)[batch]
-            failures.append(Failure(int(batch), first, np.array(before, float), self._reason()))
+            failures.append(
+                Failure(int(batch), first, np.array(before, float), self.options.unsolved)
+            )
         return Solution(states, fluxes, final, self.flux_names, tuple(failures)), failed, record
 
     def evaluate(
@@ -135,18 +136,6 @@ class JuliaSolver:
             return p, w[0] if shared else w
 
         return _julia.call("evaluate", self._model, *arrays), pullback
-
-    def _reason(self) -> str:
-        o = self.options
-        if o.method in FIXED_STEP:
-            return (
-                f"The method '{o.method}' with {o.substeps} substep(s) gave a value that is not "
-                "finite."
-            )
-        return (
-            f"The method '{o.method}' did not reach the end of a forcing record within "
-            f"{o.max_steps} steps, or met a value that is not finite."
-        )
 
 
 class JuliaEngine:
