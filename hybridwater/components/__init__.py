@@ -3,7 +3,7 @@
 from hybridwater.components.base import Component, State, Variable
 from hybridwater.components.checking import Finding, check, require_sound
 from hybridwater.components.declared import DeclaredComponent
-from hybridwater.components.registry import component_names, get_component
+from hybridwater.components.registry import component_names, get_component, missing_package
 from hybridwater.components.scaffold import new_component
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "check",
     "component_names",
     "get_component",
+    "missing_package",
     "new_component",
     "require_sound",
 ]

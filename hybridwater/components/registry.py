@@ -59,8 +59,8 @@ def get_component(name: str) -> type[Component]:
         If it needs a package that is not installed.
     """
     if name in BUILT_IN:
-        target, needs = BUILT_IN[name]
-        require_package(needs, name)
+        require_package(BUILT_IN[name].needs, name)
+        target = BUILT_IN[name].target
     elif name in _entry_points():
         target = _entry_points()[name].value
     elif ":" in name:
@@ -73,9 +73,19 @@ def get_component(name: str) -> type[Component]:
     return _wrapped(load(target))
 
 
+def missing_package(name: str) -> str | None:
+    """Return the package that a component of `component_names` lacks, or None."""
+    needs = BUILT_IN[name].needs if name in BUILT_IN else None
+    return needs if _lacking(needs) else None
+
+
+def _lacking(package: str | None) -> bool:
+    return package is not None and importlib.util.find_spec(package) is None
+
+
 def require_package(package: str | None, component: str) -> None:
     """Raise MissingDependency, with the pip command, if a component lacks its package."""
-    if package is not None and importlib.util.find_spec(package) is None:
+    if _lacking(package):
         raise MissingDependency(
             f"The component '{component}' needs the package '{package}', which is not installed.",
             fix=f"pip install {package}",
