@@ -37,7 +37,7 @@ class DeclaredComponent(TableComponent):
         Mesh of each grid.
     """
 
-    name: ClassVar[str]
+    name: str
     title: ClassVar[str] = ""
     time_units: ClassVar[str] = "d"
 

@@ -33,6 +33,7 @@ BUILT_IN = {
     "starfit": BuiltIn(f"{_HERE}.starfit:Starfit", "pywatershed"),
     "landlab-groundwater": BuiltIn(f"{_HERE}.landlab_groundwater:LandlabGroundwater", "landlab"),
     "landlab-overland": BuiltIn(f"{_HERE}.landlab_overland:LandlabOverland", "landlab"),
+    "surrogate": BuiltIn(f"{_HERE}.surrogate:SurrogateComponent"),
     "modflow": BuiltIn(f"{_HERE}.modflow:Modflow", "modflowapi"),
 }
 
