@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridwater.components.base import Variable
 from hybridwater.errors import WeightsError
-from hybridwater.training.storage import write_whole
+from hybridwater.files import write_files
 
 FILE = "component.json"
 
@@ -57,7 +57,7 @@ def write_description(directory: str | Path, description: Description) -> Path:
         "initial": {name: np.asarray(v).tolist() for name, v in description.initial.items()},
     }
     path = Path(directory) / FILE
-    write_whole({path: json.dumps(document, indent=1).encode()})
+    write_files({path: json.dumps(document, indent=1).encode()}, error=WeightsError)
     return path
 
 
