@@ -3,6 +3,10 @@ from pathlib import Path
 
 import pytest
 
+# Where Julia has been set up, engine="auto" is Julia: the suite is that of the embedded engine, and
+# tests of the other one name it.
+os.environ.setdefault("HYBRIDWATER_ENGINE", "embedded")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

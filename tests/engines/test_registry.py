@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from hybridwater import settings
 from hybridwater.engines import Options, get_engine, registry
 from hybridwater.engines.base import METHODS
 from hybridwater.errors import MissingDependency, SettingsError
@@ -23,8 +24,13 @@ def test_engines_are_made_once():
     assert get_engine("embedded").name == "embedded"
 
 
-def test_default_is_that_of_the_settings():
-    assert get_engine() is get_engine("auto")
+def test_default_is_that_of_the_settings(monkeypatch):
+    asked = []
+    monkeypatch.setattr(registry, "_automatic", lambda options: asked.append(options) or "embedded")
+    for name in ("auto", "embedded"):
+        monkeypatch.setattr(settings, "current", lambda name=name: settings.Settings(engine=name))
+        assert get_engine() is get_engine("embedded")
+    assert asked == [None]
 
 
 def test_unknown_engines_are_refused():
