@@ -21,7 +21,7 @@ class TableComponent(Component):
 
     _grids: Mapping[int, Grid]
     _values: dict[str, np.ndarray]
-    _meshes: Mapping[int, Any]
+    _meshes: dict[int, Any]
 
     # ---- variables
 
