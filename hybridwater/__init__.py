@@ -17,7 +17,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridwater import components, data, errors, meshes, report, scores, settings, units
+    from hybridwater import (
+        components,
+        coupling,
+        data,
+        errors,
+        meshes,
+        report,
+        scores,
+        settings,
+        units,
+    )
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -30,6 +40,7 @@ __all__ = [
     "Stage",
     "Surrogate",
     "components",
+    "coupling",
     "data",
     "errors",
     "fit",
@@ -58,6 +69,7 @@ _OBJECTS = {
 # Public name -> the module that it is.
 _MODULES = {
     "components": "hybridwater.components",
+    "coupling": "hybridwater.coupling",
     "data": "hybridwater.data",
     "errors": "hybridwater.errors",
     "meshes": "hybridwater.meshes",

@@ -77,6 +77,14 @@ class ComponentFailed(ComponentError):
     """A component hung, died, raised, or produced numbers that are not finite."""
 
 
+class CouplingError(HybridwaterError):
+    """Components and exchanges do not make a coupled run."""
+
+
+class LedgerError(CouplingError):
+    """Water came from nowhere or went nowhere."""
+
+
 class MissingDependency(HybridwaterError):
     """An optional package or program is not installed."""
 

@@ -75,6 +75,24 @@ class DeclaredComponent(TableComponent):
     def _state_arrays(self) -> dict[str, np.ndarray]:
         """Return the live arrays that, with the values and the time, are the whole state."""
 
+    def _cell_areas(self, grid: int) -> np.ndarray | None:
+        """Return the areas of cells [m2], shape (cell,), where the component knows them."""
+        return None
+
+    def mesh(self, grid: int) -> Any | None:
+        """Return the mesh that the component was made with, or columns of the areas it knows."""
+        from hybridwater.meshes import column_mesh
+
+        areas = None if grid in self._meshes else self._cell_areas(grid)
+        if areas is not None:
+            points = self._grids[grid].coordinates
+            lonlat = len(points) == 2
+            centroids = points if lonlat else (np.arange(areas.size), np.zeros(areas.size))
+            self._meshes[grid] = column_mesh(
+                areas, np.stack(centroids, axis=1), name=self.name, lonlat=lonlat
+            )
+        return super().mesh(grid)
+
     def _configuration(self) -> dict[str, Any]:
         """Return what tells one configuration from another: numbers and arrays."""
         return {}

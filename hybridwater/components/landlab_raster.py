@@ -113,6 +113,9 @@ class LandlabRaster(DeclaredComponent):
         self._cell_area = dx * dy
         return grid
 
+    def _cell_areas(self, grid: int) -> np.ndarray:
+        return np.full(self._grids[grid].size, self._spacing[0] * self._spacing[1])
+
     def _to_nodes(self, values: np.ndarray, fill: float = 0.0) -> np.ndarray:
         """Return values of cells on all nodes, a fill value on the ring."""
         rows, columns = self._shape

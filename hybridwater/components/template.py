@@ -102,6 +102,9 @@ class Template(DeclaredComponent):
         self._values["runoff_flux"][:] = inflow - (self._content - before) / self._step
         self._values["reservoir_amount"][:] = self._content
 
+    def _cell_areas(self, grid: int) -> np.ndarray:
+        return self._p["area"]
+
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in store [kg], shape (cell,)."""
         return {"reservoir": self._content * self._p["area"]}

@@ -1,0 +1,11 @@
+"""Coupling: components that run together, exchange water between their cells, and lose none.
+
+Declare what goes from where to where as exchanges, and hand them with the components to a
+:class:`CoupledModel`.
+"""
+
+from hybridwater.coupling.exchange import Exchange
+from hybridwater.coupling.ledger import Policy
+from hybridwater.coupling.model import CoupledModel
+
+__all__ = ["CoupledModel", "Exchange", "Policy"]

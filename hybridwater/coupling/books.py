@@ -1,0 +1,143 @@
+"""What the ledger is made of: sums that keep their digits, and a dataset for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_MEANINGS = {
+    "storage": ("component", "water in store at the end of the coupling step"),
+    "storage_change": ("component", "change of the water in store"),
+    "inflow": ("component", "water that came in across the boundary"),
+    "outflow": ("component", "water that went out across the boundary"),
+    "component_residual": ("component", "storage change less what crossed the boundary"),
+    "boundary_flux": ("flux", "water that crossed the boundary, positive inwards"),
+    "given": ("exchange", "water taken from the source"),
+    "unmapped": ("exchange", "water of source cells that no target cell gets from this exchange"),
+    "in_transit": ("exchange", "water that left the source and has not reached the target"),
+    "delivered": ("exchange", "water given to the target"),
+    "clipping": ("exchange", "water held back because the target accepts no less"),
+    "exchange_residual": (
+        "exchange",
+        "given less unmapped, delivered and the change of what is in transit",
+    ),
+    "external": ("", "water that crossed the boundary of the whole, positive inwards"),
+    "unobserved": ("", "water of exchanges with components that keep no books, positive inwards"),
+    "residual": ("", "change of all stores and of all transit, less external and unobserved"),
+}
+
+# Ratios of what two parties booked, and what makes them.
+_CAUSES = {
+    -1.0: "a sign is wrong",
+    86400.0: "one of them counts per day and the other per second",
+    3600.0: "one of them counts per hour and the other per second",
+    24.0: "one of them counts per day and the other per hour",
+    1000.0: "one of them counts in m3, m or kg and the other in kg, mm or g",
+    25.4: "one of them counts in inches",
+}
+
+
+def guess(moved: float, booked: float) -> str:
+    """Say in words what may have gone wrong where two parties booked different amounts."""
+    if not moved or not booked:
+        return ""
+    ratio = moved / booked
+    for known, cause in _CAUSES.items():
+        for candidate in (known, 1.0 / known):
+            if abs(ratio / candidate - 1.0) < 1e-6:
+                return f" (a ratio of {ratio:.6g}: {cause})"
+    return f" (a ratio of {ratio:.6g}: look at units and areas)"
+
+
+class Totals:
+    """Running sums that keep what rounding would lose.
+
+    Source: Neumaier (1974), doi:10.1002/zamm.19740540106, algorithm IV.
+
+    Parameters
+    ----------
+    size : int
+        How many sums.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.sum, self.rest = np.zeros(size), np.zeros(size)
+
+    def add(self, values: np.ndarray) -> None:
+        """Add one number to each sum; shape (size,)."""
+        total = self.sum + values
+        larger = np.abs(self.sum) >= np.abs(values)
+        self.rest += np.where(larger, (self.sum - total) + values, (values - total) + self.sum)
+        self.sum = total
+
+    @property
+    def values(self) -> np.ndarray:
+        """The sums, shape (size,)."""
+        return self.sum + self.rest
+
+
+def to_dataset(
+    columns: Sequence[tuple[str, str]],
+    times: Sequence[float],
+    rows: Sequence[np.ndarray],
+    totals: Totals,
+    origin: dt.datetime | None,
+) -> xr.Dataset:
+    """Make a dataset of the rows of a ledger.
+
+    Parameters
+    ----------
+    columns : sequence of (str, str)
+        What each number of a row is, and of which component, exchange or flux.
+    times : sequence of float
+        End of each coupling step [s].
+    rows : sequence of numpy.ndarray
+        Shape (column,), kilograms.
+    totals : Totals
+        Sums over the whole run.
+    origin : datetime or None
+        Date of time zero.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``time``, ``component``, ``exchange`` and ``flux``; all in kg. ``total_...`` are
+        sums since the start of the run, also of what was run before a checkpoint.
+    """
+    import xarray as xr
+
+    table = np.array(rows).reshape(len(rows), len(columns))
+    stamps = np.array(times, float)
+    if origin is None:
+        axis = ("time", stamps, {"units": "s", "long_name": "end of the coupling step"})
+    else:
+        start = np.datetime64(origin, "ns")
+        axis = (
+            "time",
+            start + np.round(stamps * 1e9).astype("timedelta64[ns]"),
+            {"long_name": "end of the coupling step"},
+        )
+    data = xr.Dataset(coords={"time": axis})
+    summed = totals.values
+    for what, (dimension, meaning) in _MEANINGS.items():
+        use = [i for i, (name, _) in enumerate(columns) if name == what]
+        attributes = {"units": "kg", "long_name": meaning}
+        if dimension:
+            data = data.assign_coords({dimension: [columns[i][1] for i in use]})
+            data[what] = (("time", dimension), table[:, use], attributes)
+        else:
+            data[what] = ("time", table[:, use[0]], attributes)
+        if what not in ("storage", "in_transit"):
+            total = summed[use] if dimension else summed[use[0]]
+            data[f"total_{what}"] = (
+                (dimension,) if dimension else (),
+                total,
+                {"units": "kg", "long_name": f"{meaning}, since the start of the run"},
+            )
+    return data

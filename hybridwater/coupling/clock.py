@@ -1,0 +1,221 @@
+"""Time in a coupled run: seconds since its start, and the steps of each component."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Any
+
+import numpy as np
+
+from hybridwater import units as unit_room
+from hybridwater.components.base import Component, State, Variable
+from hybridwater.errors import (
+    ComponentFailed,
+    CouplingError,
+    HybridwaterError,
+    UnitError,
+)
+
+# Share of the shortest step by which two times may differ and be the same.
+SAME = 1e-9
+
+
+def seconds(duration: str | dt.timedelta | np.timedelta64, what: str = "duration") -> float:
+    """Return a duration in seconds.
+
+    Parameters
+    ----------
+    duration : str, timedelta or numpy.timedelta64
+        For example ``"6 h"``, ``"30 d"``.
+    what : str
+        What it is, for the error.
+
+    Raises
+    ------
+    CouplingError
+        If it is not a duration, or a number without a unit.
+    """
+    if isinstance(duration, dt.timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, np.timedelta64):
+        return float(duration / np.timedelta64(1, "ns")) / 1e9
+    number, _, unit = str(duration).strip().partition(" ")
+    try:
+        return float(unit_room.convert(float(number), unit, "s"))
+    except (ValueError, UnitError) as error:
+        raise CouplingError(
+            f"'{duration}' is not a duration.", what, "Write a number and a unit, as in '6 h'"
+        ) from error
+
+
+def until_seconds(until: Any, origin: dt.datetime | None, now: float) -> float:
+    """Return the end of a run in seconds since the start of the coupled model.
+
+    Parameters
+    ----------
+    until : str, date, datetime, timedelta or numpy.timedelta64
+        A date, or a duration from now on.
+    origin : datetime or None
+        Date of time zero.
+    now : float
+        Current time [s].
+
+    Raises
+    ------
+    CouplingError
+        If it is neither, lies in the past, or is a date where no component knows dates.
+    """
+    if isinstance(until, dt.timedelta | np.timedelta64):
+        end = now + seconds(until)
+    else:
+        try:
+            date: Any = np.datetime64(until, "us").item()
+        except (ValueError, TypeError):
+            end = now + seconds(until, "run(until)")
+        else:
+            if origin is None:
+                raise CouplingError(
+                    f"'{until}' is a date, but no component knows its dates.",
+                    "run(until)",
+                    "Give the components a start, as in start = 1990-10-01, or a duration: "
+                    "run('30 d')",
+                )
+            end = (date - origin).total_seconds()
+    if end < now:
+        raise CouplingError(
+            f"The run is at {moment(now, origin)} and cannot go back to {until}.",
+            "run(until)",
+            "Resume an earlier checkpoint",
+        )
+    return end
+
+
+def moment(time: float, origin: dt.datetime | None) -> str:
+    """Say a time in words: a date if there are dates, and seconds otherwise."""
+    if origin is None:
+        return f"{time:g} s"
+    return (origin + dt.timedelta(seconds=time)).isoformat(sep=" ")
+
+
+class Participant:
+    """A component in a coupled run: its clock in seconds, and errors that name it.
+
+    Parameters
+    ----------
+    name : str
+        What the case calls it.
+    component : Component
+        Initialized.
+    """
+
+    def __init__(self, name: str, component: Component) -> None:
+        self.name, self.component = name, component
+        self._pointers: dict[str, np.ndarray | None] = {}
+        try:
+            self.factor = float(unit_room.convert(1.0, component.get_time_units(), "s"))
+        except UnitError as error:
+            raise CouplingError(
+                f"The component '{name}' counts time in '{component.get_time_units()}', which is "
+                "no unit of time.",
+                f"component '{name}'",
+                "Let get_time_units return 's', 'h' or 'd'",
+            ) from error
+        self._zero = float(component.get_current_time())
+        self.time = 0.0
+        self.length = 0.0  # of the last step
+        self.seconds = 0.0  # of this computer, that the component itself took
+        if not self.step > 0:
+            raise CouplingError(f"The component '{name}' has the time step {self.step:g} s.")
+
+    @property
+    def step(self) -> float:
+        """Length of the next step [s]."""
+        return float(self.component.get_time_step()) * self.factor
+
+    @property
+    def origin(self) -> dt.datetime | None:
+        """Date of time zero of the coupled run."""
+        origin = self.component.origin
+        return None if origin is None else origin + dt.timedelta(seconds=self._zero * self.factor)
+
+    def advance(self) -> None:
+        """Do one step.
+
+        Raises
+        ------
+        ComponentFailed
+            If it raises, or its time does not move forward.
+        """
+        step, before = self.step, self.time
+        began = time.perf_counter()
+        self._call("update")
+        self.seconds += time.perf_counter() - began
+        now = (float(self.component.get_current_time()) - self._zero) * self.factor
+        if not now > before:
+            how = "does not move" if now == before else "goes backwards"
+            raise ComponentFailed(
+                f"The time of the component '{self.name}' {how}: from {before:g} to {now:g} s.",
+                f"component '{self.name}'",
+                "Mend its get_current_time, or leave it out",
+            )
+        # What it counts as its step is exact; a difference of times far from zero is not.
+        self.length = step if abs(now - before - step) <= 1e-6 * step else now - before
+        self.time = now
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        """Call the component; whatever it raises becomes an error that names it."""
+        try:
+            getattr(self.component, method)(*arguments)
+        except HybridwaterError as error:
+            place = f"component '{self.name}'"
+            known = error.where or ""
+            where = known if known.startswith(place) else f"{place}: {known}".rstrip(": ")
+            raise type(error)(error.what, where, error.fix) from error
+        except Exception as error:  # the code of a third party may raise anything
+            raise ComponentFailed(
+                f"The component raised {type(error).__name__} in {method}: {error}",
+                f"component '{self.name}', time {self.time:g} s",
+                "Mend its cause, and go on from the last checkpoint",
+            ) from error
+
+    def write(self, name: str, values: np.ndarray) -> None:
+        """Set an input, shape (cell,)."""
+        self._call("set_value", name, values)
+
+    def read(self, variable: Variable) -> np.ndarray:
+        """Return the values of an output, shape (cell,); not to be changed or kept.
+
+        Raises
+        ------
+        ComponentFailed
+            If a value is not finite.
+        """
+        name = variable.name
+        if name not in self._pointers:
+            try:
+                self._pointers[name] = self.component.get_value_ptr(name)
+            except NotImplementedError:  # a component in a process of its own
+                self._pointers[name] = None
+        values = self._pointers[name]
+        if values is None:
+            values = self.component.get_value(name, self.blank(variable))
+        if not np.isfinite(values).all():
+            cell = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ComponentFailed(
+                f"'{name}' became {values[cell]}.",
+                f"component '{self.name}', variable '{name}', cell {cell}, time {self.time:g} s",
+                "Look at the inputs of that cell, and go on from the last checkpoint",
+            )
+        return values
+
+    def blank(self, variable: Variable) -> np.ndarray:
+        """Return an empty array for the values of a variable."""
+        size = self.component.get_var_nbytes(variable.name)
+        return np.empty(size // self.component.get_var_itemsize(variable.name), variable.dtype)
+
+    def set_state(self, state: State) -> None:
+        """Go to a state of the component; its time goes with it."""
+        self.component.set_state(state)
+        self._pointers.clear()
+        self.time = (float(self.component.get_current_time()) - self._zero) * self.factor

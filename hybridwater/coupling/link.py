@@ -1,0 +1,182 @@
+"""Links: declared exchanges once they are connected to components and hold their buffers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hybridwater.components.base import Variable
+from hybridwater.coupling.buffer import FluxBuffer, StateBuffer
+from hybridwater.coupling.clock import SAME, Participant
+from hybridwater.coupling.exchange import Exchange
+from hybridwater.coupling.ledger import Ledger
+from hybridwater.coupling.quantities import is_water, linear_conversion, measure
+from hybridwater.coupling.route import Cells, make_route
+from hybridwater.errors import CouplingError
+
+
+class Link:
+    """An exchange between two participants.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        What was declared.
+    source, target : Participant
+        Its ends.
+    given, taken : Variable
+        The variable at each end.
+
+    Attributes
+    ----------
+    lag : float
+        How much later [s] the target gets what the source gave.
+    water : bool
+        Whether it is booked.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        source: Participant,
+        target: Participant,
+        given: Variable,
+        taken: Variable,
+    ) -> None:
+        self.exchange, self.label = exchange, exchange.label
+        self.source, self.target, self.given, self.taken = source, target, given, taken
+        where = f"exchange '{self.label}'"
+        self.water = is_water(given, taken, exchange.water)
+        self.rule = exchange.time or ("mean" if given.kind == "rate" else "instantaneous")
+        if self.water and self.rule != "mean":
+            raise CouplingError(
+                "Water is exchanged as the value at one time, which would lose or make some.",
+                where,
+                "Leave out time = 'instantaneous'",
+            )
+        here, there = _cells(source, given), _cells(target, taken)
+        self.route = make_route(
+            exchange.remap,
+            here,
+            there,
+            linear_conversion(given, taken, where),
+            share=exchange.share,
+            fill=exchange.fill,
+            where=where,
+        )
+        self.size = there.count
+        self.kg_given = here.kilograms() if self.water else 0.0
+        self.kg_taken = there.kilograms() if self.water else 0.0
+        self.lag = 0.0
+        self._owed: np.ndarray | None = None
+        self._before: np.ndarray | None = None
+        self._connect(SAME * min(source.step, target.step))
+
+    def _connect(self, tolerance: float) -> None:
+        constant = self.given.kind == "rate"
+        self.buffer = (
+            FluxBuffer(0.0, tolerance)
+            if constant
+            else StateBuffer(0.0, tolerance, self.rule == "mean")
+        )
+        if not constant:
+            self._before = self.route.move(self.source.read(self.given))
+
+    def open(self, lag: float) -> None:
+        """Fill the buffer for the time before the source has given anything.
+
+        Raises
+        ------
+        CouplingError
+            If the initial value is needed and was not declared.
+        """
+        self.lag = lag
+        if lag > 0:
+            self.buffer.put(lag, lag, self.first_value())
+
+    def first_value(self) -> np.ndarray:
+        """Return what the target gets before the source has given anything, shape (cell,)."""
+        declared = self.exchange.initial
+        if declared is not None:
+            return np.full(self.size, float(declared))
+        if self._before is not None:
+            return self._before
+        if self.water:
+            return np.zeros(self.size)
+        raise CouplingError(
+            f"'{self.given.name}' is exchanged late, and has no value at the start.",
+            f"exchange '{self.label}'",
+            f"Give one in {self.taken.units}: initial = ...",
+        )
+
+    def give(self, ledger: Ledger) -> None:
+        """Take up what the source gave in its last step."""
+        values, source = self.source.read(self.given), self.source
+        moved = self.route.move(values)
+        self.buffer.put(source.time + self.lag, source.length, moved, self._before)
+        if self._before is not None:
+            self._before = moved
+        if self.water:
+            kilograms = values * self.kg_given * source.length
+            fraction = self.route.fraction
+            unmapped = 0.0 if fraction is None else float((kilograms * (1.0 - fraction)).sum())
+            ledger.give(self.label, kilograms, unmapped)
+
+    def deliver(self, until: float, length: float, ledger: Ledger) -> np.ndarray:
+        """Return what the target gets for its next step, shape (cell,); not to be changed."""
+        values = self.buffer.take(until, length)
+        if self._owed is not None or self.exchange.minimum is not None:
+            values = self._with_what_is_owed(values, length, ledger)
+        if self.water:
+            ledger.deliver(self.label, values * self.kg_taken * length)
+        return values
+
+    def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:
+        wanted = values if self._owed is None else values + self._owed / length
+        least = self.exchange.minimum
+        given = wanted if least is None else np.maximum(wanted, least)
+        if least is not None:
+            self._owed = (wanted - given) * length
+            if self.water:
+                clipped = np.abs(self._owed * self.kg_taken)
+                ledger.clip(self.label, float(clipped.sum()))
+        else:
+            self._owed = None
+        return given
+
+    def owe(self, integral: np.ndarray) -> None:
+        """Add an integral that the target has yet to get, shape (cell,)."""
+        self._owed = integral if self._owed is None else self._owed + integral
+
+    def in_transit(self) -> float:
+        """Return the water [kg] that left the source and has not reached the target."""
+        if not self.water:
+            return 0.0
+        integral = self.buffer.in_transit()
+        if self._owed is not None:
+            integral = integral + self._owed
+        return float(np.sum(integral * self.kg_taken))
+
+    def kept(self) -> tuple:
+        """Return what `restore` takes."""
+        return self.buffer.kept(), self._owed, self._before
+
+    def restore(self, kept: tuple) -> None:
+        """Go back to what `kept` returned."""
+        pieces, self._owed, self._before = kept
+        self.buffer.restore(pieces)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that it holds, for a checkpoint."""
+        extra = {"owed": self._owed, "last": self._before}
+        return {**self.buffer.arrays(), **{k: v for k, v in extra.items() if v is not None}}
+
+    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take all that it holds from a checkpoint."""
+        self.buffer.set_arrays(arrays)
+        self._owed, self._before = arrays.get("owed"), arrays.get("last")
+
+
+def _cells(participant: Participant, variable: Variable) -> Cells:
+    component = participant.component
+    count = component.get_var_nbytes(variable.name) // component.get_var_itemsize(variable.name)
+    return Cells(count, measure(variable.units), component.mesh(variable.grid))
