@@ -68,9 +68,10 @@ def _unstacked(stacked: Array) -> list[Array]:
     return list(jnp.moveaxis(stacked, -1, 0))
 
 
-def _tolerance(dtype: jnp.dtype) -> float:
-    """Width, relative to the bounds, of a last Newton step: the error after it is rounding."""
-    return float(jnp.finfo(dtype).eps) ** (2 / 3)
+def _small(step: Array, z: Array, width: Array | float) -> Array:
+    """Whether a Newton step is so small that the error after it is rounding."""
+    eps = float(jnp.finfo(z.dtype).eps)
+    return jnp.abs(step) <= jnp.maximum(eps ** (2 / 3) * jnp.abs(z), 64 * eps * width)
 
 
 def _bracketed(
@@ -81,7 +82,8 @@ def _bracketed(
     Press et al. (2007), Numerical Recipes, sect. 9.4 (``rtsafe``).
     """
     (low, high), z = bounds[0], start[0]
-    least, narrow = _tolerance(z.dtype) * (high - low), 4 * float(jnp.finfo(z.dtype).eps)
+    eps = float(jnp.finfo(z.dtype).eps)
+    least = eps ** (1 / 3) * (high - low)
     lo, hi = jnp.full_like(z, low), jnp.full_like(z, high)
     at_low, at_high = jnp.sign(f([lo])[0]), jnp.sign(f([hi])[0])
     found = ~(at_low * at_high <= 0)  # nothing to look for; also where a residual is NaN
@@ -94,9 +96,11 @@ def _bracketed(
         lo, hi = jnp.where(beyond, z, lo), jnp.where(beyond, hi, z)
         newton = z - r / slope
         good = (newton >= lo) & (newton <= hi) & (2 * jnp.abs(newton - z) <= last)
+        good &= jnp.isfinite(slope)
         new = jnp.where(r == 0, z, jnp.where(good, newton, (lo + hi) / 2))
         step = jnp.abs(new - z)
-        done = (r == 0) | (good & (step <= least)) | (hi - lo <= narrow * (jnp.abs(z) + least))
+        closed = hi - lo <= 4 * eps * jnp.maximum(jnp.abs(new), least)
+        done = (r == 0) | closed | (good & _small(step, z, high - low))
         keep = lambda old, value: jnp.where(found, old, value)  # noqa: E731
         return keep(z, new), lo, hi, keep(last, step), found | done, count + 1
 
@@ -118,7 +122,7 @@ def _damped(f: Residuals, start: list[Array], bounds: Sequence[tuple[float, floa
     """
     dtype = start[0].dtype
     low, high = (jnp.array(side, dtype) for side in zip(*bounds, strict=True))
-    least, smallest = _tolerance(dtype), math.sqrt(float(jnp.finfo(dtype).eps))
+    smallest = math.sqrt(float(jnp.finfo(dtype).eps))
 
     def corrections(z: Array) -> tuple[Array, Array]:
         """Return residual and slopes at z, lanes first."""
@@ -133,13 +137,13 @@ def _damped(f: Residuals, start: list[Array], bounds: Sequence[tuple[float, floa
         return jnp.linalg.solve(matrix, right[..., None])[..., 0]
 
     def body(carry: tuple) -> tuple:
-        z, step, matrix, damping, found, count = carry
+        z, step, matrix, damping, solved, found, count = carry
         trial = jnp.clip(z + damping[..., None] * step, low, high)
         r, slopes = corrections(trial)
         better = size(solve(matrix, -r)) <= (1 - damping / 4) * size(step)
         next_step = solve(slopes, -r)
         better &= jnp.all(jnp.isfinite(next_step), -1)
-        done = better & (size(next_step) <= least)
+        done = better & jnp.all(_small(next_step, trial, high - low), -1)
         last = trial + jnp.where(done[..., None], next_step, 0.0)
         inside = jnp.all((last >= low) & (last <= high), -1)
         take = (better & ~found)[..., None]
@@ -147,13 +151,15 @@ def _damped(f: Residuals, start: list[Array], bounds: Sequence[tuple[float, floa
         step = jnp.where(take, next_step, step)
         matrix = jnp.where(take[..., None], slopes, matrix)
         damping = jnp.where(better, jnp.minimum(1.0, 2 * damping), damping / 2)
-        found = found | (done & inside) | (damping < smallest)
-        return z, step, matrix, damping, found, count + 1
+        stuck = damping < smallest  # where a step is rounding, none is better
+        solved |= take[..., 0] & done & inside | stuck & (size(step) <= smallest ** (4 / 3))
+        found = found | solved | stuck
+        return z, step, matrix, damping, solved, found, count + 1
 
     z = jnp.clip(jnp.stack(start, -1), low, high)
     r, matrix = corrections(z)
     step = solve(matrix, -r)
-    carry = (z, step, matrix, jnp.ones_like(start[0]), jnp.isnan(size(step)), 0)
-    z, step, _, damping, found, _ = jax.lax.while_loop(_searching, body, carry)
-    good = found & (size(step) <= least) & (damping >= smallest)
-    return [jnp.where(good, part, jnp.nan) for part in _unstacked(z)]
+    nothing = jnp.isnan(size(step))
+    carry = (z, step, matrix, jnp.ones_like(start[0]), jnp.zeros_like(nothing), nothing, 0)
+    z, _, _, _, solved, _, _ = jax.lax.while_loop(_searching, body, carry)
+    return [jnp.where(solved, part, jnp.nan) for part in _unstacked(z)]
