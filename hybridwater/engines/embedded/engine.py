@@ -27,6 +27,7 @@ from hybridwater.engines.embedded.equations import equations
 from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
+from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.ude.model import UDE
 
 Array = jax.Array
@@ -157,7 +158,8 @@ class EmbeddedSolver:
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, _ = self._forward(*arrays)
-            return self._solution(states, fluxes, final, initial_state)
+            solution = self._solution(states, fluxes, final, initial_state)
+        return name_unsolved(self, solution, parameters, weights, forcing)
 
     def solve_with_pullback(
         self,
@@ -181,6 +183,7 @@ class EmbeddedSolver:
             failed = np.array([f.batch for f in solution.failures], dtype=int)
             if failed.size:
                 starts = starts.at[..., failed].set(arrays[3].T[:, failed])
+        solution = name_unsolved(self, solution, parameters, weights, forcing)
 
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
             with jax.enable_x64(True):
