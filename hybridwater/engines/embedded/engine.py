@@ -27,8 +27,10 @@ from hybridwater.engines.embedded.equations import equations
 from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
+from hybridwater.engines.embedded.thresholds import Switches, located_map
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.ude.model import UDE
+from hybridwater.ude.switching import switched
 
 Array = jax.Array
 
@@ -42,6 +44,8 @@ class EmbeddedSolver:
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
         self._f = equations(ude.program, self.flux_names)
+        varies = options.interpolation != "constant"
+        self._switched = switched(ude.program, forcing_varies=varies)
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
@@ -55,6 +59,14 @@ class EmbeddedSolver:
 
     def _advance(self, step: Array) -> recordwise.Advance:
         o = self.options
+        count = len(self._switched.thresholds)
+        if o.thresholds == "located" and count:
+            f = equations(
+                self._switched.program, (*self.flux_names, *self._switched.thresholds)
+            )
+            switches = Switches(f, len(self.flux_names), self._switched.depth)
+            instantaneous = o.output == "instantaneous"
+            return located_map(switches, count, o.method, o.substeps, step, instantaneous)
         return recordwise.substep_map(
             self._f, o.method, o.substeps, step, o.output == "instantaneous"
         )
