@@ -52,7 +52,7 @@ def test_the_stiff_adjoint_differentiates_unknowns_twice(implicit_models, name):
     ude = implicit_models[name]
     arrays = inputs(ude)
     tight = {"rtol": 1e-9, "atol": 1e-9, "interpolation": "linear"}
-    expected = results("embedded", ude, arrays, method="rk4", substeps=8, interpolation="linear")
+    expected = results("embedded", ude, arrays, method="rk4", substeps=40, interpolation="linear")
     found = results("julia", ude, arrays, method="rodas5p", **tight)
     close(found[0], expected[0], 1e-7)
     close(found[1], expected[1], 1e-6)

@@ -28,7 +28,7 @@ _SEARCHES = 60
 _NARROW = 1e-13
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What a piece begins with, and what it depends on."""
 
     states: Array
@@ -44,24 +44,25 @@ class Switches:
 
     f: Equations
     outputs: int
+    count: int
     depth: int
 
     def run(
-        self, given: _Given, on: Array, states: list[Array], tau: Array
+        self, given: Given, on: Array, states: list[Array], tau: Array
     ) -> tuple[list[Array], list[Array], list[Array]]:
         """Return derivatives, outputs and thresholds."""
         forcings = [*at(given.coefs, tau), *on]
         slopes, out = self.f(states, forcings, list(given.parameters), given.layers)
         return slopes, out[: self.outputs], out[self.outputs :]
 
-    def beyond(self, given: _Given, on: Array, states: Array, tau: Array) -> Array:
+    def beyond(self, given: Given, on: Array, states: Array, tau: Array) -> Array:
         """Return how far thresholds are on the wrong side of their switches, where positive."""
         levels = jnp.stack(self.run(given, on, list(states), tau)[2])
         return jnp.where(on > 0.5, -levels, levels)
 
-    def set(self, given: _Given, count: int) -> Array:
+    def set(self, given: Given) -> Array:
         """Return the switches as the thresholds are."""
-        on = jnp.zeros((count, *given.states.shape[1:]), given.states.dtype)
+        on = jnp.zeros((self.count, *given.states.shape[1:]), given.states.dtype)
         for _ in range(self.depth):
             levels = jnp.stack(self.run(given, on, list(given.states), given.tau)[2])
             on = (levels > 0).astype(on.dtype)
@@ -69,34 +70,34 @@ class Switches:
 
 
 #: States and outputs' integrals after a fraction s of a substep, from (given, switches, s).
-Ahead = Callable[[_Given, Array, Array], tuple[Array, Array]]
+Ahead = Callable[[Given, Array, Array], tuple[Array, Array]]
 
 
 def located_map(
-    switches: Switches, count: int, method: str, n: int, step: Array, instantaneous: bool
+    switches: Switches, method: str, n: int, step: Array, instantaneous: bool
 ) -> Advance:
     """Return the map of one substep, as :func:`recordwise.substep_map` does, in pieces.
 
     States are NaN after more than :data:`MAX_CROSSINGS` crossings in one substep.
     """
 
-    def ahead(given: _Given, on: Array, s: Array) -> tuple[Array, Array]:
+    def ahead(given: Given, on: Array, s: Array) -> tuple[Array, Array]:
         def rhs(states: list[Array], tau: Array | float) -> tuple[list[Array], list[Array]]:
             return switches.run(given, on, states, jnp.asarray(tau))[:2]
 
         new, parts = substep(method, rhs, list(given.states), given.tau, step / n * s, s / n)
         return jnp.stack(new), stack(parts, given.states)
 
-    def pace(given: _Given, on: Array, s: Array, _: Array) -> tuple[Array, Array]:
+    def pace(given: Given, on: Array, s: Array, _: Array) -> tuple[Array, Array]:
         return jax.jvp(lambda s: ahead(given, on, s), (s,), (jnp.ones_like(s),))[1]
 
-    run = pieces(switches, count, ahead, pace, n)
+    run = pieces(switches, ahead, pace, n)
 
     def advance(
         states: Array, tau: Array, coefs: Array, parameters: Array, layers: Layers
     ) -> tuple[Array, Array]:
         tau = jnp.broadcast_to(jnp.asarray(tau, states.dtype), states.shape[1:])
-        begin = _Given(states, tau, coefs, parameters, layers)
+        begin = Given(states, tau, coefs, parameters, layers)
         new, parts, on = run(begin)
         if instantaneous:
             now = switches.run(begin, on, list(states), tau)[1]
@@ -108,17 +109,16 @@ def located_map(
 
 def pieces(
     switches: Switches,
-    count: int,
     ahead: Ahead,
-    pace: Callable[[_Given, Array, Array, Array], tuple[Array, Array]],
+    pace: Callable[[Given, Array, Array, Array], tuple[Array, Array]],
     n: int,
-) -> Callable[[_Given], tuple[Array, Array, Array]]:
+) -> Callable[[Given], tuple[Array, Array, Array]]:
     """Return a function that goes through one substep in pieces.
 
     Parameters
     ----------
-    switches, count
-        The equations, and how many switches they have.
+    switches : Switches
+        The equations.
     ahead : callable
         One piece.
     pace : callable
@@ -132,7 +132,7 @@ def pieces(
         From what a substep begins with to states, integrals of outputs, switches at its start.
     """
 
-    def piece(carry: tuple[_Given, Array, Array], _: None) -> tuple[tuple, Array]:
+    def piece(carry: tuple[Given, Array, Array], _: None) -> tuple[tuple, Array]:
         given, left, on = carry
         fixed, length = jax.lax.stop_gradient((given, left))
 
@@ -158,8 +158,8 @@ def pieces(
         given = given._replace(states=new + slopes * moved, tau=given.tau + place / n)
         return (given, left - place, jnp.where(first, 1.0 - on, on)), parts + rates * moved
 
-    def run(begin: _Given) -> tuple[Array, Array, Array]:
-        on = switches.set(jax.lax.stop_gradient(begin), count)
+    def run(begin: Given) -> tuple[Array, Array, Array]:
+        on = switches.set(jax.lax.stop_gradient(begin))
         carry = (begin, jnp.ones_like(begin.tau), on)
         (end, left, _), parts = jax.lax.scan(piece, carry, None, length=MAX_CROSSINGS + 1)
         return jnp.where(left <= _NARROW, end.states, jnp.nan), parts.sum(0), on
