@@ -58,6 +58,7 @@ end
 place(s::Bracket) = (s.z,)
 place(s::Damped) = s.trial
 
+within(z, s::Damped) = all(map((lo, v, hi) -> lo <= v <= hi, s.low, z, s.high))
 finished(s) = s.stand != looking
 
 """
@@ -104,7 +105,7 @@ function narrow(s::Damped{N,M}, residuals, slopes) where {N,M}
     if better
         stand = if !all(isfinite, next)
             unsolvable
-        elseif all(map(_small, next, s.trial, width)) && all(map(<=, s.low, s.trial .+ next, s.high))
+        elseif all(map(_small, next, s.trial, width)) && within(s.trial .+ next, s)
             solved
         else
             looking
@@ -148,7 +149,7 @@ Solve a small linear system by elimination with pivoting. `matrix` is given row 
     return _eliminate(rows, map(T, right))
 end
 
-_eliminate(rows::Tuple{Any}, right::Tuple{Any}) = (right[1] / rows[1][1],)
+_eliminate(rows::Tuple{Tuple{T}}, right::Tuple{T}) where {T} = (right[1] / rows[1][1],)
 function _eliminate(rows::NTuple{N,NTuple{N,T}}, right::NTuple{N,T}) where {N,T}
     best = argmax(map(row -> abs(row[1]), rows))
     order = ntuple(i -> i == 1 ? best : i == best ? 1 : i, Val(N))
