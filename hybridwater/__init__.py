@@ -17,7 +17,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridwater import components, data, errors, meshes, report, scores, settings, units
+    from hybridwater import (
+        components,
+        data,
+        errors,
+        meshes,
+        report,
+        residuals,
+        scores,
+        settings,
+        units,
+    )
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -38,6 +48,7 @@ __all__ = [
     "models",
     "processes",
     "report",
+    "residuals",
     "scores",
     "settings",
     "simulate",
@@ -64,6 +75,7 @@ _MODULES = {
     "models": "hybridwater.ude.models",
     "processes": "hybridwater.ude.processes",
     "report": "hybridwater.report",
+    "residuals": "hybridwater.residuals",
     "scores": "hybridwater.scores",
     "settings": "hybridwater.settings",
     "units": "hybridwater.units",

@@ -231,6 +231,7 @@ def _nuts(
     for chain in range(inference.chains):
         pyro.set_rng_seed(inference.seed + chain)
         quiet = not settings.current().progress
+        quiet = not settings.current().progress
         run = MCMC(kernel, inference.draws, inference.warmup, disable_progbar=quiet)
         run.run(*arguments)
         chains.append(run.get_samples())

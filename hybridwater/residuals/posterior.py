@@ -39,8 +39,8 @@ class ResidualPosterior:
     layout : Layout
         Sites and their scales.
     draws : dict of str to torch.Tensor
-        ``coefficients`` (draw, site, coefficient), ``transform`` (draw, parameter) and, where errors
-        are autocorrelated, ``persistence`` (draw, site, coefficient).
+        ``coefficients`` (draw, site, coefficient), ``transform`` (draw, parameter) and, where
+        errors are autocorrelated, ``persistence`` (draw, site, coefficient).
     diagnostics : dict of str to Diagnostics
         Of the fit of ``margins`` and of ``persistence``.
     """

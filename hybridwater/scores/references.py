@@ -12,6 +12,9 @@ from hybridwater.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
+_YEAR = 366
+_FEWEST_YEARS = 10
+
 
 def climatology(
     observed: xr.DataArray, times: xr.DataArray, *, window: int | None = None
@@ -26,12 +29,12 @@ def climatology(
         The times to be forecast, shape (time,).
     window : int, optional
         Days before and after the day of the year from which members are taken. All observations
-        are members at all times if left out, which is harder to beat after a few years of record.
+        are members at all times if left out.
 
     Returns
     -------
     xarray.DataArray
-        Shape (member, ..., time). Members that were not observed are filled by repeating the others.
+        Shape (member, ..., time). Where fewer were observed, members are repeated.
 
     Raises
     ------
@@ -43,42 +46,33 @@ def climatology(
     import xarray as xr
 
     units.require(observed)
-    days = observed["time"].dt.dayofyear.values
-    count = observed.sizes["time"] if window is None else 0
-    picks = []
-    for day in np.asarray(times.dt.dayofyear.values):
-        distance = np.abs(days - day)
-        distance = np.minimum(distance, 365 - distance)
-        picks.append(np.flatnonzero(distance <= (366 if window is None else window)))
-        count = max(count, len(picks[-1]))
-        if window is None:
-            picks = picks * times.size
-            break
     series = observed.transpose(..., "time")
+    others = series.isel(time=0, drop=True)
     flat = series.values.reshape(-1, series.sizes["time"])
-    members = np.empty((count, len(flat), times.size))
-    for t, pick in enumerate(picks):
-        for row, values in enumerate(flat):
-            if t and window is None:
-                members[:, row, t] = members[:, row, 0]
-                continue
-            seen = values[pick][np.isfinite(values[pick])]
-            if not len(seen):
-                raise DataError(
-                    "There is no observation to take a climatology from.",
-                    where=f"series {row}, time {times.values[t]}",
-                    fix="Widen the window, or leave the series out",
-                )
-            members[:, row, t] = np.resize(seen, count) if len(seen) <= count else seen[:count]
-    others = [d for d in series.dims if d != "time"]
+    day, wanted = series["time"].dt.dayofyear.values, times.dt.dayofyear.values
+    apart = np.abs(day - wanted[:, np.newaxis]) % _YEAR
+    near = np.minimum(apart, _YEAR - apart) <= (_YEAR if window is None else window)
+    usable = near & np.isfinite(flat)[:, np.newaxis]
+    counts = usable.sum(-1)
+    if not counts.all():
+        row, t = (int(k[0]) for k in np.nonzero(counts == 0))
+        raise DataError(
+            "There is no observation to take a climatology from.",
+            where=f"series {row}, time {times.values[t]}",
+            fix="Widen the window, or leave the series out",
+        )
+    first = np.argsort(~usable, axis=-1, kind="stable")  # usable records come first
+    pick = np.take_along_axis(first, np.arange(counts.max()) % counts[..., np.newaxis], axis=-1)
+    members = np.take_along_axis(flat[:, np.newaxis], pick, axis=-1)
+    members = members.reshape(*others.shape, times.size, -1)
     result = xr.DataArray(
-        members.reshape(count, *(series.sizes[d] for d in others), times.size),
-        {"member": np.arange(count), "time": times.values}
-        | {d: series[d].values for d in others if d in series.coords},
-        ("member", *others, "time"),
+        members,
+        {**others.coords, "time": times.values, "member": np.arange(members.shape[-1])},
+        (*others.dims, "time", "member"),
         name=observed.name,
+        attrs={"units": observed.attrs["units"], "long_name": "climatology"},
     )
-    return result.assign_attrs(units=observed.attrs["units"], long_name="climatology")
+    return result.transpose("member", ..., "time")
 
 
 def persistence(observed: xr.DataArray, lead: int = 1) -> xr.DataArray:
@@ -182,6 +176,3 @@ def return_period(observed: xr.DataArray, flow: xr.DataArray) -> xr.DataArray:
         .rename("return_period")
         .assign_attrs(units="year", long_name="return period of annual maxima")
     )
-
-
-_FEWEST_YEARS = 10

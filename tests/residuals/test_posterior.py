@@ -105,7 +105,7 @@ def test_one_series_without_sites(pair):
 
 
 def test_bad_requests_are_refused(pair, posterior):
-    simulated, observed = later(pair)
+    simulated, _ = later(pair)
     with pytest.raises(DataError, match="was not fitted"):
         posterior.sample(simulated.assign_coords(gage=["g0", "g1", "g2", "h3"]))
     with pytest.raises(DataError, match="members"):
