@@ -27,6 +27,8 @@ from hybridwater.residuals.terms import term_labels
 if TYPE_CHECKING:
     from hybridwater.residuals.model import ResidualModel
 
+_BATCH = 4_000_000  # values drawn at once, so that memory does not grow with members
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ResidualPosterior:
@@ -119,20 +121,13 @@ class ResidualPosterior:
         generator = torch.Generator().manual_seed(seed)
         count = len(self.draws["coefficients"])
         picked = torch.randperm(count, generator=generator).repeat(-(-members // count))[:members]
-        coefficients = self.draws["coefficients"][picked][:, rows]
-        transform = self.draws["transform"][picked]
-        margin = self.model.margins(pairs)
-        noise_shape = (members, *simulation.values.shape)
-        if not self.model.autocorrelated:
-            n = torch.randn(noise_shape, generator=generator, dtype=torch.float64)
-        else:
-            chain = Persistence(len(pairs.persistence))
-            memory, innovation = chain.draw_steps(
-                pairs.persistence, self.draws["persistence"][picked][:, rows], generator
-            )
-            past = _past(margin, pairs, coefficients, transform) if observed is not None else None
-            n = run_chain(memory, innovation, past, lead, generator)
-        flow = margin.flow(n, pairs, coefficients, transform).numpy()
+        batch = max(1, _BATCH // values.size)
+        flow = np.concatenate(
+            [
+                self._members(pairs, part, rows, observed is not None, lead, generator)
+                for part in picked.split(batch)
+            ]
+        )
         flow *= layout.flow[:, np.newaxis]
         if observed is not None and lead is None:
             flow = np.where(np.isfinite(values), values, flow)
@@ -199,6 +194,30 @@ class ResidualPosterior:
                     fix="Fit it too, or leave it out",
                 )
         return [self.layout.sites.index(site) for site in simulation.sites]
+
+    def _members(
+        self,
+        pairs: margins.Pairs,
+        picked: torch.Tensor,
+        rows: list[int],
+        updated: bool,
+        lead: int | None,
+        generator: torch.Generator,
+    ) -> np.ndarray:
+        """Draw relative flow of one member for each of the draws picked, (member, site, time)."""
+        coefficients = self.draws["coefficients"][picked][:, rows]
+        transform = self.draws["transform"][picked]
+        margin = self.model.margins(pairs)
+        if "persistence" not in self.draws:
+            shape = (len(picked), *pairs.simulated.shape)
+            n = torch.randn(shape, generator=generator, dtype=torch.float64)
+        else:
+            memory, innovation = Persistence(len(pairs.persistence)).draw_steps(
+                pairs.persistence, self.draws["persistence"][picked][:, rows], generator
+            )
+            past = _past(margin, pairs, coefficients, transform) if updated else None
+            n = run_chain(memory, innovation, past, lead, generator)
+        return margin.flow(n, pairs, coefficients, transform).numpy()
 
     def _wrapped(
         self, flow: np.ndarray, simulation: Records, simulated: xr.DataArray

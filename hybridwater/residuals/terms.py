@@ -44,7 +44,7 @@ def _smooth(z: np.ndarray, records: float) -> np.ndarray:
 
 
 def _angle(times: pd.DatetimeIndex) -> np.ndarray:
-    return 2 * np.pi * (times.dayofyear.to_numpy() - 1) / _YEAR
+    return 2 * np.pi * (times.day_of_year.to_numpy() - 1) / _YEAR
 
 
 Term = Callable[[np.ndarray, np.ndarray, pd.DatetimeIndex], list[np.ndarray]]

@@ -161,6 +161,6 @@ def check_level(level: float) -> None:
 def _like(
     template: xr.DataArray, values: np.ndarray, name: str, long_name: str, unit: str
 ) -> xr.DataArray:
-    result = template.copy(data=values).rename(name)
+    result = template.copy(data=np.reshape(values, template.shape)).rename(name)
     result.attrs = {"units": unit, "long_name": long_name}
     return result

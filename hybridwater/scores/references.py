@@ -12,7 +12,7 @@ from hybridwater.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
-_YEAR = 366
+_YEAR = 365
 _FEWEST_YEARS = 10
 
 
