@@ -235,9 +235,7 @@ class Declaration:
         low, high = (float(b) for b in bounds)
         start = (low + high) / 2 if guess is None else float(guess)
         if name in self._unknowns:
-            raise DeclarationError(
-                f"The name '{name}' is declared twice.", f"model '{self.name}'"
-            )
+            raise DeclarationError(f"The name '{name}' is declared twice.", f"model '{self.name}'")
         self._unknowns[name] = lambda residual: Unknown(
             name, unit, (low, high), residual, start, description
         )

@@ -127,9 +127,7 @@ class AdaptiveRecords:
     ) -> tuple[Array, Array]:
         """Solve a record in pieces that end on thresholds."""
 
-        def rates(
-            given: Given, on: Array, states: Array, tau: Array
-        ) -> tuple[Array, Array]:
+        def rates(given: Given, on: Array, states: Array, tau: Array) -> tuple[Array, Array]:
             d, out, _ = switches.run(given, on, list(states), tau)
             return jnp.stack(d), stack(out, states)
 

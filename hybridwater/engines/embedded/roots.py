@@ -44,9 +44,7 @@ def roots(
     """
     starts = [jnp.full_like(like, guess) for guess in guesses]
     search = _bracketed if len(starts) == 1 else _damped
-    return jax.lax.custom_root(
-        residuals, starts, lambda f, z: search(f, z, bounds), _solve_linear
-    )
+    return jax.lax.custom_root(residuals, starts, lambda f, z: search(f, z, bounds), _solve_linear)
 
 
 def _solve_linear(push: Callable[[list[Array]], list[Array]], right: list[Array]) -> list[Array]:
