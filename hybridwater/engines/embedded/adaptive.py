@@ -15,9 +15,9 @@ import jax.numpy as jnp
 
 from hybridwater.engines.base import Options
 from hybridwater.engines.embedded import adjoint
-from hybridwater.engines.embedded.equations import Equations, unpack_weights
+from hybridwater.engines.embedded.equations import Equations, join, split, unpack_weights
 from hybridwater.engines.embedded.interpolation import at
-from hybridwater.engines.embedded.recordwise import Inputs, Sweep, stack
+from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.ude.program import Program
 
 Array = jax.Array
@@ -48,7 +48,7 @@ class AdaptiveRecords:
         self.f = f
         self.program = program
         self.options = options
-        self.n_states = len(program.states)
+        self.n_states = program.n_states
 
     def _solver(self) -> Any:
         o = self.options
@@ -65,8 +65,9 @@ class AdaptiveRecords:
         p = list(parameters)
 
         def rates(s: Array, tau: Array | float) -> tuple[Array, Array]:
-            d, out = self.f(list(s), at(coefs, tau), p, layers)
-            return jnp.stack(d), stack(out, s)
+            blocks = split(self.program, self.program.states, s)
+            d, out = self.f(blocks, at(coefs, tau), p, layers)
+            return join(d, s), join(out, s)
 
         mean = o.output == "mean"
 

@@ -55,7 +55,7 @@ class EmbeddedSolver:
     def _advance(self, step: Array) -> recordwise.Advance:
         o = self.options
         return recordwise.substep_map(
-            self._f, o.method, o.substeps, step, o.output == "instantaneous"
+            self._f, self.ude.program, o.method, o.substeps, step, o.output == "instantaneous"
         )
 
     def _inputs(
@@ -115,7 +115,7 @@ class EmbeddedSolver:
             bars = AdaptiveRecords(self._f, program, self.options).backward(
                 x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
             )
-        elif adjoint.parallel_pays(len(program.states), len(forcing), weights.ndim == 1):
+        elif adjoint.parallel_pays(program.n_states, len(forcing), weights.ndim == 1):
             bars = adjoint.parallel(
                 self._advance(step),
                 program,
@@ -245,7 +245,8 @@ class EmbeddedSolver:
                 states_[failure.batch, failure.record :] = np.nan
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
-        return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures))
+        sizes = self.ude.program.sizes(self.flux_names)
+        return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
 
     def _reason(self) -> str:
         if self.options.method in FIXED_STEP:

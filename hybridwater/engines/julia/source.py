@@ -17,7 +17,8 @@ from hybridwater.errors import DeclarationError
 from hybridwater.ude import derivatives
 from hybridwater.ude.derivatives import TIME, Backpropagate, InputGradient, Step, Straight
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus, symbol
-from hybridwater.ude.program import Assign, Perceptron, Program
+from hybridwater.ude.moves import Assign, Move
+from hybridwater.ude.program import Perceptron, Program
 
 #: SymPy function to the name of its counterpart in the Julia package. Those of the package never
 #: throw: outside its domain a function is NaN, as in the other engines.
@@ -130,12 +131,16 @@ class Source:
         states into ``J``, and along time into ``T``; what is always zero is left as it is.
     pattern : tuple of (int, int)
         Places of the Jacobian that are not always zero, counted from zero, without time.
+    colours : tuple of int
+        Empty, or one per state value of a model with columns, whose ``jacobian`` is empty: it comes
+        from directional derivatives of ``rates``, one per colour.
     """
 
     rates: str
     pullback: str
     jacobian: str
     pattern: tuple[tuple[int, int], ...]
+    colours: tuple[int, ...] = ()
 
 
 def write_source(program: Program, outputs: Sequence[str]) -> Source:
@@ -206,31 +211,34 @@ def _function(
     for array, group in groups.items():
         names |= {symbol(name): f"{array}[{k + 1}]" for k, name in enumerate(group)}
     printer = JuliaPrinter(names)
-    lines = [line for step in straight.steps for line in _lines(step, printer)]
+    lines = [line for step in straight.steps for line in step_lines(step, printer)]
     lines += [f"{targets[k]} {printer.doprint(e)}" for k, e in straight.results.items() if e != 0]
     body = "\n".join(f"        {line}" for line in lines)
     return f"({arguments}) -> begin\n    @inbounds begin\n{body}\n    end\n    nothing\nend"
 
 
-def _lines(step: Step, printer: JuliaPrinter) -> list[str]:
+def step_lines(step: Step, printer: JuliaPrinter) -> list[str]:
+    """Write one step, but for functions of columns."""
     if isinstance(step, Assign):
-        return [f"{_named(step.name, printer)} = {printer.doprint(step.expression)}"]
+        return [f"{named(step.name, printer)} = {printer.doprint(step.expression)}"]
+    assert not isinstance(step, Move)
     network = f"c[{step.index + 1}]"
     if isinstance(step, Perceptron):
-        inputs = _tuple(printer.doprint(e) for e in step.inputs)
-        return [f"{_named(step.name, printer)} = evaluate!({network}, w, {inputs})"]
+        inputs = as_tuple(printer.doprint(e) for e in step.inputs)
+        return [f"{named(step.name, printer)} = evaluate!({network}, w, {inputs})"]
     if isinstance(step, InputGradient):
         call = f"input_gradient!({network}, w)"
     else:
         assert isinstance(step, Backpropagate)
         call = f"backpropagate!(ws, {network}, w, {printer.doprint(step.bar)})"
-    return [f"{_tuple(_named(n, printer) for n in step.names)} = {call}"]
+    return [f"{as_tuple(named(n, printer) for n in step.names)} = {call}"]
 
 
-def _tuple(parts: Iterable[str]) -> str:
+def as_tuple(parts: Iterable[str]) -> str:
+    """Write a tuple."""
     return f"({''.join(f'{part}, ' for part in parts)})"
 
 
-def _named(name: str, printer: JuliaPrinter) -> str:
+def named(name: str, printer: JuliaPrinter) -> str:
     """Return the number of a computed quantity, a new one if it has none."""
     return printer.names.setdefault(symbol(name), f"v{len(printer.names)}")
