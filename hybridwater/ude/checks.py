@@ -70,6 +70,18 @@ def check_names(ude: UDE) -> None:
                     "Give one of the two another name",
                 )
             kinds[term.name] = kind
+    for column in ude.columns:
+        check_name(column.name, where)
+        for name in (*column.geometry, column.name, column.faces.dimension):
+            if name in kinds:
+                raise DeclarationError(
+                    f"The name '{name}' is used as {kinds[name]} and by the column "
+                    f"'{column.name}'.",
+                    where,
+                    "Give one of the two another name",
+                )
+            kinds[name] = "part of a column"
+    kinds = {name: kind for name, kind in kinds.items() if name not in _dimensions(ude)}
     for what, expression in _expressions(ude):
         require_finite(expression, f"{what} of {where}")
         for a in sorted(expression.free_symbols, key=str):
@@ -102,6 +114,11 @@ def check_names(ude: UDE) -> None:
                 f"({nearest(state.initial, parameters)}).",
                 where,
             )
+
+
+def _dimensions(ude: UDE) -> set[str]:
+    """Names of dimensions, which equations cannot use."""
+    return {place.dimension for c in ude.columns for place in (c.cells, c.faces)}
 
 
 def _expressions(ude: UDE) -> list[tuple[str, sympy.Expr]]:
@@ -255,6 +272,12 @@ def check_units(ude: UDE) -> None:
             units.parse(unit)
         except UnitError as error:
             raise UnitError(error.what, f"'{name}' of model '{ude.name}'", error.fix) from error
+    for column in ude.columns:
+        if units.parse(column.unit).dimensionality != units.parse("m").dimensionality:
+            raise UnitError(
+                f"The unit '{column.unit}' of the column '{column.name}' is no length.",
+                f"model '{ude.name}'",
+            )
     for flux in ude.fluxes:
         require_unit(flux.expression, flux.unit, declared, f"the equation of '{flux.name}'")
     for network in ude.networks:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.checks import check_name
+from hybridwater.ude.columns import Column, cells
 from hybridwater.ude.terms import (
     Constant,
     Flux,
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 _KEYS = {
     "model": (
         *("name", "time_unit", "description", "forcings", "states", "parameters"),
-        *("constants", "fluxes", "networks", "unknowns"),
+        *("constants", "fluxes", "networks", "unknowns", "columns"),
     ),
     "forcings": ("unit", "description"),
-    "states": ("unit", "initial", "equation", "description"),
+    "states": ("unit", "initial", "equation", "description", "on"),
     "parameters": ("unit", "bounds", "default", "log", "citation", "description"),
     "constants": ("unit", "value", "citation", "description"),
     "fluxes": ("unit", "equation", "description"),
@@ -37,6 +38,7 @@ _KEYS = {
         *("unit", "inputs", "monotone", "hidden", "activation", "positive", "bounds"),
         *("zero_when_empty", "empty_scale", "scale", "conceptual", "description"),
     ),
+    "columns": ("unit", "thickness", "count", "description"),
 }
 
 
@@ -94,7 +96,9 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         for key, spec in _table(table, f"'{kind}' of model '{name}'").items():
             check_keys(spec, _KEYS[kind], f"{kind}.{key} of model '{name}'")
             check_name(key, f"{kind} of model '{name}'")
+    columns = tuple(_read_column(k, s) for k, s in tables.pop("columns").items())
     known = frozenset(key for table in tables.values() for key in table)
+    known |= {key for column in columns for key in column.geometry}
 
     def equation(spec: Mapping[str, Any], where: str) -> Any:
         return parse_expression(_required(spec, "equation", where), known, where)
@@ -107,9 +111,12 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
     states, derivatives = [], {}
     for key, spec in tables["states"].items():
         initial = spec.get("initial", 0.0)
-        if not isinstance(initial, str):
+        if isinstance(initial, list | tuple) and "on" in spec:
+            initial = tuple(_number(v, f"state '{key}'") for v in initial)
+        elif not isinstance(initial, str):
             initial = _number(initial, f"state '{key}'")
-        states.append(State(**common(spec, key), initial=initial))
+        on = {"on": _text(spec["on"], f"state '{key}'")} if "on" in spec else {}
+        states.append(State(**common(spec, key), initial=initial, **on))
         derivatives[key] = equation(spec, f"the derivative of '{key}'")
     parameters = []
     for key, spec in tables["parameters"].items():
@@ -145,7 +152,20 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         "networks": tuple(read_network(k, s, known) for k, s in tables["networks"].items()),
         "derivatives": derivatives,
         "unknowns": tuple(unknowns),
+        "columns": columns,
     }
+
+
+def _read_column(name: str, spec: Mapping[str, Any]) -> Column:
+    where = f"column '{name}'"
+    thickness, count = _required(spec, "thickness", where), spec.get("count")
+    if isinstance(thickness, list | tuple):
+        thickness = tuple(_number(t, where) for t in thickness)
+    else:
+        thickness = _number(thickness, where)
+    unit = _text(_required(spec, "unit", where), where)
+    description = _text(spec.get("description", ""), where)
+    return Column(name, unit, cells(thickness, count, where), description)
 
 
 def read_network(name: str, spec: Mapping[str, Any], known: frozenset[str]) -> Network:
@@ -196,7 +216,9 @@ def write(ude: UDE) -> dict[str, Any]:
         "forcings": {f.name: _kept(f) for f in ude.forcings},
         "states": {
             s.name: _kept(s)
-            | {"initial": s.initial, "equation": print_expression(ude.derivatives[s.name])}
+            | ({"on": s.on} if s.on else {})
+            | {"initial": list(s.initial) if isinstance(s.initial, tuple) else s.initial}
+            | {"equation": print_expression(ude.derivatives[s.name])}
             for s in ude.states
         },
         "parameters": {
@@ -209,7 +231,18 @@ def write(ude: UDE) -> dict[str, Any]:
         },
         "networks": {n.name: _write_network(n) for n in ude.networks},
         **({"unknowns": {u.name: _write_unknown(u) for u in ude.unknowns}} if ude.unknowns else {}),
+        **({"columns": {c.name: _write_column(c) for c in ude.columns}} if ude.columns else {}),
     }
+
+
+def _write_column(column: Column) -> dict[str, Any]:
+    even = len(set(column.thicknesses)) == 1
+    size = (
+        {"thickness": column.thicknesses[0], "count": column.count}
+        if even
+        else {"thickness": list(column.thicknesses)}
+    )
+    return _kept(column) | size
 
 
 def _kept(term: Any) -> dict[str, Any]:

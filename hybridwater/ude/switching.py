@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import sympy
 
 from hybridwater.ude.functions import symbol
-from hybridwater.ude.program import Assign, Implicit, Perceptron, Program, ProgramStep, Root
+from hybridwater.ude.moves import Assign
+from hybridwater.ude.program import Implicit, Perceptron, Program, ProgramStep, Root
 
 _KINKS = (sympy.Min, sympy.Max, sympy.Abs, sympy.Piecewise)
 
@@ -73,6 +74,7 @@ class _Switching:
                 new = Assign(step.name, self._smooth(step.expression))
                 used: Sequence[sympy.Expr] = (new.expression,)
             else:
+                assert isinstance(step, Perceptron)  # no thresholds are located on columns
                 used = tuple(map(self._smooth, step.inputs))
                 new = Perceptron(step.name, step.index, tuple(used))
             self.steps.append(new)

@@ -19,16 +19,20 @@ class State:
     ----------
     name, unit : str
         Name in equations; unit of the state.
-    initial : float or str
-        Initial value in ``unit``, or the name of the parameter that is the initial value.
+    initial : float, str or tuple of float
+        Initial value in ``unit``, or the name of the parameter that is the initial value; a tuple
+        has one number per cell.
     description : str
         One line for people.
+    on : str
+        Column in whose cells the state lives; empty if it is one number.
     """
 
     name: str
     unit: str
-    initial: float | str = 0.0
+    initial: float | str | tuple[float, ...] = 0.0
     description: str = ""
+    on: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ Within a piece of a substep all switches (see :mod:`hybridwater.ude.switching`) 
 the equations are smooth. Where a threshold has changed its sign at the end of a piece, the piece is
 shortened to the place of the first change. That place s solves g(u(s)) = 0, with u(s) the states
 that the method itself reaches: it is not differentiated as it was found but as the implicit
-function that it is, and so gradients hold across kinks and jumps (Donde and Hiskens 2006, doi:10.1137/040615961).
+function that it is, and so gradients hold across kinks and jumps (Donde and Hiskens 2006,
+doi:10.1137/040615961).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import jax
 import jax.numpy as jnp
 
 from hybridwater.engines.base import MAX_CROSSINGS
-from hybridwater.engines.embedded.equations import Equations, Layers
+from hybridwater.engines.embedded.equations import Equations, Layers, join
 from hybridwater.engines.embedded.interpolation import at
-from hybridwater.engines.embedded.recordwise import Advance, stack
+from hybridwater.engines.embedded.linear import written_out
+from hybridwater.engines.embedded.recordwise import Advance
 from hybridwater.engines.embedded.substeps import substep
 
 Array = jax.Array
@@ -85,8 +87,9 @@ def located_map(
         def rhs(states: list[Array], tau: Array | float) -> tuple[list[Array], list[Array]]:
             return switches.run(given, on, states, jnp.asarray(tau))[:2]
 
-        new, parts = substep(method, rhs, list(given.states), given.tau, step / n * s, s / n)
-        return jnp.stack(new), stack(parts, given.states)
+        states, h = list(given.states), step / n * s
+        new, parts = substep(method, rhs, states, given.tau, h, s / n, written_out)
+        return jnp.stack(new), join(parts, given.states)
 
     def pace(given: Given, on: Array, s: Array, _: Array) -> tuple[Array, Array]:
         return jax.jvp(lambda s: ahead(given, on, s), (s,), (jnp.ones_like(s),))[1]
@@ -101,7 +104,7 @@ def located_map(
         new, parts, on = run(begin)
         if instantaneous:
             now = switches.run(begin, on, list(states), tau)[1]
-            return new, stack([(tau == 0.0) * value for value in now], states)
+            return new, join([(tau == 0.0) * value for value in now], states)
         return new, parts / step
 
     return advance

@@ -18,7 +18,7 @@ from hybridwater.engines.base import (
     Solution,
     check_options,
 )
-from hybridwater.engines.julia.source import write_source
+from hybridwater.engines.julia import loops, source
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.errors import DeclarationError
 from hybridwater.ude.model import UDE
@@ -119,7 +119,8 @@ class JuliaSolver:
             failures.append(
                 Failure(int(batch), first, np.array(before, float), self.options.unsolved)
             )
-        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures))
+        sizes = self.ude.program.sizes(self.flux_names)
+        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes)
         return name_unsolved(self, solution, parameters, weights, forcing), failed, record
 
     def evaluate(
@@ -154,19 +155,22 @@ class JuliaEngine:
 def _compiled(ude: UDE, fluxes: tuple[str, ...]) -> Any:
     """Compile a model in Julia once, whatever it will be solved with."""
     program = ude.program
-    source = write_source(program, fluxes)
+    write = loops.write_source if program.places else source.write_source
+    text = write(program, fluxes)
     signs = np.zeros(program.n_weights)
     for layout in program.networks:
         for (w, _, _), sign in zip(layout.layers, layout.signs, strict=True):
             signs[w] = sign.ravel()
-    sizes = (len(program.states), len(program.forcings), len(program.parameters))
+    sizes = (program.n_states, len(program.forcings), len(program.parameters))
     return _julia.call(
         "compile",
-        (source.rates, source.pullback, source.jacobian),
-        (*sizes, len(fluxes), program.n_weights),
+        (text.rates, text.pullback, text.jacobian),
+        (*sizes, sum(program.sizes(fluxes)), program.n_weights),
         tuple((layout.sizes, layout.activation, layout.offset) for layout in program.networks),
         signs,
-        np.array(source.pattern, dtype=np.int64).reshape(-1, 2) + 1,
+        np.array(text.pattern, dtype=np.int64).reshape(-1, 2) + 1,
+        np.array(text.colours, dtype=np.int64) + 1,
+        np.concatenate([*program.geometry.values(), np.zeros(0)]),
     )
 
 

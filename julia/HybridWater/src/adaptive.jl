@@ -10,6 +10,16 @@ const ADAPTIVE = Dict{Symbol,Any}(
     :fbdf => FBDF(),
 )
 
+"The same for models with columns, whose linear systems are sparse."
+const ADAPTIVE_SPARSE = Dict{Symbol,Any}(
+    :tsit5 => Tsit5(),
+    :rosenbrock23 => Rosenbrock23(; linsolve=KLUFactorization()),
+    :rodas5p => Rodas5P(; linsolve=KLUFactorization()),
+    :trbdf2 => TRBDF2(; linsolve=KLUFactorization()),
+    :kencarp4 => KenCarp4(; linsolve=KLUFactorization()),
+    :fbdf => FBDF(; linsolve=KLUFactorization()),
+)
+
 "States and outputs so far, the outputs as further states under the same error control."
 function augmented!(dy, y, entry::Entry, t)
     rates!(dy, entry, y, _local(entry, t))
@@ -22,7 +32,8 @@ function augmented_slope!(dT, y, entry::Entry, t)
     if entry.options.interpolation === :constant
         fill!(dT, 0.0)
     else
-        slopes!(zeros(length(y), length(y)), entry, y, _local(entry, t))
+        J = has_columns(entry) ? copy(entry.functions.sparsity.square) : zeros(length(y), length(y))
+        slopes!(J, entry, y, _local(entry, t))
         copyto!(dT, entry.T)
     end
     return nothing
@@ -35,13 +46,23 @@ const EQUATIONS = ODEFunction{true,SciMLBase.FullSpecialize}(
     augmented!; jac=augmented_jacobian!, tgrad=augmented_slope!
 )
 
+function sparse_equations(entry::Entry)
+    return ODEFunction{true,SciMLBase.FullSpecialize}(
+        augmented!;
+        jac=augmented_jacobian!,
+        tgrad=augmented_slope!,
+        jac_prototype=copy(entry.functions.sparsity.square),
+    )
+end
+
 "An integrator that stands at the beginning of the first record."
 function integrator(entry::Entry, method, initial)
     y = zeros(entry.states + entry.outputs)
     copyto!(y, initial)
     o = entry.options
     at_record!(entry, 1)
-    problem = ODEProblem{true}(EQUATIONS, y, (0.0, o.step * size(entry.forcing, 2)), entry)
+    equations = has_columns(entry) ? sparse_equations(entry) : EQUATIONS
+    problem = ODEProblem{true}(equations, y, (0.0, o.step * size(entry.forcing, 2)), entry)
     return init(
         problem,
         method;

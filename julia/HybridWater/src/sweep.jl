@@ -17,7 +17,8 @@ function sweep!(states, fluxes, initial, entry::Entry, path)
             return fixed_steps!(s, z, e, m, tableau, path)
         end
     end
-    solver = integrator(entry, ADAPTIVE[method], initial)
+    methods = has_columns(entry) ? ADAPTIVE_SPARSE : ADAPTIVE
+    solver = integrator(entry, methods[method], initial)
     return _sweep!(states, fluxes, initial, entry, path, solver) do state, integral, e, m
         return run_record!(state, integral, m, e, path)
     end
