@@ -100,7 +100,7 @@ class JuliaSolver:
         keep: bool,
     ) -> tuple[Solution, np.ndarray, Any]:
         o = self.options
-        states, fluxes, final, failed, record = _julia.call(
+        states, fluxes, final, failed, record, counts = _julia.call(
             "solve",
             self._model,
             _array(parameters),
@@ -118,7 +118,9 @@ class JuliaSolver:
             before = states[batch, first - 1] if first else np.asarray(initial_state)[batch]
             failures.append(Failure(int(batch), first, np.array(before, float), self._reason()))
         sizes = self.ude.program.sizes(self.flux_names)
-        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes)
+        solution = Solution(
+            states, fluxes, final, self.flux_names, tuple(failures), sizes, _statistics(o, counts)
+        )
         return solution, failed, record
 
     def evaluate(
@@ -149,6 +151,14 @@ class JuliaSolver:
             f"The method '{o.method}' did not reach the end of a forcing record within "
             f"{o.max_steps} steps, or met a value that is not finite."
         )
+
+
+def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Name what an adaptive method counted."""
+    if options.method in FIXED_STEP:
+        return {}
+    names = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
+    return dict(zip(names, counts.T, strict=True))
 
 
 class JuliaEngine:
