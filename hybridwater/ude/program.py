@@ -130,6 +130,8 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
                 for i in networks[name].inputs
             )
             steps += _network_steps(networks[name], scaled, ude, place)
+            if place is not None:
+                unfolding.places |= {step.name: place for step in steps[-2:]}
     layouts, offset = [], 0
     for network in ude.networks:
         layouts.append(
