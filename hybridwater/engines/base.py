@@ -7,7 +7,7 @@ cells, members, windows or restarts. An engine decides nothing about losses or o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -185,6 +185,9 @@ class Solution:
         Empty when everything was solved. A failed entry holds NaN from its failed record on.
     flux_sizes : tuple of int
         How many values each flux has; empty if each is one number.
+    statistics : mapping of str to numpy.ndarray
+        What an adaptive method did for each batch entry: ``steps``, ``rejected`` ones, and
+        ``evaluations``, ``jacobians``, ``factorizations``; empty where they are not counted.
     """
 
     states: np.ndarray
@@ -193,6 +196,7 @@ class Solution:
     flux_names: tuple[str, ...]
     failures: tuple[Failure, ...] = ()
     flux_sizes: tuple[int, ...] = ()
+    statistics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def flux(self, name: str) -> np.ndarray:
         """Return one flux, shape (batch, time), or (batch, time, values) on a column."""

@@ -128,4 +128,7 @@ def simulate(
         "method": solved.method,
         "source": f"hybridwater {hybridwater.__version__}",
     }
+    if solution.statistics:
+        counts = [f"{values.sum()} {name}" for name, values in solution.statistics.items()]
+        attributes["solver_statistics"] = ", ".join(counts)
     return to_dataset(ude, solved, solution, records, attributes)

@@ -170,7 +170,10 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
             (known(i.expression) - sympy.Float(i.low)) * sympy.Float(2 / (i.high - i.low)) - 1
             for i in networks[name].inputs
         )
-        return _network_steps(networks[name], scaled, ude, place)
+        made = _network_steps(networks[name], scaled, ude, place)
+        if place is not None:
+            unfolding.places |= {step.name: place for step in made}
+        return made
 
     for name in ude.order:
         if name in fluxes or name in networks:

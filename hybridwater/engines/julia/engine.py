@@ -100,7 +100,7 @@ class JuliaSolver:
         keep: bool,
     ) -> tuple[Solution, np.ndarray, Any]:
         o = self.options
-        states, fluxes, final, failed, record = _julia.call(
+        states, fluxes, final, failed, record, counts = _julia.call(
             "solve",
             self._model,
             _array(parameters),
@@ -120,7 +120,8 @@ class JuliaSolver:
                 Failure(int(batch), first, np.array(before, float), self.options.unsolved)
             )
         sizes = self.ude.program.sizes(self.flux_names)
-        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes)
+        counted = _statistics(o, counts)
+        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes, counted)
         return name_unsolved(self, solution, parameters, weights, forcing), failed, record
 
     def evaluate(
@@ -139,6 +140,14 @@ class JuliaSolver:
             return p, w[0] if shared else w
 
         return _julia.call("evaluate", self._model, *arrays), pullback
+
+
+def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Name what an adaptive method counted."""
+    if options.method in FIXED_STEP:
+        return {}
+    names = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
+    return dict(zip(names, counts.T, strict=True))
 
 
 class JuliaEngine:

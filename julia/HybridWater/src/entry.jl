@@ -58,6 +58,8 @@ mutable struct Entry
     const x::Vector{Float64}
     const dx::Vector{Float64}
     const T::Vector{Float64}
+    "Of an adaptive method: steps, rejected steps, evaluations, Jacobians, factorisations."
+    const statistics::Vector{Int}
     record::Int
 end
 
@@ -74,6 +76,7 @@ function Entry(functions::Workspace, model::Model, options::Options, p, w, forci
         zeros(model.forcings),
         zeros(model.forcings),
         zeros(model.states + model.outputs),
+        zeros(Int, 5),
         0,
     )
 end

@@ -19,9 +19,12 @@ function sweep!(states, fluxes, initial, entry::Entry, path)
     end
     methods = has_columns(entry) ? ADAPTIVE_SPARSE : ADAPTIVE
     solver = integrator(entry, methods[method], initial)
-    return _sweep!(states, fluxes, initial, entry, path, solver) do state, integral, e, m
+    result = _sweep!(states, fluxes, initial, entry, path, solver) do state, integral, e, m
         return run_record!(state, integral, m, e, path)
     end
+    s = solver.stats
+    entry.statistics .= (s.naccept, s.nreject, s.nf, s.njacs, s.nw)
+    return result
 end
 
 function fixed_steps!(state, integral, entry::Entry, stages, tableau, path)
