@@ -2,18 +2,23 @@
 
 """
 A right-hand side, compiled from source by [`compile`](@ref): functions, the numbers of states,
-forcings, parameters, outputs and weights, the networks, the signs of constrained weights (zero
-where a weight is free), and the places (row, column) of the Jacobian that are not always zero.
+forcings, parameters, outputs, weights and switches (the last of the forcings, see thresholds.jl),
+how deep these depend on each other, the networks, the signs of constrained weights (zero where a
+weight is free), and the places (row, column) of the Jacobian that are not always zero.
 """
 struct Model
     rates::Function
     pullback::Function
     jacobian::Function
+    levels::Function
+    pull_levels::Function
     states::Int
     forcings::Int
     parameters::Int
     outputs::Int
     weights::Int
+    switches::Int
+    depth::Int
     networks::Vector{Layout}
     signs::Vector{Float64}
     pattern::Matrix{Int}
@@ -27,8 +32,9 @@ Make a [`Model`](@ref) from source as the Python package writes it.
 # Arguments
 - `sources`: texts of the anonymous functions `rates(y, u, x, p, w, c)`, derivatives and outputs
   into `y`; `pullback(us, xs, ps, ws, u, x, p, w, ys, c)`, which adds up sensitivities;
-  `jacobian(J, T, u, x, dx, p, w, c)`, slopes with respect to states into `J`, along time into `T`.
-- `sizes`: numbers of states, forcings, parameters, outputs and weights.
+  `jacobian(J, T, u, x, dx, p, w, c)`, slopes with respect to states into `J`, along time into `T`;
+  `levels` and its `pullback`: thresholds into `y`, like rates.
+- `sizes`: numbers of states, forcings, parameters, outputs, weights and switches, and their depth.
 - `networks`: sizes, activation and offset of each.
 - `signs`: one per weight.
 - `pattern`: (2, places).
@@ -68,24 +74,30 @@ struct Workspace
     pullback::Pullback
     jacobian::Slopes
     twice::Twice
+    levels::Rates
+    pull_levels::Pullback
 end
 
 function Workspace(model::Model)
     networks(T) = Tuple(Perceptron(layout, T) for layout in model.networks)
-    functions = (model.rates, model.pullback, model.jacobian)
+    functions = (model.rates, model.pullback, model.jacobian, model.levels, model.pull_levels)
     return _workspace(functions..., networks(Float64), networks(Dual1))
 end
 
-function _workspace(rates::F, pullback::G, jacobian::H, networks, duals) where {F,G,H}
+function _workspace(
+    rates::F, pullback::G, jacobian::H, levels::L, pull_levels::M, networks, duals
+) where {F,G,H,L,M}
+    back(f) = Pullback(
+        (us, xs, ps, ws, u, x, p, w, ys) -> f(us, xs, ps, ws, u, x, p, w, ys, networks)
+    )
     return Workspace(
         Rates((y, u, x, p, w) -> rates(y, u, x, p, w, networks)),
-        Pullback(
-            (us, xs, ps, ws, u, x, p, w, ys) ->
-                pullback(us, xs, ps, ws, u, x, p, w, ys, networks),
-        ),
+        back(pullback),
         Slopes((J, T, u, x, dx, p, w) -> jacobian(J, T, u, x, dx, p, w, networks)),
         Twice(
             (us, xs, ps, ws, u, x, p, w, ys) -> pullback(us, xs, ps, ws, u, x, p, w, ys, duals)
         ),
+        Rates((y, u, x, p, w) -> levels(y, u, x, p, w, networks)),
+        back(pull_levels),
     )
 end
