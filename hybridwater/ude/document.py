@@ -9,6 +9,7 @@ from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.checks import check_name
 from hybridwater.ude.terms import (
     Constant,
+    Event,
     Flux,
     Forcing,
     Network,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _KEYS = {
     "model": (
         *("name", "time_unit", "description", "forcings", "states", "parameters"),
-        *("constants", "fluxes", "networks", "unknowns"),
+        *("constants", "fluxes", "networks", "unknowns", "events"),
     ),
     "forcings": ("unit", "description"),
     "states": ("unit", "initial", "equation", "description"),
@@ -33,6 +34,7 @@ _KEYS = {
     "constants": ("unit", "value", "citation", "description"),
     "fluxes": ("unit", "equation", "description"),
     "unknowns": ("unit", "bounds", "guess", "equation", "description"),
+    "events": ("unit", "when", "amount", "description"),
     "networks": (
         *("unit", "inputs", "monotone", "hidden", "activation", "positive", "bounds"),
         *("zero_when_empty", "empty_scale", "scale", "conceptual", "description"),
@@ -96,8 +98,8 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
             check_name(key, f"{kind} of model '{name}'")
     known = frozenset(key for table in tables.values() for key in table)
 
-    def equation(spec: Mapping[str, Any], where: str) -> Any:
-        return parse_expression(_required(spec, "equation", where), known, where)
+    def equation(spec: Mapping[str, Any], where: str, key: str = "equation") -> Any:
+        return parse_expression(_required(spec, key, where), known, where)
 
     def common(spec: Mapping[str, Any], key: str) -> dict[str, Any]:
         where = f"'{key}' of model '{name}'"
@@ -145,6 +147,10 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         "networks": tuple(read_network(k, s, known) for k, s in tables["networks"].items()),
         "derivatives": derivatives,
         "unknowns": tuple(unknowns),
+        "events": tuple(
+            Event(**common(s, k), **{part: equation(s, f"'{part}' of event '{k}'", part) for part in ("when", "amount")})
+            for k, s in tables["events"].items()
+        ),
     }
 
 
@@ -209,6 +215,7 @@ def write(ude: UDE) -> dict[str, Any]:
         },
         "networks": {n.name: _write_network(n) for n in ude.networks},
         **({"unknowns": {u.name: _write_unknown(u) for u in ude.unknowns}} if ude.unknowns else {}),
+        **({"events": {e.name: _write_event(e) for e in ude.events}} if ude.events else {}),
     }
 
 
@@ -220,6 +227,10 @@ def _kept(term: Any) -> dict[str, Any]:
 def _write_unknown(u: Unknown) -> dict[str, Any]:
     equation = print_expression(u.residual)
     return _kept(u) | {"bounds": list(u.bounds), "guess": u.guess, "equation": equation}
+
+
+def _write_event(e: Event) -> dict[str, Any]:
+    return _kept(e) | {"when": print_expression(e.when), "amount": print_expression(e.amount)}
 
 
 def _write_network(n: Network) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from hybridwater.ude.arrangement import Arrangement, arrange
 from hybridwater.ude.boundary import boundary_terms
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State, Unknown
+from hybridwater.ude.terms import Constant, Event, Flux, Forcing, Network, Parameter, State, Unknown
 from hybridwater.ude.text import parse_expression, print_expression
 
 
@@ -43,6 +43,8 @@ class UDE:
         Unit of time of all rates.
     unknowns : tuple of Unknown
         Quantities that equations without time derivative define.
+    events : tuple of Event
+        Amounts that move at once.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class UDE:
     time_unit: str = "d"
     description: str = ""
     unknowns: tuple[Unknown, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
         checks.check_names(self)
@@ -76,13 +79,13 @@ class UDE:
         """Unit of every name that equations may use."""
         groups = (
             *(self.states, self.forcings, self.parameters),
-            *(self.constants, self.fluxes, self.networks, self.unknowns),
+            *(self.constants, self.fluxes, self.networks, self.unknowns, self.events),
         )
         return {term.name: term.unit for group in groups for term in group}
 
     @functools.cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of fluxes, networks and unknowns that are computed, in a possible order."""
+        """Names of events, fluxes, networks and unknowns that are computed, in a possible order."""
         return tuple(n for n in self.arrangement.order if n not in self.dormant)
 
     @functools.cached_property

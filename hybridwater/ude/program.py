@@ -75,6 +75,15 @@ class Implicit:
     root: Root
 
 
+@dataclass(frozen=True)
+class Impulse:
+    """The flux ``name``, otherwise zero, moves ``amount`` at once where ``when`` is positive."""
+
+    name: str
+    when: sympy.Expr
+    amount: sympy.Expr
+
+
 #: What an engine runs through.
 ProgramStep = Assign | Perceptron | Root | Implicit
 
@@ -120,6 +129,7 @@ class Program:
     derivatives: tuple[sympy.Expr, ...]
     networks: tuple[WeightLayout, ...]
     n_weights: int
+    impulses: tuple[Impulse, ...] = ()
 
 
 def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
@@ -134,7 +144,7 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
             return [Assign(name, fluxes[name].expression.subs(constants))]
         return _network_steps(networks[name], ude, constants)
 
-    steps: list[ProgramStep] = []
+    steps: list[ProgramStep] = [Assign(e.name, sympy.Integer(0)) for e in ude.events]
     for name in ude.order:
         if name in fluxes or name in networks:
             steps += computed(name)
@@ -155,6 +165,9 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
         derivatives=tuple(ude.derivatives[s.name].subs(constants) for s in ude.states),
         networks=tuple(layouts),
         n_weights=offset,
+        impulses=tuple(
+            Impulse(e.name, e.when.subs(constants), e.amount.subs(constants)) for e in ude.events
+        ),
     )
 
 
