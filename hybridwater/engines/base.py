@@ -117,14 +117,17 @@ class Options:
     def unsolved(self) -> str:
         """What a solver says of an entry that it could not bring to its end."""
         if self.method in FIXED_STEP:
-            return (
-                f"The method '{self.method}' with {self.substeps} substep(s) gave a value that is "
-                "not finite."
+            why = f"with {self.substeps} substep(s) gave a value that is not finite"
+            piece = "substep"
+        else:
+            why = (
+                f"did not reach the end of a forcing record within {self.max_steps} steps, or met "
+                "a value that is not finite"
             )
-        return (
-            f"The method '{self.method}' did not reach the end of a forcing record within "
-            f"{self.max_steps} steps, or met a value that is not finite."
-        )
+            piece = "record"
+        if self.thresholds == "located":
+            why += f", or crossed thresholds more than {MAX_CROSSINGS} times in a {piece}"
+        return f"The method '{self.method}' {why}."
 
 
 def shortcoming(engine: str, options: Options) -> str:

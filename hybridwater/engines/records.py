@@ -179,7 +179,7 @@ def to_dataset(
     import xarray as xr
 
     mean = options.output == "mean"
-    terms = (*ude.states, *ude.fluxes, *ude.networks, *ude.unknowns)
+    terms = (*ude.states, *ude.fluxes, *ude.networks, *ude.unknowns, *ude.events)
     names = {term.name: term for term in terms}
     forcings = {f.name: f for f in ude.forcings}
     program = ude.program

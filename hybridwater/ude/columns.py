@@ -200,11 +200,12 @@ def _moved(e: Staggered, places: Places, where: str) -> Place | None:
 def check_columns(ude: UDE) -> None:
     """Check the cells of columns, and that states are on columns that there are."""
     known = {c.name: c for c in ude.columns}
-    if ude.columns and ude.unknowns:
+    if ude.columns and (ude.unknowns or ude.events):
+        kind, terms = ("unknown", ude.unknowns) if ude.unknowns else ("event", ude.events)
         raise DeclarationError(
-            "A model with columns has no unknowns.",
-            f"model '{ude.name}', unknown '{ude.unknowns[0].name}'",
-            "Solve its equation for it, and declare it as a flux",
+            f"A model with columns has no {kind}s.",
+            f"model '{ude.name}', {kind} '{terms[0].name}'",
+            "Write it as a flux",
         )
     for column in ude.columns:
         where = f"column '{column.name}' of model '{ude.name}'"

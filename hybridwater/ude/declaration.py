@@ -13,6 +13,7 @@ from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import (
     Constant,
+    Event,
     Flux,
     Forcing,
     Network,
@@ -58,7 +59,8 @@ class Declaration:
         self._terms: dict[str, list[Any]] = {
             kind: []
             for kind in (
-                *("states", "forcings", "parameters", "constants", "fluxes", "networks", "columns"),
+                *("states", "forcings", "parameters", "constants", "fluxes", "networks"),
+                *("columns", "events"),
             )
         }
         self._derivatives: dict[str, sympy.Expr] = {}
@@ -291,6 +293,49 @@ class Declaration:
                 f"The equation of '{name}' is given twice.", f"model '{self.name}'"
             )
         self._residuals[name] = _expression(expression, f"the equation of '{name}'")
+
+    def event(
+        self,
+        name: str,
+        unit: str,
+        *,
+        when: Expression,
+        amount: Expression,
+        description: str = "",
+    ) -> sympy.Symbol:
+        """Declare an amount that moves at once, as soon as ``when`` is positive.
+
+        A siphon, a tipping bucket, a gate that is opened. Use it in derivatives and fluxes like any
+        other flux, so that what leaves one store enters another: a simulation then books its mean
+        over each record.
+
+        Parameters
+        ----------
+        name, unit : str
+            Name, and unit as a flux.
+        when : expression
+            Positive where the event happens. The amount that moves must bring it back to zero or
+            below; an event that happens endlessly is a failure.
+        amount : expression
+            How much moves, in ``unit`` times the time unit of the model.
+        description : str
+            One line for people.
+
+        Examples
+        --------
+        >>> import hybridwater as hw
+        >>> @hw.model
+        ... def siphon(m):
+        ...     P = m.forcing("prcp", "mm d-1")
+        ...     S = m.state("storage", "mm")
+        ...     crest = m.parameter("crest", "mm", bounds=(10, 100))
+        ...     intake = m.parameter("intake", "mm", bounds=(0, 10))
+        ...     q = m.event("q", "mm d-1", when=S - crest, amount=S - intake)
+        ...     m.derivative(S, P - q)
+        """
+        where = f"the event '{name}'"
+        term = Event(name, unit, _expression(when, where), _expression(amount, where), description)
+        return self._add("events", term)
 
     def derivative(self, state: sympy.Symbol, expression: Expression) -> None:
         """Give the time derivative of a state, in its unit per time unit of the model."""

@@ -156,8 +156,8 @@ def pullback(program: Program, outputs: Sequence[str]) -> Straight:
                 if edge.free_symbols:
                     spread(edge, moved(kind, bar, source=place), None)
 
-    for i, (name, expression) in enumerate(zip(program.states, program.derivatives, strict=True)):
-        spread(expression, symbol(f"bar__state{i}"), places.get(name))
+    for i, expression in enumerate(program.derivatives):
+        spread(expression, symbol(f"bar__state{i}"), places.get(program.states[i]))
     for j, name in enumerate(outputs):
         bars[name].append(symbol(f"bar__output{j}"))
     for step in reversed(program.steps):

@@ -10,6 +10,7 @@ from hybridwater.ude.checks import check_name
 from hybridwater.ude.columns import Column, cells
 from hybridwater.ude.terms import (
     Constant,
+    Event,
     Flux,
     Forcing,
     Network,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _KEYS = {
     "model": (
         *("name", "time_unit", "description", "forcings", "states", "parameters"),
-        *("constants", "fluxes", "networks", "unknowns", "columns"),
+        *("constants", "fluxes", "networks", "unknowns", "columns", "events"),
     ),
     "forcings": ("unit", "description"),
     "states": ("unit", "initial", "equation", "description", "on"),
@@ -34,6 +35,7 @@ _KEYS = {
     "constants": ("unit", "value", "citation", "description"),
     "fluxes": ("unit", "equation", "description"),
     "unknowns": ("unit", "bounds", "guess", "equation", "description"),
+    "events": ("unit", "when", "amount", "description"),
     "networks": (
         *("unit", "inputs", "monotone", "hidden", "activation", "positive", "bounds"),
         *("zero_when_empty", "empty_scale", "scale", "conceptual", "description"),
@@ -100,8 +102,8 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
     known = frozenset(key for table in tables.values() for key in table)
     known |= {key for column in columns for key in column.geometry}
 
-    def equation(spec: Mapping[str, Any], where: str) -> Any:
-        return parse_expression(_required(spec, "equation", where), known, where)
+    def equation(spec: Mapping[str, Any], where: str, key: str = "equation") -> Any:
+        return parse_expression(_required(spec, key, where), known, where)
 
     def common(spec: Mapping[str, Any], key: str) -> dict[str, Any]:
         where = f"'{key}' of model '{name}'"
@@ -153,6 +155,16 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         "derivatives": derivatives,
         "unknowns": tuple(unknowns),
         "columns": columns,
+        "events": tuple(
+            Event(
+                **common(s, k),
+                **{
+                    part: equation(s, f"'{part}' of event '{k}'", part)
+                    for part in ("when", "amount")
+                },
+            )
+            for k, s in tables["events"].items()
+        ),
     }
 
 
@@ -232,6 +244,7 @@ def write(ude: UDE) -> dict[str, Any]:
         "networks": {n.name: _write_network(n) for n in ude.networks},
         **({"unknowns": {u.name: _write_unknown(u) for u in ude.unknowns}} if ude.unknowns else {}),
         **({"columns": {c.name: _write_column(c) for c in ude.columns}} if ude.columns else {}),
+        **({"events": {e.name: _write_event(e) for e in ude.events}} if ude.events else {}),
     }
 
 
@@ -253,6 +266,10 @@ def _kept(term: Any) -> dict[str, Any]:
 def _write_unknown(u: Unknown) -> dict[str, Any]:
     equation = print_expression(u.residual)
     return _kept(u) | {"bounds": list(u.bounds), "guess": u.guess, "equation": equation}
+
+
+def _write_event(e: Event) -> dict[str, Any]:
+    return _kept(e) | {"when": print_expression(e.when), "amount": print_expression(e.amount)}
 
 
 def _write_network(n: Network) -> dict[str, Any]:

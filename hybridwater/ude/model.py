@@ -21,7 +21,16 @@ from hybridwater.ude.columns import Column, Place, check_columns, find_places
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
 from hybridwater.ude.telescoping import telescoped
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State, Unknown
+from hybridwater.ude.terms import (
+    Constant,
+    Event,
+    Flux,
+    Forcing,
+    Network,
+    Parameter,
+    State,
+    Unknown,
+)
 from hybridwater.ude.text import parse_expression, print_expression
 
 
@@ -47,6 +56,8 @@ class UDE:
         Quantities that equations without time derivative define.
     columns : tuple of Column
         Rows of cells on which states live (see :mod:`hybridwater.ude.columns`).
+    events : tuple of Event
+        Amounts that move at once.
 
     Raises
     ------
@@ -66,6 +77,7 @@ class UDE:
     description: str = ""
     unknowns: tuple[Unknown, ...] = ()
     columns: tuple[Column, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
         checks.check_names(self)
@@ -83,7 +95,7 @@ class UDE:
         """Unit of every name that equations may use."""
         groups = (
             *(self.states, self.forcings, self.parameters),
-            *(self.constants, self.fluxes, self.networks, self.unknowns),
+            *(self.constants, self.fluxes, self.networks, self.unknowns, self.events),
         )
         geometry = {name: c.unit for c in self.columns for name in c.geometry}
         return {term.name: term.unit for group in groups for term in group} | geometry
@@ -95,7 +107,7 @@ class UDE:
 
     @functools.cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of fluxes, networks and unknowns that are computed, in a possible order."""
+        """Names of events, fluxes, networks and unknowns that are computed, in a possible order."""
         return tuple(n for n in self.arrangement.order if n not in self.dormant)
 
     @functools.cached_property

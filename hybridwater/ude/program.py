@@ -72,6 +72,15 @@ class Implicit:
     root: Root
 
 
+@dataclass(frozen=True)
+class Impulse:
+    """The flux ``name``, otherwise zero, moves ``amount`` at once where ``when`` is positive."""
+
+    name: str
+    when: sympy.Expr
+    amount: sympy.Expr
+
+
 #: What an engine runs through.
 ProgramStep = Assign | Perceptron | Move | Root | Implicit
 
@@ -121,6 +130,7 @@ class Program:
     derivatives: tuple[sympy.Expr, ...]
     networks: tuple[WeightLayout, ...]
     n_weights: int
+    impulses: tuple[Impulse, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     geometry: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -154,7 +164,7 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
     geometry = {n: values for c in ude.columns for n, (_, values) in c.geometry.items()}
     even = {symbol(n): sympy.Float(v[0]) for n, v in geometry.items() if np.ptp(v) == 0}
     unfolding = Unfolding(dict(ude.places), even)
-    steps: list[ProgramStep] = []
+    steps: list[ProgramStep] = [Assign(e.name, sympy.Integer(0)) for e in ude.events]
 
     def known(expression: sympy.Expr) -> sympy.Expr:
         """Put in numbers, and take functions of columns out."""
@@ -200,6 +210,9 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
         n_weights=offset,
         places=unfolding.places,
         geometry={name: values for name, values in geometry.items() if name in needed},
+        impulses=tuple(
+            Impulse(e.name, e.when.subs(constants), e.amount.subs(constants)) for e in ude.events
+        ),
     )
 
 

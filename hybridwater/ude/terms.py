@@ -119,6 +119,32 @@ class Unknown:
 
 
 @dataclass(frozen=True)
+class Event:
+    """An amount that moves at once, as soon as a quantity is positive.
+
+    In equations it is a flux that is zero between its moments: what it has in common with every other
+    flux is that it is taken from one store, and given to another, by the derivatives that have it.
+
+    Parameters
+    ----------
+    name, unit : str
+        Name in equations; unit of the flux.
+    when : sympy.Expr
+        Positive where the event happens; the amount must bring it back to zero or below.
+    amount : sympy.Expr
+        How much moves, in the unit of the flux times the time unit of the model.
+    description : str
+        One line for people.
+    """
+
+    name: str
+    unit: str
+    when: sympy.Expr
+    amount: sympy.Expr
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class NetworkInput:
     """One input of a network.
 

@@ -140,7 +140,7 @@ class AdaptiveRecords:
             d, out = rates(given, on, states, given.tau + s)
             return d * step, out
 
-        return pieces(switches, ahead, pace, 1)(begin)[:2]
+        return pieces(switches, ahead, pace, 1, step)(begin)[:2]
 
     def _records(self, x: Inputs) -> Any:
         weights_axis = 0 if x.weights.ndim == 2 else None

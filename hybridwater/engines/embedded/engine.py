@@ -45,7 +45,8 @@ class EmbeddedSolver:
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
         self._f = equations(ude.program, self.flux_names)
-        self._switches = self._located() if options.thresholds == "located" else None
+        located = options.thresholds == "located" or ude.events
+        self._switches = self._located() if located else None
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
@@ -74,12 +75,11 @@ class EmbeddedSolver:
             )
         varies = self.options.interpolation != "constant"
         with_switches = switched(self.ude.program, forcing_varies=varies)
-        count = len(with_switches.thresholds)
-        if not count:
+        if not with_switches.levels:
             return None
-        outputs = (*self.flux_names, *with_switches.thresholds)
-        f = equations(with_switches.program, outputs)
-        return Switches(f, len(self.flux_names), count, with_switches.depth)
+        f = equations(with_switches.program, (*self.flux_names, *with_switches.levels))
+        counts = (len(with_switches.thresholds), len(with_switches.events))
+        return Switches(f, len(self.flux_names), *counts, with_switches.depth)
 
     @property
     def _adaptive(self) -> AdaptiveRecords:

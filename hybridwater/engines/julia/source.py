@@ -166,7 +166,7 @@ def write_source(program: Program, outputs: Sequence[str]) -> Source:
     DeclarationError
         If an equation has a function that Julia does not get.
     """
-    n = len(program.states)
+    n = len(program.derivatives)
     ys = {symbol(f"bar__state{i}"): f"ys[{i + 1}]" for i in range(n)}
     ys |= {symbol(f"bar__output{j}"): f"ys[{n + j + 1}]" for j in range(len(outputs))}
     pace = {symbol(f"rate__{f}"): f"dx[{k + 1}]" for k, f in enumerate(program.forcings)}

@@ -74,6 +74,7 @@ function integrator(entry::Entry, method, initial)
         save_start=false,
         save_end=false,
         dense=false,
+        calck=!isempty(entry.levels),
         verbose=false,
     )
 end
@@ -91,6 +92,8 @@ function run_record!(state, integral, integrator, entry::Entry, path)
         u_modified!(integrator, true)
     end
     add_tstop!(integrator, edge)
+    crossings = 0
+    isempty(entry.levels) || set_switches!(entry, view_states(y, n), 0.0)
     for _ in 1:o.max_steps
         copyto!(state, 1, y, 1, n)
         before = integrator.t
@@ -100,6 +103,20 @@ function run_record!(state, integral, integrator, entry::Entry, path)
         SciMLBase.successful_retcode(check_error(integrator)) ||
             check_error(integrator) == ReturnCode.Default ||
             return false
+        if !isempty(entry.levels)
+            held = copy(entry.coefficients)
+            which = cross!(integrator, entry, before)
+            if !isnothing(path)
+                path.width[end] = (integrator.t - before) / o.step
+                now = copy(entry.coefficients)
+                copyto!(entry.coefficients, held)
+                note_switches!(path, entry, which)
+                copyto!(entry.coefficients, now)
+            end
+            crossings += which > 0
+            crossings > MAX_CROSSINGS && return false
+            integrator.t < edge && which > 0 && add_tstop!(integrator, edge)
+        end
         if integrator.t >= edge
             copyto!(state, 1, integrator.u, 1, n)
             copyto!(integral, 1, integrator.u, n + 1, length(integral))

@@ -2,8 +2,9 @@
 
 """
 A right-hand side, compiled from source by [`compile`](@ref): functions, the numbers of states,
-forcings, parameters, outputs and weights, the networks, the signs of constrained weights (zero
-where a weight is free), and the places (row, column) of the Jacobian that are not always zero.
+forcings, parameters, outputs, weights and switches (the last of the forcings, see thresholds.jl),
+how deep these depend on each other, the networks, the signs of constrained weights (zero where a
+weight is free), and the places (row, column) of the Jacobian that are not always zero.
 A model with columns has `colours`, one per state (see [`Sparsity`](@ref)), and the `geometry` of
 its cells and faces; both are empty in other models.
 """
@@ -11,11 +12,15 @@ struct Model
     rates::Function
     pullback::Function
     jacobian::Function
+    levels::Function
+    pull_levels::Function
     states::Int
     forcings::Int
     parameters::Int
     outputs::Int
     weights::Int
+    switches::Int
+    depth::Int
     networks::Vector{Layout}
     signs::Vector{Float64}
     pattern::Matrix{Int}
@@ -31,8 +36,9 @@ Make a [`Model`](@ref) from source as the Python package writes it.
 # Arguments
 - `sources`: texts of the anonymous functions `rates(y, u, x, p, w, c)`, derivatives and outputs
   into `y`; `pullback(us, xs, ps, ws, u, x, p, w, ys, c)`, which adds up sensitivities;
-  `jacobian(J, T, u, x, dx, p, w, c)`, slopes with respect to states into `J`, along time into `T`.
-- `sizes`: numbers of states, forcings, parameters, outputs and weights.
+  `jacobian(J, T, u, x, dx, p, w, c)`, slopes with respect to states into `J`, along time into `T`;
+  `levels` and its `pullback`: thresholds into `y`, like rates.
+- `sizes`: numbers of states, forcings, parameters, outputs, weights and switches, and their depth.
 - `networks`: sizes, activation and offset of each.
 - `signs`: one per weight.
 - `pattern`: (2, places).
@@ -87,12 +93,14 @@ struct Workspace
     twice::Twice
     several::Several
     sparsity::Sparsity{Dual4}
+    levels::Rates
+    pull_levels::Pullback
 end
 
 function Workspace(model::Model)
     memory(T) = isempty(model.colours) ? () : (model.geometry, T[])
     networks(T) = (map(layout -> Perceptron(layout, T), model.networks)..., memory(T)...)
-    functions = (model.rates, model.pullback, model.jacobian)
+    functions = (model.rates, model.pullback, model.jacobian, model.levels, model.pull_levels)
     several = isempty(model.colours) ? Several(_unused) : _several(model.rates, networks(Dual4))
     sparsity = Sparsity(Dual4, model)
     return _workspace(functions..., networks(Float64), networks(Dual1), several, sparsity)
@@ -101,19 +109,21 @@ end
 _several(rates::F, networks) where {F} = Several((y, u, x, p, w) -> rates(y, u, x, p, w, networks))
 
 function _workspace(
-    rates::F, pullback::G, jacobian::H, networks, duals, several, sparsity
-) where {F,G,H}
+    rates::F, pullback::G, jacobian::H, levels::L, pull_levels::M, networks, duals, several, sparsity
+) where {F,G,H,L,M}
+    back(f) = Pullback(
+        (us, xs, ps, ws, u, x, p, w, ys) -> f(us, xs, ps, ws, u, x, p, w, ys, networks)
+    )
     return Workspace(
         Rates((y, u, x, p, w) -> rates(y, u, x, p, w, networks)),
-        Pullback(
-            (us, xs, ps, ws, u, x, p, w, ys) ->
-                pullback(us, xs, ps, ws, u, x, p, w, ys, networks),
-        ),
+        back(pullback),
         Slopes((J, T, u, x, dx, p, w) -> jacobian(J, T, u, x, dx, p, w, networks)),
         Twice(
             (us, xs, ps, ws, u, x, p, w, ys) -> pullback(us, xs, ps, ws, u, x, p, w, ys, duals)
         ),
         several,
         sparsity,
+        Rates((y, u, x, p, w) -> levels(y, u, x, p, w, networks)),
+        back(pull_levels),
     )
 end

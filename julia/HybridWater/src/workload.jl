@@ -25,11 +25,13 @@ const RESERVOIR = (
         T[1] = dx[1] * (1 - b)
         nothing
     end",
+    "(y, u, x, p, w, c) -> nothing",
+    "(us, xs, ps, ws, u, x, p, w, ys, c) -> nothing",
 )
 
 function reservoir()
     places = [1 2; 1 1]
-    return compile(RESERVOIR, (1, 1, 1, 1, 13), (((2, 3, 1), "tanh", 0),), zeros(13), places)
+    return compile(RESERVOIR, (1, 1, 1, 1, 13, 0, 0), (((2, 3, 1), "tanh", 0),), zeros(13), places)
 end
 
 "Source of two cells that exchange water, in the same manner: their Jacobian is sparse."
