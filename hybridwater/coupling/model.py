@@ -19,6 +19,7 @@ from hybridwater.coupling.exchange import Exchange, declared, find_end
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
 from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
@@ -199,13 +200,20 @@ class CoupledModel:
         """Go on by one coupling step."""
         self._advance(self._time + self._window)
 
-    def run(self, until: str | dt.date | dt.timedelta | np.timedelta64) -> None:
-        """Run.
+    def run(
+        self,
+        until: str | dt.date | dt.timedelta | np.timedelta64,
+        *,
+        progress: bool | None = None,
+    ) -> None:
+        """Run; after Ctrl-C the coupling step is finished and a checkpoint written.
 
         Parameters
         ----------
         until : str, date or timedelta
             A date, or a duration from now on (``"30 d"``).
+        progress : bool, optional
+            Whether to show a progress bar; as in the settings if left out.
 
         Raises
         ------
@@ -218,9 +226,11 @@ class CoupledModel:
         """
         end = until_seconds(until, self.origin, self._time)
         due = np.inf if self._every is None else self._time + self._every
-        with deferred_interrupt() as interrupt:
+        bar = show_progress(self._time, end, self.origin, progress)
+        with deferred_interrupt() as interrupt, bar as report:
             while self._time < end - self._tolerance:
                 self._advance(min(self._time + self._window, end))
+                report(self._time)
                 if self._time >= due - self._tolerance:
                     self.checkpoint()
                     due = self._time + float(self._every or 0.0)
