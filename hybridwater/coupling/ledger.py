@@ -9,6 +9,7 @@ ledger says where. Numbers of one row are sums over one coupling step.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
+_SUM = np.add.reduce  # pairwise, and without the checks of numpy.sum
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
@@ -66,18 +68,21 @@ class Policy:
 
 @dataclass
 class _Account:
-    """Sums of one exchange over a coupling step [kg]; ``moved`` counts without sign."""
+    """Sums of one exchange over a coupling step [kg]."""
 
     given: float = 0.0
     unmapped: float = 0.0
     delivered: float = 0.0
     clipping: float = 0.0
-    moved: float = 0.0
+    gross: float = 0.0
 
 
 @dataclass
 class _Book:
-    """Sums of one component over a coupling step [kg], by flux; ``moved`` without sign."""
+    """Sums of one component over a coupling step [kg], by flux.
+
+    ``moved`` are Euclidean norms over cells: the size of fluxes whose sum may be next to nothing.
+    """
 
     fluxes: dict[str, float] = field(default_factory=dict)
     moved: dict[str, float] = field(default_factory=dict)
@@ -128,7 +133,7 @@ class Ledger:
         self._storage = {name: self._stored(name) for name in self._booked}
         self._transit = {label: link.in_transit() for label, link in self._links.items()}
         self._columns = self._layout()
-        self._places = set(self._columns)
+        self._places = {column: i for i, column in enumerate(self._columns)}
         self.totals = Totals(len(self._columns))
         self.records = Records(
             fields(self._columns), origin, path, "ledger of a coupled run", "coupling step"
@@ -152,22 +157,21 @@ class Ledger:
         book = self._books.get(participant.name)
         if book is None:
             return
-        for name, kilograms in participant.component.boundary_fluxes().items():
-            book.fluxes[name] = book.fluxes.get(name, 0.0) + float(kilograms.sum())
-            book.moved[name] = book.moved.get(name, 0.0) + float(np.abs(kilograms).sum())
+        for name, kilograms in participant.boundary_fluxes().items():
+            total, size = float(_SUM(kilograms, None)), math.sqrt(np.vdot(kilograms, kilograms))
+            book.fluxes[name] = book.fluxes.get(name, 0.0) + total
+            book.moved[name] = book.moved.get(name, 0.0) + size
 
-    def give(self, label: str, kilograms: np.ndarray, unmapped: float) -> None:
-        """Book what an exchange took from its source, and what of it goes nowhere."""
+    def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
+        """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
         account = self._accounts[label]
-        account.given += float(kilograms.sum())
-        account.moved += float(np.abs(kilograms).sum())
+        account.given += given
         account.unmapped += unmapped
+        account.gross += gross
 
-    def deliver(self, label: str, kilograms: np.ndarray) -> None:
-        """Book what an exchange gave to its target."""
-        account = self._accounts[label]
-        account.delivered += float(kilograms.sum())
-        account.moved += float(np.abs(kilograms).sum())
+    def deliver(self, label: str, delivered: float) -> None:
+        """Book what an exchange gave to its target [kg]."""
+        self._accounts[label].delivered += delivered
 
     def clip(self, label: str, kilograms: float) -> None:
         """Book what an exchange held back because its target could not take it."""
@@ -220,7 +224,9 @@ class Ledger:
                 if column not in self._places:
                     column = ("boundary_flux", f"{name}.{_OTHER}")
                 row[column] = row.get(column, 0.0) + kilograms
-        values = np.array([row.get(column, 0.0) for column in self._columns])
+        values = np.zeros(len(self._columns))
+        for column, kilograms in row.items():
+            values[self._places[column]] = kilograms
         self.totals.add(values)
         row_of, first = [], 0
         for f in self.records.fields:
@@ -257,7 +263,7 @@ class Ledger:
             account = self._accounts[label]
             before, now = self._transit[label], link.in_transit()
             residual = account.given - account.unmapped - account.delivered - (now - before)
-            scale = account.moved + abs(before) + abs(now)
+            scale = self._size(label) + abs(before) + abs(now)
             row["given", label], row["unmapped", label] = account.given, account.unmapped
             row["in_transit", label], row["delivered", label] = now, account.delivered
             row["clipping", label] = account.clipping
@@ -271,12 +277,28 @@ class Ledger:
             faults += self._compare(label, link, account)
         return faults
 
+    def _size(self, label: str) -> float:
+        """Return how much an exchange moves, without signs that cancel [kg]."""
+        account, link = self._accounts[label], self._links[label]
+        size = account.gross + abs(account.given) + abs(account.delivered)
+        for end, flux in ((link.source.name, link.given.name), (link.target.name, link.taken.name)):
+            if end in self._books:
+                size += self._books[end].moved.get(flux, 0.0)
+        return size
+
     def _compare(self, label: str, link: Link, account: _Account) -> Iterable[str]:
         """Compare what an exchange moved with what the components at its ends booked."""
         source = self._books.get(link.source.name)
         if source is not None and source.fluxes:
+            given = account.given
+            if link.partial:
+                given = sum(
+                    self._accounts[other.label].given
+                    for other in self._links.values()
+                    if other.source is link.source and other.given.name == link.given.name
+                )
             yield from self._differs(
-                label, "given", account.given, source, link.source.name, link.given.name, -1.0
+                label, "given", given, source, link.source.name, link.given.name, -1.0
             )
         target = self._books.get(link.target.name)
         if target is not None and target.fluxes:
@@ -306,7 +328,7 @@ class Ledger:
             )
             return
         booked = sign * book.fluxes[flux]
-        scale = book.moved[flux] + self._accounts[label].moved
+        scale = book.moved[flux] + self._size(label)
         if abs(moved - booked) > self.policy.tolerance * scale:
             yield (
                 f"The exchange '{label}' has {moved:.6g} kg {what}, but the component "
@@ -327,7 +349,7 @@ class Ledger:
         warnings.warn(str(error), stacklevel=4)
 
     def _stored(self, name: str) -> float:
-        return float(sum(s.sum() for s in self._participants[name].component.storage().values()))
+        return sum(float(_SUM(s, None)) for s in self._participants[name].storage().values())
 
     # ---- results
 
