@@ -95,7 +95,7 @@ class Switches:
         after, more, _ = self.run(given, on, states, given.tau, moved)
         change = [a - b for a, b in zip(after, slopes, strict=True)]
         parts = [a - b for a, b in zip(more, out, strict=True)]
-        return jnp.stack(change), stack(parts, given.states)
+        return jnp.stack(change), join(parts, given.states)
 
 
 #: States and outputs' integrals after a fraction s of a substep, from (given, switches, s).

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridwater import _julia
 from hybridwater.engines.base import (
+    FIXED_STEP,
     METHODS,
     Failure,
     Gradients,
