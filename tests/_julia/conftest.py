@@ -109,7 +109,7 @@ def python():
             capture_output=True,
             text=True,
             env=os.environ | variables,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         if check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hybridwater.errors import MissingDependency
 from hybridwater.ude import models
 
 pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
@@ -78,7 +79,44 @@ def test_ten_years_at_a_tight_tolerance(compiled, make_inputs, name, method):
     assert np.all(found.parameters != 0)
 
 
-@pytest.mark.parametrize("method", ["rosenbrock23", "trbdf2", "kencarp4", "fbdf"])
+WAYS = [
+    ("tsit5", "forward"),
+    ("tsit5", "gauss"),
+    ("tsit5", "interpolating"),
+    ("rodas5p", "discrete"),
+    ("auto", "discrete"),
+    ("rosenbrock23", "gauss"),
+    ("fbdf", "gauss"),
+]
+
+
+@pytest.mark.slow
+def test_ways_to_the_gradient_agree(compiled, make_inputs):
+    """The steps differentiated, forward mode, and adjoint equations of SciMLSensitivity."""
+    ude = models.exp_hydro_hybrid()
+    arrays = make_inputs(ude, batch=1, days=30)
+    tight = {"rtol": 1e-10, "atol": 1e-10, "fluxes": ("q",)}
+    expected = gradients(compiled("embedded", ude, method="tsit5", **tight), arrays)
+    for method, way in WAYS:
+        solver = compiled("julia", ude, method=method, gradient=way, **tight)
+        try:
+            found = gradients(solver, arrays)
+        except MissingDependency as missing:
+            pytest.skip(str(missing))
+        for name in ("parameters", "weights", "initial_state"):
+            close(getattr(found, name), getattr(expected, name), 1e-6)
+
+
+def test_the_way_is_chosen_by_method_and_size(compiled):
+    small, large = models.linear_reservoir(), models.exp_hydro_hybrid()
+    chosen = {
+        (ude.name, method): compiled("julia", ude, method=method)._gradient()
+        for ude, method in [(small, "rodas5p"), (small, "fbdf"), (large, "tsit5"), (large, "auto")]
+    }
+    assert [*chosen.values()] == ["discrete", "forward", "discrete", "discrete"]
+
+
+@pytest.mark.parametrize("method", ["rosenbrock23", "trbdf2", "kencarp4", "fbdf", "auto"])
 def test_stiff_methods_agree_with_an_explicit_one(compiled, make_inputs, method):
     ude = models.exp_hydro_hybrid()
     arrays = make_inputs(ude)
@@ -144,7 +182,9 @@ def test_what_julia_refuses(compiled):
         compiled("julia", ude, method="kvaerno5")
     with pytest.raises(DeclarationError, match="does not compute in float32"):
         compiled("julia", ude, precision="float32")
-    solver = compiled("julia", ude, method="fbdf")
+    with pytest.raises(DeclarationError, match="The gradient 'gauss' is one of adaptive methods"):
+        compiled("julia", ude, method="rk4", gradient="gauss")
+    solver = compiled("julia", ude, method="fbdf", gradient="discrete")
     arrays = (np.ones((1, 2)), np.zeros(0), np.ones((1, 3, 2)), np.ones((1, 1)))
-    with pytest.raises(DeclarationError, match="'fbdf' has no gradient"):
+    with pytest.raises(DeclarationError, match="'fbdf' has no discrete adjoint"):
         solver.solve_with_pullback(*arrays)

@@ -10,9 +10,10 @@ using ForwardDiff: ForwardDiff
 using FunctionWrappers: FunctionWrapper
 using LinearAlgebra: I, axpy!, ldiv!, lu!, mul!
 using OrdinaryDiffEqBDF: FBDF
+using OrdinaryDiffEqCore: CompositeAlgorithm
 using OrdinaryDiffEqRosenbrock: Rodas5P, Rosenbrock23
 using OrdinaryDiffEqSDIRK: KenCarp4, TRBDF2
-using OrdinaryDiffEqTsit5: Tsit5
+using OrdinaryDiffEqTsit5: AutoTsit5, Tsit5
 using PrecompileTools: @compile_workload
 using RuntimeGeneratedFunctions: RuntimeGeneratedFunctions, RuntimeGeneratedFunction
 using SciMLBase:
@@ -33,6 +34,8 @@ include("explicit.jl")
 include("second.jl")
 include("rosenbrock.jl")
 include("adaptive.jl")
+include("steps.jl")
+include("forward.jl")
 include("sweep.jl")
 include("batch.jl")
 include("evaluate.jl")
