@@ -310,18 +310,22 @@ app.add_typer(julia, name="julia")
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use only what has been downloaded before.")
 ]
+Adjoints = Annotated[
+    bool,
+    typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoint equations."),
+]
 
 
 @julia.command("install")
 @_plainly
-def julia_install(offline: Offline = False) -> None:
+def julia_install(offline: Offline = False, adjoints: Adjoints = False) -> None:
     """Install Julia and its packages (minutes), and try to start it.
 
     With julia_executable and julia_project in the settings, completes that project instead.
     """
     from hybridwater._julia.setup import install
 
-    _console().print(install(offline=offline), markup=False)
+    _console().print(install(offline=offline, adjoints=adjoints), markup=False)
 
 
 @julia.command("status")

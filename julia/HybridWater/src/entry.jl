@@ -18,24 +18,27 @@ end
 
 """
 Steps that were taken: local time `tau` and `width` of each, relative to the record; the states at
-its start, one column each; `last[r]`, the number of the last step of record r; where thresholds
-are located, the switches `on` in each step, and the number `crossed` at its end, or zero.
+its start, one column each; `implicit`, whether it was one of Rodas5P; `last[r]`, the number of the
+last step of record r; where thresholds are located, the switches `on` in each step, and the number
+`crossed` at its end, or zero.
 """
 struct Path
     tau::Vector{Float64}
     width::Vector{Float64}
     states::Vector{Float64}
+    implicit::Vector{Bool}
     last::Vector{Int}
     on::Vector{Float64}
     crossed::Vector{Int}
 end
 
-Path() = Path(Float64[], Float64[], Float64[], Int[], Float64[], Int[])
+Path() = Path(Float64[], Float64[], Float64[], Bool[], Int[], Float64[], Int[])
 
-function note!(path::Path, tau, width, states, n)
+function note!(path::Path, tau, width, states, n, implicit=false)
     push!(path.tau, tau)
     push!(path.width, width)
     append!(path.states, view(states, 1:n))
+    push!(path.implicit, implicit)
     return nothing
 end
 
