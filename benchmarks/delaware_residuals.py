@@ -26,11 +26,8 @@ FITTED = slice("1979-02-01", "1979-12-31")
 TESTED = slice("1980-01-01", "1980-12-31")
 MEMBERS = 200
 MODELS = {
-    "plain Box-Cox, each gage alone": (
-        ResidualModel(bias=(), scale=(), persistence=(), tails="normal"),
-        {"calibrate": 0},
-    ),
-    "default": (ResidualModel(), {}),
+    "plain Box-Cox": ResidualModel(bias=(), scale=(), persistence=(), tails="normal"),
+    "default": ResidualModel(),
 }
 
 
@@ -111,10 +108,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     pair = read_pair(arguments.simulation)
     rows = {}
-    for name, (model, options) in MODELS.items():
+    for name, model in MODELS.items():
         began = time.perf_counter()
         part = pair.sel(time=FITTED)
-        posterior = model.fit(part["simulated"], part["observed"], **options)
+        posterior = model.fit(part["simulated"], part["observed"])
         print(f"{name}: fitted in {time.perf_counter() - began:.0f} s;", posterior)
         for lead, what in ((None, "no updating"), (1, "updated daily")):
             rows[f"{name}, {what}"] = judge(pair, forecast(posterior, pair, TESTED, lead), FITTED)
