@@ -1,4 +1,4 @@
-"""Do posteriors of residual models hold the truth as often as they say?
+"""Posteriors of residual models against the truth: is it within as often as they say.
 
 Draws parameters of three sites from their prior, makes observations with them in plain NumPy, fits,
 and counts how often the truth lies within the central 90 % of the posterior, for every kind of

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.dates import date2num
 
 from hybridwater import scores, units
 from hybridwater.errors import DataError
@@ -24,7 +25,7 @@ def fan_chart(
     ensemble: xr.DataArray,
     observed: xr.DataArray | None = None,
     *,
-    issued: object = None,
+    issued: str | np.datetime64 | None = None,
     quantity: str = "discharge",
 ) -> style.ReportFigure:
     """Draw the central 50 and 90 % of an ensemble over time, its median, and what was observed.
@@ -79,8 +80,10 @@ def fan_chart(
         inside = float(scores.coverage(ensemble, observed))
         caption += f" {inside:.0%} of the observations lie within the central 90 %."
     if issued is not None:
-        axes.axvline(np.datetime64(issued), color=style.MUTED, linestyle="--", linewidth=1.0,
-                     label="forecast issued")  # fmt: skip
+        when = float(date2num(np.datetime64(issued)))
+        axes.axvline(
+            when, color=style.MUTED, linestyle="--", linewidth=1.0, label="forecast issued"
+        )
     axes.set_xlim(times[0], times[-1])
     axes.set_ylim(bottom=0 if float(ensemble.min()) >= 0 else None)
     axes.set_ylabel(style.labelled(quantity, unit))
