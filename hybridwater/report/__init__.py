@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
     from hybridwater.report.duration import flow_duration
+    from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
     from hybridwater.report.files import save_figures
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
@@ -24,10 +25,13 @@ _HOME = {
     "Illustration": "page",
     "Section": "page",
     "Table": "page",
+    "coverage_chart": "ensembles",
+    "fan_chart": "ensembles",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
+    "pit_histogram": "ensembles",
     "remap_map": "meshes",
     "save_figures": "files",
     "skill_map": "skill",
@@ -41,10 +45,13 @@ __all__ = [
     "Illustration",
     "Section",
     "Table",
+    "coverage_chart",
+    "fan_chart",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
+    "pit_histogram",
     "remap_map",
     "save_figures",
     "skill_map",
