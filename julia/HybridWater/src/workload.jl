@@ -31,7 +31,7 @@ const RESERVOIR = (
 
 function reservoir()
     places = [1 2; 1 1]
-    return compile(RESERVOIR, (1, 1, 1, 1, 13, 0, 0), (((2, 3, 1), "tanh", 0),), zeros(13), places)
+    return compile(RESERVOIR, (1, 1, 1, 1, 13, 0, 0, 0), (((2, 3, 1), "tanh", 0),), zeros(13), places)
 end
 
 "Source of two cells that exchange water, in the same manner: their Jacobian is sparse."
