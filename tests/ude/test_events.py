@@ -60,7 +60,7 @@ def test_events_are_used_in_sums_only(fluxes, message):
 def test_events_cannot_decide_anything():
     events = siphon()["events"]
     events["r"] = {"unit": "mm d-1", "when": "q - prcp", "amount": "S"}
-    with pytest.raises(DeclarationError, match="'q' cannot be used here.*condition of 'r'"):
+    with pytest.raises(DeclarationError, match=r"'q' cannot be used here.*condition of 'r'"):
         UDE.from_dict(siphon(events=events))
 
 
