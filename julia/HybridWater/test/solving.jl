@@ -10,6 +10,8 @@ const EXPLODING = (
         nothing
     end",
     "(J, T, u, x, dx, p, w, c) -> (J[1, 1] = 2p[1] * u[1]; J[2, 1] = 1.0; T[1] = dx[1]; nothing)",
+    "",
+    "",
 )
 
 function exploding()
