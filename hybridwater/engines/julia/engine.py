@@ -43,7 +43,7 @@ class JuliaSolver:
         self.flux_names = options.resolve_fluxes(ude)
         self._plain = _compiled(ude, self.flux_names)
         self._model = self._plain
-        if options.thresholds == "located":
+        if options.thresholds == "located" or ude.events:
             varies = options.interpolation != "constant"
             self._model = _compiled(ude, self.flux_names, located=True, forcing_varies=varies)
 
@@ -211,15 +211,16 @@ def _compiled(
     ude: UDE, fluxes: tuple[str, ...], *, located: bool = False, forcing_varies: bool = False
 ) -> Any:
     """Compile a model in Julia once, whatever it will be solved with."""
-    program, thresholds, depth = ude.program, (), 0
+    program, watched, counts = ude.program, (), (0, 0, 0)
     if located:
-        switches = switched(program, forcing_varies=forcing_varies)
-        program, thresholds, depth = switches.program, switches.thresholds, switches.depth
+        found = switched(program, forcing_varies=forcing_varies)
+        program, watched = found.program, found.levels
+        counts = (len(found.thresholds), len(found.events), found.depth)
     write = loops.write_source if program.places else source.write_source
     text = write(program, fluxes)
     levels = ("", "")
-    if thresholds:
-        written = source.write_source(dataclasses.replace(program, derivatives=()), thresholds)
+    if watched:
+        written = source.write_source(dataclasses.replace(program, derivatives=()), watched)
         levels = (written.rates, written.pullback)
     signs = np.zeros(program.n_weights)
     for layout in program.networks:
@@ -229,7 +230,7 @@ def _compiled(
     return _julia.call(
         "compile",
         (text.rates, text.pullback, text.jacobian, *levels),
-        (*sizes, sum(program.sizes(fluxes)), program.n_weights, len(thresholds), depth),
+        (*sizes, sum(program.sizes(fluxes)), program.n_weights, *counts),
         tuple((layout.sizes, layout.activation, layout.offset) for layout in program.networks),
         signs,
         np.array(text.pattern, dtype=np.int64).reshape(-1, 2) + 1,

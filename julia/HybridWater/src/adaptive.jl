@@ -112,18 +112,18 @@ function run_record!(state, integral, integrator, entry::Entry, path)
             check_error(integrator) == ReturnCode.Default ||
             return false
         if !isempty(entry.levels)
-            held = copy(entry.coefficients)
             which = cross!(integrator, entry, before)
-            if !isnothing(path)
-                path.width[end] = (integrator.t - before) / o.step
-                now = copy(entry.coefficients)
-                copyto!(entry.coefficients, held)
-                note_switches!(path, entry, which)
-                copyto!(entry.coefficients, now)
+            shorten!(path, (integrator.t - before) / o.step)
+            note_switches!(path, entry, which)
+            note_end!(path, entry, y)
+            if which > 0
+                crossings += 1
+                crossings > MAX_CROSSINGS && return false
+                tau = _local(entry, integrator.t)
+                change_over!(view(y, 1:n), view(y, (n + 1):length(y)), entry, tau, which, 1.0)
+                u_modified!(integrator, true)
+                integrator.t < edge && add_tstop!(integrator, edge)
             end
-            crossings += which > 0
-            crossings > MAX_CROSSINGS && return false
-            integrator.t < edge && which > 0 && add_tstop!(integrator, edge)
         end
         if integrator.t >= edge
             copyto!(state, 1, integrator.u, 1, n)

@@ -82,7 +82,7 @@ function pull(record::Record, fluxes_bar, states_bar, failed, forcing, gradient=
     weights = zeros(model.weights, batch)
     initial = zeros(model.states, batch)
     records = size(fluxes_bar, 2)
-    forcings = zeros(forcing ? model.forcings - model.switches : 0, records, batch)
+    forcings = zeros(forcing ? model.forcings - model.switches - model.events : 0, records, batch)
     each_entry(model, batch) do workspace, b
         iszero(failed[b]) || return nothing
         kept = record.entries[b]
