@@ -74,8 +74,8 @@ class Options:
         what ``auto`` takes wherever the method has it. The others differentiate the exact solution
         by solving each record again (Julia, adaptive methods): ``forward`` with dual numbers, what
         ``auto`` takes for methods without a discrete adjoint if there are at most 24 parameters,
-        weights and states; ``gauss`` and ``interpolating`` by adjoint equations of SciMLSensitivity,
-        with ``gauss`` what ``auto`` takes for more.
+        weights and states; ``gauss``, what it takes for more, and ``interpolating`` by adjoint
+        equations of SciMLSensitivity.
     """
 
     method: str = "rk4"
