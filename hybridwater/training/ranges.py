@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridwater.ude.program import Perceptron
+from hybridwater.ude.program import Perceptron, used
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,11 +97,6 @@ def seen_by_networks(ude: UDE) -> frozenset[str]:
     """
     needed: set[str] = set()
     for step in reversed(ude.program.steps):
-        if isinstance(step, Perceptron):
-            expressions = step.inputs
-        elif step.name in needed:
-            expressions = (step.expression,)
-        else:
-            continue
-        needed |= {str(s) for e in expressions for s in e.free_symbols}
+        if isinstance(step, Perceptron) or step.name in needed:
+            needed |= {str(s) for e in used(step) for s in e.free_symbols}
     return frozenset(needed.intersection(ude.program.states + ude.program.forcings))
