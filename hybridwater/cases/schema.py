@@ -118,6 +118,7 @@ FIT: dict[str, Check] = {
     "validation": _either(_period, _fraction),
     "test": _period,
     "warmup": _whole,
+    "begin": _text,
     "loss": _either(_text, _weights),
     "restarts": _whole,
     "share": _text,
