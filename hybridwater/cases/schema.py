@@ -143,6 +143,15 @@ SOLVER: dict[str, Check] = {
 
 OUTPUT: dict[str, Check] = {"directory": _text, "report": _flag, "basin": _text}
 
+#: Of the component that is to be emulated.
+COMPONENT: dict[str, Check] = {
+    "name": _text,
+    "config": _text,
+    "inputs": _text,
+    "attributes": _text,
+}
+PORT: Check = _either(_text, _number)
+
 MODEL: dict[str, Check] = {"library": _text}
 
 _CAMELS: dict[str, Check] = {

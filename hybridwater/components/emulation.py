@@ -103,6 +103,7 @@ def emulate(
     targets: Sequence[str] | None = None,
     area: Any = None,
     attributes: xr.Dataset | None = None,
+    config_file: str = "",
     directory: str | Path | None = None,
     engine: str | None = None,
     **options: Any,
@@ -133,6 +134,8 @@ def emulate(
     attributes : xarray.Dataset, optional
         Static attributes (basin), for a fit in which cells get their parameters from them; all of
         them are used.
+    config_file : str
+        What the component's ``initialize`` gets.
     directory : str or pathlib.Path, optional
         Run directory. It then holds all that the component ``surrogate`` needs, and
         ``emulation.csv`` with the errors.
@@ -150,7 +153,7 @@ def emulate(
     ComponentError, DataError, UnitError, DeclarationError, SettingsError
         If component, inputs, ports and model do not fit together.
     """
-    component.initialize("")
+    component.initialize(config_file)
     size = component.get_value_ptr(component.variables[0].name).size
     observed = _targets(
         model, make_ports(model, np.ones(size), ports, component.variables), targets
@@ -182,6 +185,7 @@ def emulate(
         step=float(units.convert(component.get_time_step(), component.get_time_units(), "d")),
         initial=_initial(model, made, recording),
     )
+    component.initialize(config_file)  # from the beginning again, for its speed
     emulation = _judged(surrogate, component, described, recording, list(observed.values()), engine)
     if directory is not None:
         write_description(directory, described)
@@ -277,8 +281,7 @@ def _judged(
 
 def _seconds(component: Component, surrogate: Component, inputs: xr.Dataset) -> dict[str, float]:
     """Step both in turn, and return the median time that each takes."""
-    for one in (component, surrogate):
-        one.initialize("")
+    surrogate.initialize("")
     recorders = {"component": Recorder(component), "surrogate": Recorder(surrogate)}
     drive(list(recorders.values()), inputs.isel(time=slice(_TIMED)))
     return {name: float(np.median(r.seconds[1:])) for name, r in recorders.items()}
