@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,14 @@ def load(path: str | Path) -> Case:
         than it should; the model is not well formed; or a file that it names does not exist.
     """
     path = Path(path).expanduser().absolute()
-    tables = _tables(path)
+    tables = read_tables(path, schema.TABLES, ("model", "data", "fit"))
     data = Table(str(path), "data", tables["data"])
     source, arguments = _data(data, path.parent)
     fit_table = Table(str(path), "fit", tables["fit"])
-    fit = _fit(fit_table)
-    solver = Table(str(path), "solver", tables.get("solver", {}))
-    solver_values = solver.check(schema.SOLVER)
-    _options({k: v for k, v in solver_values.items() if k != "engine"}, solver)
+    fit = read_fit(fit_table, needed=("observed", "train"))
+    solver = read_solver(Table(str(path), "solver", tables.get("solver", {})))
     output = Table(str(path), "output", tables.get("output", {})).check(schema.OUTPUT)
-    ude = _model(Table(str(path), "model", tables["model"]))
+    ude = read_model(Table(str(path), "model", tables["model"]))
     _observed(ude, fit_table, fit["observed"])
     return Case(
         path=path,
@@ -51,14 +50,23 @@ def load(path: str | Path) -> Case:
         source=source,
         data_arguments=arguments,
         fit_arguments=fit,
-        solver=solver_values,
+        solver=solver,
         directory=path.parent / Path(output.get("directory", f"{path.stem}-run")).expanduser(),
         report=output.get("report", True),
         basin=output.get("basin"),
     )
 
 
-def _tables(path: Path) -> dict[str, dict[str, Any]]:
+def read_tables(
+    path: Path, known: Sequence[str], needed: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Read the tables of a file.
+
+    Raises
+    ------
+    CaseError
+        If it cannot be read, has a table that is not known, or lacks one that is needed.
+    """
     try:
         with path.open("rb") as stream:
             tables = tomllib.load(stream)
@@ -71,13 +79,11 @@ def _tables(path: Path) -> dict[str, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CaseError(f"The case file is not TOML: {error}.", str(path)) from error
     for name, content in tables.items():
-        if name not in schema.TABLES:
-            raise CaseError(
-                f"The table '{name}' is not known ({nearest(name, schema.TABLES)}).", str(path)
-            )
+        if name not in known:
+            raise CaseError(f"The table '{name}' is not known ({nearest(name, known)}).", str(path))
         if not isinstance(content, dict):
             raise CaseError(f"'{name}' must be a table.", str(path), f"Write [{name}]")
-    for name in ("model", "data", "fit"):
+    for name in needed:
         if name not in tables:
             raise CaseError(f"The table [{name}] is missing.", str(path), f"Add [{name}]")
     return tables
@@ -106,8 +112,9 @@ def _data(table: Table, folder: Path) -> tuple[str, dict[str, Any]]:
     return source, values
 
 
-def _fit(table: Table) -> dict[str, Any]:
-    for key in ("observed", "train"):
+def read_fit(table: Table, needed: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a fit; see `load`."""
+    for key in needed:
         table.require(key)
     rest = {key: value for key, value in table.content.items() if key != "schedule"}
     values = Table(table.file, table.name, rest).check(schema.FIT | {"schedule": list})
@@ -139,6 +146,13 @@ def _schedule(table: Table) -> tuple[Any, ...]:
     return tuple(made)
 
 
+def read_solver(table: Table) -> dict[str, Any]:
+    """Return engine and solver options; see `load`."""
+    values = table.check(schema.SOLVER)
+    _options({k: v for k, v in values.items() if k != "engine"}, table)
+    return values
+
+
 def _options(values: dict[str, Any], table: Table) -> None:
     from hybridwater.engines import Options
 
@@ -148,7 +162,8 @@ def _options(values: dict[str, Any], table: Table) -> None:
         raise _in_case(error, table) from error
 
 
-def _model(table: Table) -> UDE:
+def read_model(table: Table) -> UDE:
+    """Return the model, of the library or of equations; see `load`."""
     try:
         if "library" not in table.content:
             return UDE.from_dict(table.content)
@@ -174,10 +189,11 @@ def _hashable(value: Any) -> Any:
 
 
 def _observed(ude: UDE, table: Table, observed: dict[str, str]) -> None:
+    known = (*ude.order, *(s.name for s in ude.states))
     for flux in observed:
-        if flux not in ude.order:
+        if flux not in known:
             raise CaseError(
-                f"The model '{ude.name}' has no flux '{flux}' ({nearest(flux, ude.order)}).",
+                f"The model '{ude.name}' has no flux or state '{flux}' ({nearest(flux, known)}).",
                 table.where("observed"),
             )
 

@@ -118,6 +118,7 @@ FIT: dict[str, Check] = {
     "validation": _either(_period, _fraction),
     "test": _period,
     "warmup": _whole,
+    "begin": _text,
     "loss": _either(_text, _weights),
     "restarts": _whole,
     "share": _text,
@@ -141,6 +142,15 @@ SOLVER: dict[str, Check] = {
 }
 
 OUTPUT: dict[str, Check] = {"directory": _text, "report": _flag, "basin": _text}
+
+#: Of the component that is to be emulated.
+COMPONENT: dict[str, Check] = {
+    "name": _text,
+    "config": _text,
+    "inputs": _text,
+    "attributes": _text,
+}
+PORT: Check = _either(_text, _number)
 
 MODEL: dict[str, Check] = {"library": _text}
 
