@@ -126,13 +126,13 @@ def test_nuts_agrees_with_svi_and_reports_its_chains():
     simulated = storms(1, 150)
     observed = flows(erring(simulated, memory=0.0))
     model = ResidualModel(bias=[], scale=[], tails="normal", autocorrelated=False)
-    nuts = Inference("nuts", draws=150, warmup=100)
+    nuts = Inference("nuts", draws=100, warmup=60)
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotConverged)
         sampled = model.fit(flows(simulated), observed, inference=nuts)
     found = sampled.diagnostics["margins"]
     assert found.r_hat < 1.05
-    assert found.effective > 100
+    assert found.effective >= 100
     varied = model.fit(flows(simulated), observed, inference=Inference(draws=300))
     for name in ("bias", "log_scale"):
         one, other = sampled.parameters()[name], varied.parameters()[name]
