@@ -16,12 +16,22 @@ from hybridwater.ude.functions import (
     where,
 )
 from hybridwater.ude.model import UDE
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
+from hybridwater.ude.terms import (
+    Constant,
+    Equation,
+    Flux,
+    Forcing,
+    Network,
+    NetworkInput,
+    Parameter,
+    State,
+)
 
 __all__ = [
     "UDE",
     "Constant",
     "Declaration",
+    "Equation",
     "Flux",
     "Forcing",
     "Network",

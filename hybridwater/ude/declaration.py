@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import sympy
 
-from hybridwater.errors import DeclarationError
+from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
@@ -50,6 +50,25 @@ class Declaration:
             for kind in ("states", "forcings", "parameters", "constants", "fluxes", "networks")
         }
         self._derivatives: dict[str, sympy.Expr] = {}
+
+    @classmethod
+    def of(cls, ude: UDE, *, without: str) -> Declaration:
+        """Begin from a model that lacks one flux or network."""
+        self = cls(ude.name, ude.time_unit, ude.description)
+        for kind, terms in self._terms.items():
+            terms += [t for t in getattr(ude, kind) if t.name != without]
+        self._derivatives = dict(ude.derivatives)
+        return self
+
+    def __getitem__(self, name: str) -> sympy.Symbol:
+        """Return the symbol of a name that is declared already."""
+        known = [str(term.name) for terms in self._terms.values() for term in terms]
+        if name not in known:
+            raise DeclarationError(
+                f"The name '{name}' is not declared ({nearest(name, known)}).",
+                f"model '{self.name}'",
+            )
+        return symbol(name)
 
     def _add(self, kind: str, term: Any) -> sympy.Symbol:
         self._terms[kind].append(term)
