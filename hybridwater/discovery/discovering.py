@@ -118,7 +118,7 @@ def search_term(
     visited = tuple(Visited.of(x[:, k], temperature=t) for k, t in enumerate(offsets))
     columns = tuple(k for k in range(x.shape[1]) if visited[k].span > _VARIES * abs(x[:, k]).max())
     spread = term["spread"].values if "spread" in term else np.zeros(len(y))
-    target = Target(x, y, _gate(network, texts, x), _weights(spread))
+    target = Target.of(x, y, _gate(network, texts, x), _weights(spread))
     library = Library(
         visited,
         columns,
@@ -153,6 +153,7 @@ def search_term(
                 writer.complexity(final),
                 operations(equation),
                 1 - float(error.mean()),
+                final.structure.describe(texts),
                 final.values(x, visited, target.gate),
             )
         )
@@ -222,7 +223,7 @@ def _weights(spread: np.ndarray) -> np.ndarray:
     """Weigh samples down where the fits disagree more than usual."""
     typical = np.median(spread)
     weight = 1 / (1 + (spread / typical) ** 2) if typical > 0 else np.ones(len(spread))
-    return weight / weight.sum()
+    return weight
 
 
 def _natural(

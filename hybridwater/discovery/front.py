@@ -30,6 +30,8 @@ class Proposal:
         Sums, products, powers and functions.
     explained : float
         Share of the term's variance on held-out time that it explains.
+    form : str
+        Its forms in words, for example ``capped(soil) proportional(pet)``.
     values : numpy.ndarray
         Its values at the samples, shape (sample,).
     """
@@ -38,6 +40,7 @@ class Proposal:
     complexity: int
     operations: int
     explained: float
+    form: str
     values: np.ndarray
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,22 +30,32 @@ class Target:
         Gate of an empty store, shape (sample,).
     weight : numpy.ndarray
         Shape (sample,), of sum one.
+    variance : float
+        Variance of the term over all samples, weighted.
     """
 
     x: np.ndarray
     y: np.ndarray
     gate: np.ndarray
     weight: np.ndarray
+    variance: float
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray, gate: np.ndarray, weight: np.ndarray) -> Target:
+        """Take all samples of a term; weights of any sum."""
+        weight = weight / weight.sum()
+        return cls(x, y, gate, weight, float(weight @ (y - weight @ y) ** 2))
 
     def part(self, rows: np.ndarray) -> Target:
         """Return some samples."""
         weight = self.weight[rows]
-        return Target(self.x[rows], self.y[rows], self.gate[rows], weight / weight.sum())
-
-    @property
-    def variance(self) -> float:
-        """Weighted variance of the term."""
-        return float(self.weight @ (self.y - self.weight @ self.y) ** 2)
+        return dataclasses.replace(
+            self,
+            x=self.x[rows],
+            y=self.y[rows],
+            gate=self.gate[rows],
+            weight=weight / weight.sum(),
+        )
 
     def errors(self, candidate: Candidate, visited: Sequence[Visited]) -> np.ndarray:
         """Return squared errors, shape (sample,), over the variance of the term."""

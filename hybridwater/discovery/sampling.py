@@ -34,9 +34,9 @@ def sample_term(
 ) -> xr.Dataset:
     """Sample a learned term over the inputs that it has met in training.
 
-    Samples are spread evenly over time, so that a state counts by the time that is spent in it. What
-    the term is comes from the first fit. The others (of the same model to the same data, from other
-    seeds) say how far it can be trusted: they are evaluated at the same inputs.
+    Samples are spread evenly over time, so that a state counts by the time that is spent in it.
+    What the term is comes from the first fit. The others (of the same model to the same data, from
+    other seeds) say how far it can be trusted: they are evaluated at the same inputs.
 
     Parameters
     ----------

@@ -105,11 +105,7 @@ def screen(
     target = target - basis @ (basis.T @ target)
     if not target @ target > _TINY:
         return []
-    every = [
-        Start((Factor(t.column, form),), constants, 0.0, root * values)
-        for t in tables
-        for form, constants, values in zip(t.forms, t.constants, t.values.T, strict=True)
-    ]
+    every = on_grid(tables, root)
     found = [
         s for t in tables for s in _grow(t, [Start((), (), 0.0, root)], target, basis, positive)
     ]
@@ -125,6 +121,72 @@ def screen(
         parents = sorted(grown.values(), key=lambda s: -s.explained)[:keep]
         found += parents
     return sorted(found, key=lambda s: -s.explained)
+
+
+def on_grid(tables: Sequence[Table], root: np.ndarray) -> list[Start]:
+    """Return every form of every input with all constants of its grid."""
+    return [
+        Start((Factor(t.column, form),), constants, 0.0, root * values)
+        for t in tables
+        for form, constants, values in zip(t.forms, t.constants, t.values.T, strict=True)
+    ]
+
+
+def screen_pairs(
+    pool: Sequence[Start], target: np.ndarray, root: np.ndarray, *, positive: bool, keep: int
+) -> list[tuple[Start, Start]]:
+    """Find the sums of two products that explain most of a target.
+
+    All pairs of a pool are fitted at once, from the matrix of inner products of its columns.
+
+    Parameters
+    ----------
+    pool : sequence of Start
+        Products; the same one may be there with several constants.
+    target, root, positive
+        As in :func:`screen`.
+    keep : int
+        How many pairs of each size (factors and constants).
+
+    Returns
+    -------
+    list of (Start, Start)
+        One per pair of products of forms, each with its best constants in the pool.
+    """
+    pool = sorted(pool, key=lambda s: _key(s.product))
+    target = target * root
+    columns = np.stack([s.values for s in pool])
+    columns = columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), _TINY)
+    b, gram = columns @ target, columns @ columns.T
+    beside = 1 - gram**2
+    first = b[:, None] - b[None, :] * gram  # the amplitudes, times beside
+    second = first.T
+    explained = first * b[:, None] + second * b[None, :]
+    fine = beside > _INDEPENDENT
+    if positive:
+        fine &= (first > 0) & (second > 0)
+    explained = np.where(fine, explained / np.where(fine, beside, 1.0), -np.inf)
+    keys = [_key(s.product) for s in pool]
+    edges = [k for k in range(len(keys)) if k == 0 or keys[k] != keys[k - 1]]
+    by_row = np.maximum.reduceat(explained, edges, axis=0)
+    best = np.maximum.reduceat(by_row, edges, axis=1)
+    stops = [*edges[1:], len(keys)]
+    groups: dict[int, list[tuple[float, int, int]]] = {}
+    for i, j in itertools.combinations(range(len(edges)), 2):
+        if np.isfinite(best[i, j]):
+            size = _size(pool[edges[i]].product) + _size(pool[edges[j]].product)
+            groups.setdefault(size, []).append((float(best[i, j]), i, j))
+    pairs = []
+    for ranked in groups.values():
+        for _, i, j in sorted(ranked, reverse=True)[:keep]:
+            part = explained[edges[i] : stops[i], edges[j] : stops[j]]
+            row, column = np.unravel_index(int(np.argmax(part)), part.shape)
+            pairs.append((pool[edges[i] + int(row)], pool[edges[j] + int(column)]))
+    return pairs
+
+
+def _size(product: Product) -> int:
+    return 1 + sum(1 + len(f.form.constants) for f in product)
 
 
 def _key(product: Product) -> tuple[tuple[int, str], ...]:

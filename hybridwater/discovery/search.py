@@ -1,18 +1,19 @@
 """Sparse search over sums of products of nonlinear forms, with fitted constants.
 
 The idea is that of sparse identification of dynamics (Brunton et al. 2016,
-doi:10.1073/pnas.1517384113): few terms out of a large library. There the library is fixed and
-only its coefficients are fitted, which a thresholded linear regression does well. The laws of
-hydrology have their constants inside (a half-saturation storage, an e-folding depth, a threshold
-temperature), and a library fixed beforehand holds none of them. Here every column of the library
-has constants of its own: columns on a grid are screened by matrix products, the best structures are
-polished by nonlinear least squares, and sums are grown one product at a time from the best (forward
-selection with a beam, as in orthogonal matching pursuit: Pati et al. 1993,
-doi:10.1109/ACSSC.1993.342465).
+doi:10.1073/pnas.1517384113): few terms out of a large library. There the library is fixed, and only
+its coefficients are fitted, which a thresholded linear regression does well (the package pysindy).
+The laws of hydrology have their constants inside (a half-saturation storage, an e-folding depth, a
+threshold temperature), and a library fixed beforehand holds none of them. Here every column of the
+library has constants of its own, with units: columns on a grid are screened by matrix products, and
+the best structures are polished by nonlinear least squares. All sums of two products are screened
+too; longer ones are grown one product at a time from the best (forward selection with a beam, as
+in orthogonal matching pursuit: Pati et al. 1993, doi:10.1109/ACSSC.1993.342465).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ import numpy as np
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.physics import Physics
 from hybridwater.discovery.polishing import Target, polish
-from hybridwater.discovery.screening import Start, screen, tabulate
+from hybridwater.discovery.screening import Start, on_grid, screen, screen_pairs, tabulate
 from hybridwater.discovery.structures import Candidate, Product, Structure
 
 #: Samples that screening looks at; the grid is coarse anyway.
@@ -36,8 +37,10 @@ class Effort:
     ----------
     singles : int
         Products that are polished by themselves.
+    pairs : int
+        Sums of two products that are polished, of each size.
     beam : int
-        Equations that further products are added to.
+        Sums that further products are added to.
     added : int
         Further products that are tried with each.
     terms : int
@@ -45,6 +48,7 @@ class Effort:
     """
 
     singles: int = 50
+    pairs: int = 6
     beam: int = 5
     added: int = 8
     terms: int = 2
@@ -146,20 +150,25 @@ def search(target: Target, library: Library, effort: Effort) -> tuple[list[Candi
 
     count = len(some.y)
     structures = [(Structure(((),), library.gated([()])), ())]
-    for s in best(np.zeros((count, 0)), effort.singles):
+    singles = best(np.zeros((count, 0)), effort.singles)
+    for s in singles:
         gated = library.gated([s.product])
         structures.append((Structure((s.product,), gated), s.inner))
         if library.is_natural(s.product):
             structures.append((Structure((s.product,), gated, plain=True), s.inner))
     level = consider(structures)
     if effort.terms > 1:
-        with_constant = [
-            (Structure((s.product, ()), library.gated([()])), s.inner)
-            for s in best(np.ones((count, 1)), effort.singles)
-        ]
-        level = sorted([*level, *consider(with_constant)], key=error)
+        constant = Start((), (), 0.0, root)
+        beside = best(np.ones((count, 1)), effort.singles)
+        wide = [s for s in (*singles, *beside) if len(s.product) > 1]
+        pool = [constant, *on_grid(tables, root), *wide]
+        pairs = screen_pairs(pool, some.y, root, positive=library.positive, keep=effort.pairs)
+        sums = [(Structure((a.product, b.product)), (*a.inner, *b.inner)) for a, b in pairs]
+        level = consider(
+            (dataclasses.replace(s, gated=library.gated(s.products)), inner) for s, inner in sums
+        )
     seen = {frozenset(c.structure.products) for c in level}
-    for _ in range(1, effort.terms):
+    for _ in range(2, effort.terms):
         grown = []
         for parent in _beam(level, effort.beam):
             products = parent.structure.products

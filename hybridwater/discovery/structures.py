@@ -56,6 +56,14 @@ class Structure:
         """Factors and constants: a measure of complexity before an equation is written."""
         return self.n_constants + sum(map(len, self.products))
 
+    def describe(self, inputs: Sequence[str]) -> str:
+        """Name the forms, for example ``capped(soil) proportional(pet)``."""
+        words = [
+            " ".join(f"{f.form.name}({inputs[f.column]})" for f in p) or "constant"
+            for p in self.products
+        ]
+        return " + ".join(words)
+
     def columns(self, x: np.ndarray, visited: Sequence[Visited], inner: np.ndarray) -> np.ndarray:
         """Evaluate the products without their amplitudes.
 
