@@ -17,7 +17,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridwater import components, data, errors, meshes, report, scores, settings, units
+    from hybridwater import (
+        components,
+        data,
+        discovery,
+        errors,
+        meshes,
+        report,
+        scores,
+        settings,
+        units,
+    )
+    from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -29,8 +40,11 @@ __all__ = [
     "Declaration",
     "Stage",
     "Surrogate",
+    "compare",
     "components",
     "data",
+    "discover",
+    "discovery",
     "errors",
     "fit",
     "meshes",
@@ -50,6 +64,8 @@ _OBJECTS = {
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",
+    "compare": "hybridwater.discovery",
+    "discover": "hybridwater.discovery",
     "fit": "hybridwater.training",
     "model": "hybridwater.ude",
     "simulate": "hybridwater.engines",
@@ -59,6 +75,7 @@ _OBJECTS = {
 _MODULES = {
     "components": "hybridwater.components",
     "data": "hybridwater.data",
+    "discovery": "hybridwater.discovery",
     "errors": "hybridwater.errors",
     "meshes": "hybridwater.meshes",
     "models": "hybridwater.ude.models",

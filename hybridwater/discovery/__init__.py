@@ -1,7 +1,8 @@
 """From a learned term to an equation, and back into the model."""
 
+from hybridwater.discovery.comparing import Comparison, compare
 from hybridwater.discovery.discovering import discover, search_term
 from hybridwater.discovery.front import Front, Proposal
 from hybridwater.discovery.sampling import sample_term
 
-__all__ = ["Front", "Proposal", "discover", "sample_term", "search_term"]
+__all__ = ["Comparison", "Front", "Proposal", "compare", "discover", "sample_term", "search_term"]

@@ -37,8 +37,8 @@ class Form:
     name : str
         What it is called in tables.
     constants : tuple of str
-        What its constants are: ``scale``, ``threshold``, ``width``, ``folding`` (the
-        difference that makes a factor of e), in the unit of the input, ``exponent`` (dimensionless).
+        What its constants are: ``scale``, ``threshold``, ``width``, ``folding``
+        (difference that makes a factor of e), in the unit of the input; ``exponent``.
     values : callable
         ``values(x, reference, *constants)`` with numpy arrays.
     expression : callable

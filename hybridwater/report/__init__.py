@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
+    from hybridwater.report.comparison import model_comparison
     from hybridwater.report.duration import flow_duration
+    from hybridwater.report.equations import equation_front
     from hybridwater.report.files import save_figures
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
@@ -24,10 +26,12 @@ _HOME = {
     "Illustration": "page",
     "Section": "page",
     "Table": "page",
+    "equation_front": "equations",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
+    "model_comparison": "comparison",
     "remap_map": "meshes",
     "save_figures": "files",
     "skill_map": "skill",
@@ -41,10 +45,12 @@ __all__ = [
     "Illustration",
     "Section",
     "Table",
+    "equation_front",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
+    "model_comparison",
     "remap_map",
     "save_figures",
     "skill_map",
