@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: A state so large that the gate of an empty store is open.
 _FULL = 1e30
+_FINEST = 16  # samples in a record
 
 
 def sample_term(
@@ -34,7 +35,8 @@ def sample_term(
 ) -> xr.Dataset:
     """Sample a learned term over the inputs that it has met in training.
 
-    Samples are spread evenly over time, so that a state counts by the time that is spent in it.
+    Samples are spread evenly over time, so that a state counts by the time that is spent in it;
+    where there are fewer records than samples wanted, they also fall inside records.
     What the term is comes from the first fit. The others (of the same model to the same data, from
     other seeds) say how far it can be trusted: they are evaluated at the same inputs.
 
@@ -83,6 +85,7 @@ def sample_term(
             f"training {' to '.join(first.periods['train'])}",
             "Give the data that the model was fitted to",
         )
+    data = _refined(data, min(_FINEST, samples // int(inside.sum())))
     wanted = max(2, round(samples * inside.size / inside.sum()))
     term = first.term(name, data, basin=basin, samples=wanted)
     term = term.isel(sample=np.flatnonzero(_trained(first, term["time"].values)))
@@ -95,6 +98,15 @@ def sample_term(
     spread = np.sqrt(np.mean(squares, axis=0)) if squares else np.zeros(len(x))
     attrs = {"units": units.spell(network.unit), "long_name": f"spread of {len(members)} fits"}
     return term.assign(spread=("sample", spread, attrs)).assign_attrs(fits=len(members))
+
+
+def _refined(data: xr.Dataset, parts: int) -> xr.Dataset:
+    """Divide each record into equal parts with its forcing, where there are fewer than wanted."""
+    time = data["time"].values
+    if parts < 2:
+        return data
+    steps = (time[1] - time[0]) * np.arange(parts) // parts
+    return data.reindex(time=(time[:, None] + steps).ravel(), method="ffill")
 
 
 def _trained(fit: Surrogate, time: np.ndarray) -> np.ndarray:

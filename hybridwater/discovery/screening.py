@@ -93,7 +93,7 @@ def screen(
     positive : bool
         Whether amplitudes must be positive.
     keep : int
-        How many products of each number of inputs are kept.
+        How many products are kept, spread over their sizes (factors and constants).
 
     Returns
     -------
@@ -118,9 +118,19 @@ def screen(
                 known = grown.setdefault(_key(start.product), start)
                 if known.explained < start.explained:
                     grown[_key(start.product)] = start
-        parents = sorted(grown.values(), key=lambda s: -s.explained)[:keep]
+        parents = _of_each_size(list(grown.values()), keep)
         found += parents
-    return sorted(found, key=lambda s: -s.explained)
+    return _of_each_size(found, keep)
+
+
+def _of_each_size(starts: Sequence[Start], count: int) -> list[Start]:
+    """Keep the best of each size, so that elaborate products do not crowd out simple ones."""
+    groups: dict[int, list[Start]] = {}
+    for start in sorted(starts, key=lambda s: -s.explained):
+        groups.setdefault(_size(start.product), []).append(start)
+    share = max(2, count // max(1, len(groups)))
+    kept = [s for group in groups.values() for s in group[:share]]
+    return sorted(kept, key=lambda s: -s.explained)
 
 
 def on_grid(tables: Sequence[Table], root: np.ndarray) -> list[Start]:

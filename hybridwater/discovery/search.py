@@ -145,8 +145,7 @@ def search(target: Target, library: Library, effort: Effort) -> tuple[list[Candi
 
     def best(basis: np.ndarray, count: int) -> list[Start]:
         """Screen products beside the columns that an equation has already."""
-        found = screen(tables, some.y, root, basis, positive=library.positive, keep=count)
-        return _varied(found, count)
+        return screen(tables, some.y, root, basis, positive=library.positive, keep=count)
 
     count = len(some.y)
     structures = [(Structure(((),), library.gated([()])), ())]
@@ -184,15 +183,6 @@ def search(target: Target, library: Library, effort: Effort) -> tuple[list[Candi
         if not level:
             break
     return kept, broken
-
-
-def _varied(starts: list[Start], count: int) -> list[Start]:
-    """Take the best products of each number of factors in turn."""
-    groups: dict[int, list[Start]] = {}
-    for start in starts:
-        groups.setdefault(len(start.product), []).append(start)
-    share = max(1, count // max(1, len(groups)))
-    return [s for group in groups.values() for s in group[:share]]
 
 
 def _beam(level: list[Candidate], count: int) -> list[Candidate]:

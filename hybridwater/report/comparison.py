@@ -60,7 +60,7 @@ def model_comparison(compared: Comparison) -> style.ReportFigure:
     spread.set_xlim(0, 1.05)
     spread.set_xlabel("uncertainty left (–)")  # noqa: RUF001
     _dots(cost, table["run (s)"].to_numpy(float), rows, style.OBSERVED, "", True)
-    cost.set_xlim(0, None)
+    cost.set_xlim(0, 1.1 * table["run (s)"].max())
     cost.set_xlabel("run (s)")
     skill.set_yticks(rows, [str(n) for n in table.index])
     skill.set_ylim(-0.6, len(table) - 0.4)

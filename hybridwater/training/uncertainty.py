@@ -50,7 +50,7 @@ def parameter_uncertainty(
     -------
     pandas.DataFrame
         Index ``parameter``, those in use; columns ``value``, ``units``, ``sd`` (in these units)
-        and ``remaining``: the standard deviation over that before the fit, 1 for a parameter of which
+        and ``remaining``: the standard deviation over that before the fit, 1 for one of which
         the data say nothing.
 
     Raises
