@@ -22,7 +22,7 @@ import pandas as pd
 import xarray as xr
 
 import hybridwater as hw
-from hybridwater.discovery import Front, discover, search_term
+from hybridwater.discovery import Front, discover, replacements, search_term
 from hybridwater.training import Stage
 from hybridwater.ude import UDE
 
@@ -109,7 +109,6 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
         "substeps": 4,
         "output": "instantaneous",
         "show_progress": False,
-        "resume": True,
     }
     schedule = (
         Stage("joint", 300, 0.02, 0.02),
@@ -127,29 +126,29 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
                 schedule=schedule,
                 seed=k,
                 directory=folder / f"noise{seed}_fit{k}",
+                resume=True,
                 **common,
             )
             for k in range(args.fits)
         ]
-        result, model = {"case": f"noise {seed}"}, fits[0].ude
-        for name in ("eaten", "born"):
-            front = discover(fits, name, data)
-            result[name] = forms(front)
-            model = model if front.recommended is None else model.replace(name, front.recommended)
-        right = all(
-            result[n] == "proportional(prey) proportional(predators)" for n in ("eaten", "born")
+        fronts = {name: discover(fits, name, data) for name in ("eaten", "born")}
+        result: dict = {"case": f"noise {seed}"}
+        result |= {f"{name} of the network": forms(front) for name, front in fronts.items()}
+        found = hw.compare(
+            replacements(fits[0], fronts),
+            data,
+            schedule=(Stage("joint", 100, 0.05), Stage("joint", 60, optimiser="lbfgs")),
+            **common,
         )
-        result["form"] = right
+        numbers = dict(part.split() for part in found.preferred.split(", "))
+        for name, front in fronts.items():
+            result[name] = front.proposals[int(numbers[name])].form
+        law = "proportional(prey) proportional(predators)"
+        result["form"] = right = all(result[name] == law for name in fronts)
         values = {}
         if right:
-            again = hw.fit(
-                model,
-                data,
-                schedule=(Stage("joint", 150, 0.05), Stage("joint", 60, optimiser="lbfgs")),
-                directory=folder / f"noise{seed}_equations",
-                **common,
-            )
-            values = {k: float(again.parameters[f"{k}_factor"][0]) for k in ("eaten", "born")}
+            fitted = found.fits[found.preferred].parameters
+            values = {name: float(fitted[f"{name}_factor"][0]) for name in fronts}
         result["eaten (0.9)"] = values.get("eaten", np.nan)
         result["born (0.8)"] = values.get("born", np.nan)
         result["within 5 %"] = bool(
@@ -211,7 +210,7 @@ def hybrid(base: UDE, term: str) -> UDE:
 def exp_hydro(args: argparse.Namespace) -> list[dict]:
     data, rows = exp_hydro_data(), []
     common = {"observed": {"q": "qobs"}, "train": TRAIN, "test": TEST, "substeps": 1}
-    common |= {"show_progress": False, "resume": True}
+    common |= {"show_progress": False}
     schedule = (
         Stage("skeleton", 100, 0.08),
         Stage("pretrain", 200, network_rate=0.02),
@@ -229,6 +228,7 @@ def exp_hydro(args: argparse.Namespace) -> list[dict]:
                     schedule=schedule,
                     seed=seed,
                     directory=folder / f"{term}_{seed}",
+                    resume=True,
                     **common,
                 )
             )
@@ -243,23 +243,21 @@ def exp_hydro(args: argparse.Namespace) -> list[dict]:
             records = data.sel(basin=[basin])
             order = sorted(fits, key=lambda f: -_nse(f, records, "train"))
             front = discover(order, term, data, basin=basin)
-            result = {"case": f"{term} {basin}", "found": forms(front), "noise": front.noise}
-            result["form"] = result["found"] in laws
             part = slice(*TEST)
             seen, truth = (records[n].sel(time=part) for n in ("qobs", "qtrue"))
+            result: dict = {"case": f"{term} {basin}", "of the network": forms(front)}
+            found = hw.compare(
+                replacements(order[0], {term: front}, each=4, basin=basin),
+                records,
+                schedule=(Stage("joint", 80, 0.04), Stage("joint", 60, 0.01)),
+                **common,
+            )
+            proposal = front.proposals[int(found.preferred.split()[1])]
+            result["found"], result["operations"] = proposal.form, proposal.operations
+            result["form"] = proposal.form in laws
             result["NSE truth"] = hw.scores.nse(truth, seen).item()
             result["NSE network"] = _nse(order[0], records, "test")
-            result["NSE equation"] = np.nan
-            if front.recommended is not None:
-                result["operations"] = front.proposals[front.chosen].operations
-                again = hw.fit(
-                    order[0].replace(term, front.recommended, basin=basin),
-                    records,
-                    schedule=(Stage("joint", 150, 0.02), Stage("joint", 100, 0.005)),
-                    directory=folder / f"{term}_{basin}_equation",
-                    **common,
-                )
-                result["NSE equation"] = _nse(again, records, "test")
+            result["NSE equation"] = float(found.table.loc[found.preferred, "NSE test"])
             result["within 0.01"] = bool(result["NSE equation"] > result["NSE truth"] - 0.01)
             return result
 
@@ -279,14 +277,14 @@ def _nse(fit: hw.Surrogate, data: xr.Dataset, period: str) -> float:
 def catchments(args: argparse.Namespace) -> list[dict]:
     """EXP-Hydro with learned discharge on measured records, and with an equation in its place.
 
-    Of the front, the recommended equation and its neighbours with fewer than 12 operations are
-    fitted to discharge; the one with the best validation is taken. The test is looked at last.
+    Equations of the front are fitted to discharge; the one with the smallest BIC is taken. The test
+    period is looked at last.
     """
     data = hw.data.read_camels_netcdf(folder_of_data() / "camels_core_daily.nc", attributes=())
     data = data.sel(basin=CATCHMENTS)
     folder = args.out / "catchments"
     common = {"observed": {"q": "qobs"}, "train": TRAIN, "validation": VALIDATION, "test": TEST}
-    common |= {"substeps": 1, "show_progress": False, "resume": True}
+    common |= {"substeps": 1, "show_progress": False}
     conceptual = hw.models.exp_hydro()
     learned = conceptual.learn(
         "q",
@@ -306,6 +304,7 @@ def catchments(args: argparse.Namespace) -> list[dict]:
             Stage("joint", 150, 0.004, 0.003),
         ),
         directory=folder / "network",
+        resume=True,
         **common,
     )
 
@@ -313,35 +312,22 @@ def catchments(args: argparse.Namespace) -> list[dict]:
         records = data.sel(basin=[basin])
         skill = network.scores(records)["NSE"].xs("test", level="period").droplevel("basin")
         front = discover(network, "q", records)
-        result = {"case": basin, "conceptual": skill["conceptual"], "network": skill["hybrid"]}
-        best = -np.inf
-        for k in _near(front):
-            again = hw.fit(
-                network.replace("q", front[k], basin=basin),
-                records,
-                schedule=(Stage("joint", 150, 0.03), Stage("joint", 100, 0.008)),
-                directory=folder / f"{basin}_equation{k}",
-                **common,
-            )
-            validation = _nse(again, records, "validation")
-            if validation > best:
-                best = validation
-                result["equation"] = _nse(again, records, "test")
-                result["operations"] = front.proposals[k].operations
-                result["form"] = front.proposals[k].form
+        found = hw.compare(
+            replacements(network, {"q": front}, each=4, basin=basin),
+            records,
+            schedule=(Stage("joint", 100, 0.04), Stage("joint", 80, 0.01)),
+            **common,
+        )
+        proposal = front.proposals[int(found.preferred.split()[1])]
+        result: dict = {"case": basin, "form": proposal.form, "operations": proposal.operations}
+        result |= {"conceptual": skill["conceptual"], "network": skill["hybrid"]}
+        result["equation"] = float(found.table.loc[found.preferred, "NSE test"])
         gain = result["network"] - result["conceptual"]
         result["share of gain"] = (result["equation"] - result["conceptual"]) / gain
         result["95 % of gain"] = bool(result["share of gain"] >= 0.95)
         return result
 
     return [kept(folder / f"{b}.json", lambda b=b: run(b)) for b in CATCHMENTS]
-
-
-def _near(front: Front) -> list[int]:
-    """Return the recommended equation, or the best one, and up to three simpler ones."""
-    small = [k for k, p in enumerate(front.proposals) if p.operations < 12 and p.explained > 0.5]
-    middle = front.chosen if front.chosen in small else small[-1]
-    return [k for k in small if k <= middle][-4:]
 
 
 def noise(args: argparse.Namespace) -> list[dict]:

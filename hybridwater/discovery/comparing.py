@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridwater.discovery.front import Front
 from hybridwater.engines import balance_error
 from hybridwater.errors import DataError, SolveFailed
 from hybridwater.training import Surrogate, fit
-from hybridwater.training.uncertainty import parameter_uncertainty
+from hybridwater.training.surrogate import observations
+from hybridwater.training.uncertainty import effective_count, parameter_uncertainty
 from hybridwater.ude.model import UDE
+from hybridwater.units import to_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +36,10 @@ class Comparison:
     table : pandas.DataFrame
         One row per model, those that failed without numbers. ``NSE`` by period, and ``KGE`` and
         ``bias`` of the last period (medians of basins); ``imbalance``, the residual of the water
-        balance over the water that moved; ``parameters`` and ``weights`` that are fitted;
+        balance over the water that moved; ``BIC``, the information criterion of Schwarz (1978,
+        doi:10.1214/aos/1176344136) over the training and validation periods, with the number of
+        independent errors that the records are worth; ``parameters`` and ``weights`` that are
+        fitted;
         ``uncertainty``, the median of what the fit leaves of the prior uncertainty of parameters in
         the first basin (see :func:`hybridwater.training.parameter_uncertainty`); ``fit (s)`` and
         ``run (s)``.
@@ -51,6 +58,11 @@ class Comparison:
     simulations: dict[str, xr.Dataset]
     failures: dict[str, str]
     data: xr.Dataset
+
+    @property
+    def preferred(self) -> str:
+        """The model with the smallest BIC: what training data prefer. It has not seen the test."""
+        return str(self.table["BIC"].idxmin())
 
     def __repr__(self) -> str:
         lines = [self.table.round(3).to_string()]
@@ -142,5 +154,66 @@ def _row(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset) -> dict[st
     spread = parameter_uncertainty(fitted, data)["remaining"]
     row["parameters"] = len(fitted.ude.used_parameters)
     row["weights"] = fitted.ude.program.n_weights
+    row["BIC"] = _information(fitted, data, simulation, int(row["parameters"] + row["weights"]))
     row["uncertainty"] = float(spread.median()) if len(spread) else np.nan
     return row
+
+
+def _information(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset, count: int) -> float:
+    """Return ``n ln(error) + count ln(n)``, summed over basins and observed fluxes."""
+    total = 0.0
+    data = fitted.with_basins(data)
+    times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
+    inside = data["time"].isin(np.concatenate(times))
+    for flux, variable in fitted.observed.items():
+        seen = to_units(observations(data, variable), fitted.ude.units[flux])
+        for basin in range(seen.sizes["basin"]):
+            error = simulation[flux].isel(basin=basin) - seen.isel(basin=basin)
+            error = error.values[inside.values & np.isfinite(error.values)]
+            worth = effective_count(error)
+            total += worth * np.log(np.mean(error**2)) + count * np.log(worth) / len(
+                fitted.observed
+            )
+    return total
+
+
+def replacements(
+    fit: Surrogate,
+    fronts: Mapping[str, Front],
+    *,
+    each: int = 3,
+    basin: str | None = None,
+) -> dict[str, UDE]:
+    """Return the models in which equations of fronts take the place of their networks.
+
+    A network is known only as well as the data have taught it, so that several equations may be as
+    near to it. Which of them the data prefer is seen when each is fitted to them:
+    :func:`compare` does that, and its table has the information criterion.
+
+    Parameters
+    ----------
+    fit : Surrogate
+        The fit whose networks are replaced; its parameters are the defaults.
+    fronts : mapping of str to Front
+        Network to the front that was found for it.
+    each : int
+        Equations of each front: the simplest ones that explain at least
+        80 % of the term on held-out time, and the recommended one.
+    basin : str, optional
+        Whose parameters are the defaults; the first if left out.
+
+    Returns
+    -------
+    dict of str to UDE
+        By the numbers of the equations, for example ``"et 3, q 5"``; every combination.
+    """
+    models: dict[str, UDE] = {}
+    shortlists = [front.shortlist(each) for front in fronts.values()]
+    for numbers in itertools.product(*shortlists):
+        names = [f"{term} {k}" for term, k in zip(fronts, numbers, strict=True)]
+        first, *others = zip(fronts, numbers, strict=True)
+        model = fit.replace(first[0], fronts[first[0]][first[1]], basin=basin)
+        for term, k in others:
+            model = model.replace(term, fronts[term][k])
+        models[", ".join(names)] = model
+    return models

@@ -141,7 +141,11 @@ def search_term(
     constant = (outside.y - inside.weight @ inside.y) ** 2 / outside.variance * scale
     noise = float(target.weight @ spread**2) / target.variance
     judgement = judge(
-        np.array(errors).reshape(len(front), -1), constant, block[~searched], max(noise, tolerance)
+        np.array(errors).reshape(len(front), -1),
+        np.array([writer.complexity(c) for c in front]),
+        constant,
+        block[~searched],
+        max(noise, tolerance),
     )
     found = []
     for candidate, error in zip(front, errors, strict=True):

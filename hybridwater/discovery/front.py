@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+#: Share of a term's variance that an equation must explain to be tried in the model.
+_GOOD = 0.8
+
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -85,6 +88,19 @@ class Front:
     def recommended(self) -> Equation | None:
         """The recommended equation; ``None`` if there is none."""
         return None if self.chosen is None else self[self.chosen]
+
+    def shortlist(self, count: int) -> list[int]:
+        """Return the numbers of the simplest equations that explain most of the term.
+
+        Parameters
+        ----------
+        count : int
+            How many; the recommended one is among them.
+        """
+        good = [k for k, p in enumerate(self.proposals) if p.explained >= _GOOD][:count]
+        if self.chosen is not None and self.chosen not in good:
+            good = sorted([*good[: count - 1], self.chosen])
+        return good
 
     def table(self) -> pd.DataFrame:
         """Return the front as a table: one row per equation."""

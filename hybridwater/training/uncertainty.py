@@ -88,8 +88,7 @@ def parameter_uncertainty(
     n = len(used)
     slopes = (runs[1 : n + 1] - runs[n + 1 :]).T / (2 * _STEP)
     errors = runs[0] - observed[counts]
-    correlation = float(np.clip(np.corrcoef(errors[1:], errors[:-1])[0, 1], 0.0, _LAST))
-    variance = np.mean(errors**2) * (1 + correlation) / (1 - correlation)
+    variance = np.mean(errors**2) * len(errors) / effective_count(errors)
     precision = slopes.T @ slopes / variance + np.eye(n) / _PRIOR**2
     deviation = np.sqrt(np.diag(np.linalg.inv(precision)))
     per_free = (values[1 : n + 1] - values[n + 1 :]).diagonal() / (2 * _STEP)
@@ -100,6 +99,16 @@ def parameter_uncertainty(
         "remaining": deviation / _PRIOR,
     }
     return pd.DataFrame(table, pd.Index([p.name for p in used], name="parameter"), columns)
+
+
+def effective_count(errors: np.ndarray) -> float:
+    """Return how many independent errors a series is worth that is autocorrelated of first order.
+
+    ``n (1 - r) / (1 + r)`` with the correlation r of successive errors (Bayley and Hammersley 1946,
+    doi:10.2307/2983560).
+    """
+    correlation = float(np.clip(np.corrcoef(errors[1:], errors[:-1])[0, 1], 0.0, _LAST))
+    return len(errors) * (1 - correlation) / (1 + correlation)
 
 
 def _runs(
