@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_STRONG = 6.0
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -61,8 +63,15 @@ class Comparison:
 
     @property
     def preferred(self) -> str:
-        """The model with the smallest BIC: what training data prefer. It has not seen the test."""
-        return str(self.table["BIC"].idxmin())
+        """The model that training data prefer; the test period has no say.
+
+        Of those whose BIC is within 6 of the smallest, a difference that Kass and Raftery (1995,
+        doi:10.1080/01621459.1995.10476572) call strong evidence, the one with the fewest constants;
+        of these the one with the smallest BIC.
+        """
+        table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
+        near = table[table["BIC"] <= table["BIC"].min() + _STRONG]
+        return str(near.sort_values(["constants", "BIC"]).index[0])
 
     def __repr__(self) -> str:
         lines = [self.table.round(3).to_string()]
