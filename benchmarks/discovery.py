@@ -26,7 +26,7 @@ from hybridwater.discovery import Front, discover, replacements, search_term
 from hybridwater.training import Stage
 from hybridwater.ude import UDE
 
-TRAIN, TEST = ("1980-10-01", "1990-09-30"), ("2000-10-01", "2010-09-30")
+TRAIN, TEST = ("1985-10-01", "1990-09-30"), ("2000-10-01", "2010-09-30")
 VALIDATION = ("1990-10-01", "1993-09-30")
 CATCHMENTS = ["01022500", "03015500", "03604000", "11475560", "14166500"]
 NOISE = {"lotka-volterra": 0.01, "exp-hydro": 0.05}
@@ -214,8 +214,8 @@ def exp_hydro(args: argparse.Namespace) -> list[dict]:
     schedule = (
         Stage("skeleton", 100, 0.08),
         Stage("pretrain", 200, network_rate=0.02),
-        Stage("joint", 200, 0.02, 0.01),
-        Stage("joint", 150, 0.005, 0.003),
+        Stage("joint", 150, 0.02, 0.01),
+        Stage("joint", 100, 0.005, 0.003),
     )
     for term, (*_, laws) in TERMS.items():
         folder = args.out / "exp_hydro"

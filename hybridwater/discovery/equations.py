@@ -114,11 +114,11 @@ class _Draft:
         return value
 
     def amplitude(self, product: Product, number: float) -> sympy.Symbol:
-        unit = units.parse(self.writer.network.unit)
+        spelled = self.writer.network.unit
         for factor in product:
-            unit = unit / units.parse(difference(self.writer.input_units[factor.column])) ** (
-                factor.form.power
-            )
+            if factor.form.power:
+                per = units.parse(difference(self.writer.input_units[factor.column]))
+                spelled = str(units.parse(spelled) / per**factor.form.power)
         number = rounded(number)
         signed = not self.writer.network.positive and self.writer.network.bounds is None
         reach = sorted((number / _REACH, number * _REACH))
@@ -127,7 +127,7 @@ class _Draft:
         if log:
             bounds = (reach[0], reach[1])
         name = self.name("factor")
-        return self.parameter(name, units.spell(unit), bounds, number, log, "factor")
+        return self.parameter(name, units.spell(spelled), bounds, number, log, "factor")
 
     def inner(
         self, kind: str, number: float, unit: str, x: sympy.Expr, visited: Visited

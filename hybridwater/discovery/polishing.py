@@ -65,7 +65,7 @@ class Target:
 
 def polish(
     structure: Structure,
-    start: Sequence[float],
+    start: Sequence[float] | np.ndarray,
     target: Target,
     visited: Sequence[Visited],
     *,

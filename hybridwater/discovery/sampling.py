@@ -89,11 +89,11 @@ def sample_term(
     wanted = max(2, round(samples * inside.size / inside.sum()))
     term = first.term(name, data, basin=basin, samples=wanted)
     term = term.isel(sample=np.flatnonzero(_trained(first, term["time"].values)))
-    basin = term.attrs["basin"]
+    place = str(term.attrs["basin"])
     texts = [print_expression(i.expression) for i in network.inputs]
     x = np.stack([term[t].values for t in texts], axis=1)
     input_units = tuple(term[t].attrs["units"] for t in texts)
-    others = [_at(m, network, basin, x, input_units) for m in members]
+    others = [_at(m, network, place, x, input_units) for m in members]
     squares = [(o - others[0]) ** 2 for o in others[1:]]
     spread = np.sqrt(np.mean(squares, axis=0)) if squares else np.zeros(len(x))
     attrs = {"units": units.spell(network.unit), "long_name": f"spread of {len(members)} fits"}

@@ -148,7 +148,9 @@ def search(target: Target, library: Library, effort: Effort) -> tuple[list[Candi
         return screen(tables, some.y, root, basis, positive=library.positive, keep=count)
 
     count = len(some.y)
-    structures = [(Structure(((),), library.gated([()])), ())]
+    structures: list[tuple[Structure, Sequence[float]]] = [
+        (Structure(((),), library.gated([()])), ())
+    ]
     singles = best(np.zeros((count, 0)), effort.singles)
     for s in singles:
         gated = library.gated([s.product])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridwater.discovery.forms import Form, Visited
+from hybridwater.discovery.forms import Form, Kind, Visited
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Structure:
     plain: bool = False
 
     @property
-    def kinds(self) -> list[tuple[int, str]]:
+    def kinds(self) -> list[tuple[int, Kind]]:
         """Input and kind of each constant inside the forms, in order."""
         return [(f.column, kind) for p in self.products for f in p for kind in f.form.constants]
 
