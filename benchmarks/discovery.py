@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=tuple(_STUDIES))
     parser.add_argument("--out", type=Path, default=Path("runs/discovery"))
-    parser.add_argument("--seeds", type=int, default=10, help="of the noise (lotka-volterra)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(10), help="of the noise")
     parser.add_argument("--fits", type=int, default=3, help="fits of an ensemble")
     args = parser.parse_args()
     table = pd.DataFrame(_STUDIES[args.what](args)).set_index("case")
@@ -157,7 +157,7 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
         return result
 
     folder = args.out / "lotka_volterra"
-    return [kept(folder / f"noise{s}.json", lambda s=s: run(s)) for s in range(args.seeds)]
+    return [kept(folder / f"noise{s}.json", lambda s=s: run(s)) for s in args.seeds]
 
 
 def folder_of_data() -> Path:
@@ -334,7 +334,7 @@ def noise(args: argparse.Namespace) -> list[dict]:
     """Targets that are nothing but noise, at inputs that a soil store and the weather visit."""
     rows = []
     model = hybrid(hw.models.exp_hydro(), "et")
-    for seed in range(100):
+    for seed in args.seeds:
         rng = np.random.default_rng(seed)
         day = np.arange(1000)
         soil = 300 + 200 * np.sin(day / 60) + np.cumsum(rng.normal(0, 4, 1000))

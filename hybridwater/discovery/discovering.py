@@ -145,7 +145,8 @@ def search_term(
         np.array([writer.complexity(c) for c in front]),
         constant,
         block[~searched],
-        max(noise, tolerance),
+        noise,
+        tolerance,
     )
     found = []
     for candidate, error in zip(front, errors, strict=True):

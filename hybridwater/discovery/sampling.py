@@ -103,6 +103,9 @@ def sample_term(
 def _refined(data: xr.Dataset, parts: int) -> xr.Dataset:
     """Divide each record into equal parts with its forcing, where there are fewer than wanted."""
     time = data["time"].values
+    length = int((time[1] - time[0]) / np.timedelta64(1, "ns"))
+    while parts > 1 and length % parts:  # the parts must be equal to the nanosecond
+        parts -= 1
     if parts < 2:
         return data
     steps = (time[1] - time[0]) * np.arange(parts) // parts

@@ -4,9 +4,9 @@ The rule. Time is cut into blocks, two thirds of which, drawn at random, are sea
 held out. An equation is *acceptable* if its error on the held-out blocks is within one standard
 error of the smallest one (of the differences between blocks; the rule of Breiman et al. 1984), or
 below what can be known: the spread of the fits, or the tolerance. From the simplest acceptable
-equation the rule goes on to a more complex one as long as each further operation or constant at
-least halves the error: a law shows as a steep step, the habits of a network as a slow decline. What
-it arrives at is recommended if, on held-out time, it explains at least half of the variance of the
+equation the rule goes on to a more complex one as long as the error is above the tolerance and
+each further operation or constant at least halves it: a law shows as a steep step, the habits of a
+network as a slow decline. What it arrives at is recommended if, on held-out time, it explains at least half of the variance of the
 term and is better than a constant in three of four blocks. Noise has nothing that another block
 would confirm.
 """
@@ -68,7 +68,8 @@ def judge(
     complexity: np.ndarray,
     constant: np.ndarray,
     block: np.ndarray,
-    floor: float,
+    noise: float,
+    tolerance: float,
 ) -> Judgement:
     """Apply the rule.
 
@@ -83,7 +84,9 @@ def judge(
         Errors of the best constant, shape (sample,).
     block : numpy.ndarray
         Block of each sample.
-    floor : float
+    noise : float
+        Spread of the fits, as a share of the variance.
+    tolerance : float
         Error below which equations are equally good.
     """
     if not len(errors):
@@ -94,9 +97,10 @@ def judge(
     mean = per_block.mean(1)
     best = int(np.argmin(mean))
     standard = np.std(per_block - per_block[best], axis=1, ddof=1) / np.sqrt(len(names))
+    floor = max(noise, tolerance)
     acceptable = mean <= np.maximum(mean[best] + standard, floor)
     simplest = int(np.flatnonzero(acceptable)[0])
-    chosen = _further(mean, complexity, simplest)
+    chosen = _further(mean, complexity, simplest, tolerance)
     better = float(np.mean(per_block[chosen] < plain))
     explained = 1 - mean[chosen] / plain.mean()
     if explained < LEAST_EXPLAINED or better < LEAST_BLOCKS:
@@ -116,9 +120,11 @@ def judge(
     return Judgement(chosen, f"{why}: it explains {explained:.1%} of the variance there.")
 
 
-def _further(mean: np.ndarray, complexity: np.ndarray, chosen: int) -> int:
-    """Go on to more complex candidates as long as the error falls steeply."""
+def _further(mean: np.ndarray, complexity: np.ndarray, chosen: int, tolerance: float) -> int:
+    """Go on to more complex candidates as long as the error counts and falls steeply."""
     for k in range(chosen + 1, len(mean)):
+        if mean[chosen] <= tolerance:
+            break
         step = complexity[k] - complexity[chosen]
         if mean[k] * STEEP**step <= mean[chosen]:
             chosen = k
