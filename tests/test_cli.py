@@ -261,6 +261,7 @@ def test_discover_prints_and_draws_the_front(run, tmp_path):
     assert nothing.exit_code == 2
     assert "has no network" in nothing.stderr
     text = CASE.replace('library = "linear_reservoir"', BUCKET)
+    text = text.replace("epochs = 5", "epochs = 30\nnetwork_rate = 0.1")
     (tmp_path / "case.toml").write_text(text)
     (tmp_path / "hill.csv").write_text((run.parent / "hill.csv").read_text())
     assert call("fit", tmp_path / "case.toml").exit_code == 0

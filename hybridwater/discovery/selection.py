@@ -6,9 +6,9 @@ error of the smallest one (of the differences between blocks; the rule of Breima
 below what can be known: the spread of the fits, or the tolerance. From the simplest acceptable
 equation the rule goes on to a more complex one as long as the error is above the tolerance and
 each further operation or constant at least halves it: a law shows as a steep step, the habits of a
-network as a slow decline. What it arrives at is recommended if, on held-out time, it explains at least half of the variance of the
-term and is better than a constant in three of four blocks. Noise has nothing that another block
-would confirm.
+network as a slow decline. What it arrives at is recommended if, on held-out time, it explains at
+least half of the variance of the term and is better than a constant in three of four blocks. Noise
+has nothing that another block would confirm.
 """
 
 from __future__ import annotations
