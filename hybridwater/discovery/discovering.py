@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridwater import units
 from hybridwater.discovery.equations import Writer, is_offset, operations
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.front import Front, Proposal
@@ -235,8 +236,6 @@ def _natural(
     network: Network, input_units: tuple[str, ...], columns: tuple[int, ...]
 ) -> frozenset[tuple[tuple[int, int], ...]]:
     """Find the inputs that have the unit of the term, so that no amplitude is needed."""
-    from hybridwater import units
-
     term = units.parse(network.unit)
     same = [((k, 1),) for k in columns if units.parse(input_units[k]) == term]
     dimensionless = [()] if term == units.parse("1") else []
