@@ -14,11 +14,12 @@ are what the models are trained on. Then each model runs freely from the first d
 Prints per model: NSE of the mean over the basin, median NSE of the HRUs, the share of HRUs above
 0.99, bias and RMSE of outflow and storage; closure of the water balance; and times per step.
 
-With --couple it also runs PRMS's land, groundwater and channel coupled, once as they are and once with
-the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill
-at the gages, and whether the ledger closes over the change.
+With --couple it also runs PRMS's land, groundwater and channel coupled, once as they are and once
+with the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill at
+the gages, and whether the ledger closes over the change.
 
-    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 30] [--out FOLDER] [--couple]
+    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 30] [--out FOLDER]
+                                           [--couple]
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         components,
         coupling,
         data,
+        discovery,
         errors,
         meshes,
         report,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         units,
     )
     from hybridwater.components.emulation import emulate
+    from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -41,9 +43,12 @@ __all__ = [
     "Declaration",
     "Stage",
     "Surrogate",
+    "compare",
     "components",
     "coupling",
     "data",
+    "discover",
+    "discovery",
     "emulate",
     "errors",
     "fit",
@@ -65,6 +70,8 @@ _OBJECTS = {
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",
+    "compare": "hybridwater.discovery",
+    "discover": "hybridwater.discovery",
     "emulate": "hybridwater.components.emulation",
     "fit": "hybridwater.training",
     "model": "hybridwater.ude",
@@ -76,6 +83,7 @@ _MODULES = {
     "components": "hybridwater.components",
     "coupling": "hybridwater.coupling",
     "data": "hybridwater.data",
+    "discovery": "hybridwater.discovery",
     "errors": "hybridwater.errors",
     "meshes": "hybridwater.meshes",
     "models": "hybridwater.ude.models",

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
+    from hybridwater.report.comparison import model_comparison
     from hybridwater.report.duration import flow_duration
     from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
+    from hybridwater.report.equations import equation_front
     from hybridwater.report.files import save_figures
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
@@ -26,11 +28,13 @@ _HOME = {
     "Section": "page",
     "Table": "page",
     "coverage_chart": "ensembles",
+    "equation_front": "equations",
     "fan_chart": "ensembles",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
+    "model_comparison": "comparison",
     "pit_histogram": "ensembles",
     "remap_map": "meshes",
     "save_figures": "files",
@@ -46,11 +50,13 @@ __all__ = [
     "Section",
     "Table",
     "coverage_chart",
+    "equation_front",
     "fan_chart",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
+    "model_comparison",
     "pit_histogram",
     "remap_map",
     "save_figures",
