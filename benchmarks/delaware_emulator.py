@@ -14,11 +14,11 @@ are what the models are trained on. Then each model runs freely from the first d
 Prints per model: NSE of the mean over the basin, median NSE of the HRUs, the share of HRUs above
 0.99, bias and RMSE of outflow and storage; closure of the water balance; and times per step.
 
-With --couple it also runs PRMS's land, groundwater and channel coupled, once as they are and once with
-the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill
-at the gages, and whether the ledger closes over the change.
+With --couple it also runs PRMS's land, groundwater and channel coupled, once as they are and once
+with the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill at
+the gages, and whether the ledger closes over the change.
 
-    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 30] [--out FOLDER] [--couple]
+    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 40] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def area() -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["written", "learned", "attributes"])
-    parser.add_argument("--epochs", type=int, default=30, help="per stage")
+    parser.add_argument("--epochs", type=int, default=40, help="per stage")
     parser.add_argument("--out", type=Path, help="folder of the run directories")
     parser.add_argument("--couple", action="store_true", help="run coupled, too")
     parser.add_argument("--inputs", type=Path, help="NetCDF file to keep the recharge in")
