@@ -18,7 +18,7 @@ With --couple it also runs PRMS's land, groundwater and channel coupled, once as
 with the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill at
 the gages, and whether the ledger closes over the change.
 
-    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 30] [--out FOLDER]
+    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 40] [--out FOLDER]
                                            [--couple]
 """
 
@@ -203,7 +203,7 @@ def area() -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["written", "learned", "attributes"])
-    parser.add_argument("--epochs", type=int, default=30, help="per stage")
+    parser.add_argument("--epochs", type=int, default=40, help="per stage")
     parser.add_argument("--out", type=Path, help="folder of the run directories")
     parser.add_argument("--couple", action="store_true", help="run coupled, too")
     parser.add_argument("--inputs", type=Path, help="NetCDF file to keep the recharge in")

@@ -17,7 +17,7 @@ from hybridwater.components.ports import Port, make_ports
 from hybridwater.components.recording import INITIAL, Recorder, drive, record
 from hybridwater.components.surrogate import SOLVER_ERROR, SurrogateComponent
 from hybridwater.errors import DataError, nearest
-from hybridwater.files import write_files
+from hybridwater.files import write_bytes
 from hybridwater.training import Surrogate, fit
 from hybridwater.training.problem import Period, find_period
 from hybridwater.ude.model import UDE
@@ -189,8 +189,7 @@ def emulate(
     emulation = _judged(surrogate, component, described, recording, list(observed.values()), engine)
     if directory is not None:
         write_description(directory, described)
-        table = emulation.errors.to_csv().encode()
-        write_files({Path(directory) / ERRORS: table})
+        write_bytes(Path(directory) / ERRORS, emulation.errors.to_csv().encode())
     return emulation
 
 
