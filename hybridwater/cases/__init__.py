@@ -1,7 +1,9 @@
 """Case files: a model, its data and its fit in one TOML file."""
 
 from hybridwater.cases.case import Case
+from hybridwater.cases.coupled import CoupledCase
+from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.reading import load
 from hybridwater.cases.template import write_template
 
-__all__ = ["Case", "load", "write_template"]
+__all__ = ["Case", "CoupledCase", "load", "load_coupled", "write_template"]
