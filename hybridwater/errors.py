@@ -81,6 +81,10 @@ class CouplingError(HybridwaterError):
     """Components and exchanges do not make a coupled run."""
 
 
+class NotConverged(CouplingError):
+    """An iteration between components did not come to an end."""
+
+
 class LedgerError(CouplingError):
     """Water came from nowhere or went nowhere."""
 

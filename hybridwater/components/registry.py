@@ -25,6 +25,7 @@ class BuiltIn(NamedTuple):
 _HERE = "hybridwater.components"
 
 BUILT_IN = {
+    "forcing": BuiltIn(f"{_HERE}.forcing_records:ForcingRecords"),
     "gr4j": BuiltIn(f"{_HERE}.gr4j:Gr4j"),
     "hbv": BuiltIn(f"{_HERE}.hbv:Hbv"),
     "prms-land": BuiltIn(f"{_HERE}.prms_land:PrmsLand", "pywatershed"),

@@ -5,7 +5,8 @@ Declare what goes from where to where as exchanges, and hand them with the compo
 """
 
 from hybridwater.coupling.exchange import Exchange
+from hybridwater.coupling.iteration import Iteration
 from hybridwater.coupling.ledger import Policy
 from hybridwater.coupling.model import CoupledModel
 
-__all__ = ["CoupledModel", "Exchange", "Policy"]
+__all__ = ["CoupledModel", "Exchange", "Iteration", "Policy"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridwater.coupling.records import Field
+
 if TYPE_CHECKING:
     import xarray as xr
 
-_MEANINGS = {
+MEANINGS = {
     "storage": ("component", "water in store at the end of the coupling step"),
     "storage_change": ("component", "change of the water in store"),
     "inflow": ("component", "water that came in across the boundary"),
@@ -82,27 +83,39 @@ class Totals:
         return self.sum + self.rest
 
 
-def to_dataset(
-    columns: Sequence[tuple[str, str]],
-    times: Sequence[float],
-    rows: Sequence[np.ndarray],
-    totals: Totals,
-    origin: dt.datetime | None,
-) -> xr.Dataset:
-    """Make a dataset of the rows of a ledger.
+def fields(columns: Sequence[tuple[str, str]]) -> list[Field]:
+    """Return the fields of the records of a ledger.
 
     Parameters
     ----------
     columns : sequence of (str, str)
-        What each number of a row is, and of which component, exchange or flux.
-    times : sequence of float
-        End of each coupling step [s].
-    rows : sequence of numpy.ndarray
-        Shape (column,), kilograms.
+        What each number of a row is, and of which component, exchange or flux; those of one kind
+        follow one another.
+    """
+    counts: dict[str, int] = {}
+    for what, _ in columns:
+        counts[what] = counts.get(what, 0) + 1
+    return [
+        Field(
+            what, MEANINGS[what][0], n, attributes={"units": "kg", "long_name": MEANINGS[what][1]}
+        )
+        for what, n in counts.items()
+    ]
+
+
+def to_dataset(
+    records: xr.Dataset, columns: Sequence[tuple[str, str]], totals: Totals
+) -> xr.Dataset:
+    """Add names and totals to the records of a ledger.
+
+    Parameters
+    ----------
+    records : xarray.Dataset
+        Rows.
+    columns : sequence of (str, str)
+        As in `fields`.
     totals : Totals
         Sums over the whole run.
-    origin : datetime or None
-        Date of time zero.
 
     Returns
     -------
@@ -110,34 +123,15 @@ def to_dataset(
         Dimensions ``time``, ``component``, ``exchange`` and ``flux``; all in kg. ``total_...`` are
         sums since the start of the run, also of what was run before a checkpoint.
     """
-    import xarray as xr
-
-    table = np.array(rows).reshape(len(rows), len(columns))
-    stamps = np.array(times, float)
-    if origin is None:
-        axis = ("time", stamps, {"units": "s", "long_name": "end of the coupling step"})
-    else:
-        start = np.datetime64(origin, "ns")
-        axis = (
-            "time",
-            start + np.round(stamps * 1e9).astype("timedelta64[ns]"),
-            {"long_name": "end of the coupling step"},
-        )
-    data = xr.Dataset(coords={"time": axis})
     summed = totals.values
-    for what, (dimension, meaning) in _MEANINGS.items():
+    for what, (dimension, meaning) in MEANINGS.items():
         use = [i for i, (name, _) in enumerate(columns) if name == what]
-        attributes = {"units": "kg", "long_name": meaning}
-        if dimension:
-            data = data.assign_coords({dimension: [columns[i][1] for i in use]})
-            data[what] = (("time", dimension), table[:, use], attributes)
-        else:
-            data[what] = ("time", table[:, use[0]], attributes)
-        if what not in ("storage", "in_transit"):
+        if not dimension or use:
+            attributes = {"units": "kg", "long_name": f"{meaning}, since the start of the run"}
             total = summed[use] if dimension else summed[use[0]]
-            data[f"total_{what}"] = (
-                (dimension,) if dimension else (),
-                total,
-                {"units": "kg", "long_name": f"{meaning}, since the start of the run"},
-            )
-    return data
+            if what not in ("storage", "in_transit"):
+                dimensions = (dimension,) if dimension else ()
+                records[f"total_{what}"] = (dimensions, total, attributes)
+        if dimension and use:
+            records = records.assign_coords({dimension: [columns[i][1] for i in use]})
+    return records

@@ -110,23 +110,28 @@ class Participant:
     """
 
     def __init__(self, name: str, component: Component) -> None:
-        self.name, self.component = name, component
+        self.name = name
+        self.time = 0.0
+        self.length = 0.0  # of the last step
+        self.seconds = 0.0  # of this computer, that the component itself took
+        self.use(component)
+
+    def use(self, component: Component) -> None:
+        """Use this component from now on, which is where the last one was."""
+        self.component = component
         self._pointers: dict[str, np.ndarray | None] = {}
         try:
             self.factor = float(unit_room.convert(1.0, component.get_time_units(), "s"))
         except UnitError as error:
             raise CouplingError(
-                f"The component '{name}' counts time in '{component.get_time_units()}', which is "
-                "no unit of time.",
-                f"component '{name}'",
+                f"The component '{self.name}' counts time in '{component.get_time_units()}', "
+                "which is no unit of time.",
+                f"component '{self.name}'",
                 "Let get_time_units return 's', 'h' or 'd'",
             ) from error
-        self._zero = float(component.get_current_time())
-        self.time = 0.0
-        self.length = 0.0  # of the last step
-        self.seconds = 0.0  # of this computer, that the component itself took
+        self._zero = float(component.get_current_time()) - self.time / self.factor
         if not self.step > 0:
-            raise CouplingError(f"The component '{name}' has the time step {self.step:g} s.")
+            raise CouplingError(f"The component '{self.name}' has the time step {self.step:g} s.")
 
     @property
     def step(self) -> float:

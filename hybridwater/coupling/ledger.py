@@ -10,23 +10,28 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hybridwater.coupling.books import Totals, guess, to_dataset
+from hybridwater.coupling.books import Totals, fields, guess, to_dataset
+from hybridwater.coupling.records import Records
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from hybridwater.components.base import Variable
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
+# Fluxes of a component that took a place in the middle of a run, and has others than the first one.
+_OTHER = "other"
 _SYSTEM = ("external", "unobserved", "residual")
 
 
@@ -87,34 +92,55 @@ class Ledger:
         Components; those without storage keep no books of their own.
     policy : Policy
         Tolerance and what follows.
+    others : mapping of str to sequence of Variable, optional
+        Variables of components that may take a place, by its name.
     """
 
-    def __init__(self, participants: Iterable[Participant], policy: Policy) -> None:
+    def __init__(
+        self,
+        participants: Iterable[Participant],
+        policy: Policy,
+        others: Mapping[str, Sequence[Variable]] | None = None,
+    ) -> None:
         self.policy = policy
         self._participants = {p.name: p for p in participants}
+        self._others = dict(others or {})
         self._booked = [n for n, p in self._participants.items() if p.component.has_storage]
         self._links: dict[str, Link] = {}
-        self._rows: list[np.ndarray] = []
-        self._times: list[float] = []
+        self._time = 0.0
         self._transit: dict[str, float] = {}
 
-    def begin(self, links: Iterable[Link]) -> None:
-        """Begin with what is in store and in transit."""
+    def begin(self, links: Iterable[Link], origin: dt.datetime | None, path: Path | None) -> None:
+        """Begin with what is in store and in transit.
+
+        Parameters
+        ----------
+        links : iterable of Link
+            Exchanges, opened.
+        origin : datetime or None
+            Date of time zero.
+        path : pathlib.Path or None
+            File for the rows; None keeps them in memory.
+        """
         self._links = {link.label: link for link in links if link.water}
         self._accounts = {label: _Account() for label in self._links}
         self._books = {name: _Book() for name in self._booked}
         self._storage = {name: self._stored(name) for name in self._booked}
         self._transit = {label: link.in_transit() for label, link in self._links.items()}
         self._columns = self._layout()
+        self._places = set(self._columns)
         self.totals = Totals(len(self._columns))
+        self.records = Records(
+            fields(self._columns), origin, path, "ledger of a coupled run", "coupling step"
+        )
 
     def _layout(self) -> list[tuple[str, str]]:
-        rates = [
-            ("boundary_flux", f"{name}.{v.name}")
-            for name in self._booked
-            for v in self._participants[name].component.variables
-            if v.kind == "rate"
-        ]
+        rates = []
+        for name in self._booked:
+            own = self._participants[name].component.variables
+            every = (*own, *self._others.get(name, ()))
+            fluxes = dict.fromkeys(v.name for v in every if v.kind == "rate")
+            rates += [("boundary_flux", f"{name}.{flux}") for flux in (*fluxes, _OTHER)]
         components = [(what, name) for what in _PER_COMPONENT for name in self._booked]
         exchanges = [(what, label) for what in _PER_EXCHANGE for label in self._links]
         return [*components, *exchanges, *((what, "") for what in _SYSTEM), *rates]
@@ -190,11 +216,18 @@ class Ledger:
         )
         for name, book in self._books.items():
             for flux, kilograms in book.fluxes.items():
-                row["boundary_flux", f"{name}.{flux}"] = kilograms
+                column = ("boundary_flux", f"{name}.{flux}")
+                if column not in self._places:
+                    column = ("boundary_flux", f"{name}.{_OTHER}")
+                row[column] = row.get(column, 0.0) + kilograms
         values = np.array([row.get(column, 0.0) for column in self._columns])
         self.totals.add(values)
-        self._rows.append(values)
-        self._times.append(time)
+        row_of, first = [], 0
+        for f in self.records.fields:
+            row_of.append(values[first : first + f.size] if f.dimension else values[first])
+            first += f.size
+        self.records.append(self._time, time, row_of)
+        self._time = time
         self._accounts = {label: _Account() for label in self._links}
         self._books = {name: _Book() for name in self._booked}
         self._answer(faults)
@@ -285,7 +318,7 @@ class Ledger:
             return
         error = LedgerError(
             " ".join(faults),
-            f"coupling step that ends at {self._times[-1]:g} s",
+            f"coupling step that ends at {self._time:g} s",
             "Look at the units, signs and areas of what is named; on_error = 'record' goes on "
             "without stopping",
         )
@@ -298,17 +331,18 @@ class Ledger:
 
     # ---- results
 
-    def to_dataset(self, origin: dt.datetime | None) -> xr.Dataset:
+    def to_dataset(self) -> xr.Dataset:
         """Return all rows as a dataset; see `CoupledModel.ledger`."""
-        return to_dataset(self._columns, self._times, self._rows, self.totals, origin)
+        return to_dataset(self.records.to_dataset(), self._columns, self.totals)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return totals, for a checkpoint."""
         return {"sum": self.totals.sum, "rest": self.totals.rest}
 
-    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+    def go_on(self, time: float, arrays: dict[str, np.ndarray]) -> None:
         """Go on from totals of a checkpoint, with components and links as they are now."""
-        self.totals.sum, self.totals.rest = arrays["sum"].copy(), arrays["rest"].copy()
+        if arrays:
+            self.totals.sum, self.totals.rest = arrays["sum"].copy(), arrays["rest"].copy()
         self._storage = {name: self._stored(name) for name in self._booked}
         self._transit = {label: link.in_transit() for label, link in self._links.items()}
-        self._rows, self._times = [], []
+        self._time = time

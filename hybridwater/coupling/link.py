@@ -10,7 +10,7 @@ from hybridwater.coupling.clock import SAME, Participant
 from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
-from hybridwater.coupling.route import Cells, make_route
+from hybridwater.coupling.route import Cells, make_route, same_cells
 from hybridwater.errors import CouplingError
 
 
@@ -54,6 +54,8 @@ class Link:
                 "Leave out time = 'instantaneous'",
             )
         here, there = _cells(source, given), _cells(target, taken)
+        if isinstance(exchange.remap, str) and exchange.remap == "identity":
+            here, there = same_cells(here, there)
         self.route = make_route(
             exchange.remap,
             here,
@@ -67,8 +69,9 @@ class Link:
         self.kg_given = here.kilograms() if self.water else 0.0
         self.kg_taken = there.kilograms() if self.water else 0.0
         self.lag = 0.0
+        self._found: list[np.ndarray] | None = None
         self._owed: np.ndarray | None = None
-        self._before: np.ndarray | None = None
+        self._before: np.ndarray | None = None  # state at the end of the source's last step
         self._connect(SAME * min(source.step, target.step))
 
     def _connect(self, tolerance: float) -> None:
@@ -93,6 +96,14 @@ class Link:
         if lag > 0:
             self.buffer.put(lag, lag, self.first_value())
 
+    def join(self) -> None:
+        """Begin in the middle of a run, where the clocks of the two ends are."""
+        ahead = self.source.time + self.lag
+        self.buffer.pieces.clear()
+        self.buffer.begin = self.target.time
+        if ahead > self.target.time + self.buffer.tolerance:
+            self.buffer.put(ahead, ahead - self.target.time, self.first_value())
+
     def first_value(self) -> np.ndarray:
         """Return what the target gets before the source has given anything, shape (cell,)."""
         declared = self.exchange.initial
@@ -112,7 +123,10 @@ class Link:
         """Take up what the source gave in its last step."""
         values, source = self.source.read(self.given), self.source
         moved = self.route.move(values)
-        self.buffer.put(source.time + self.lag, source.length, moved, self._before)
+        if self._found is None:
+            self.buffer.put(source.time + self.lag, source.length, moved, self._before)
+        else:
+            self._found.append(moved)
         if self._before is not None:
             self._before = moved
         if self.water:
@@ -142,6 +156,27 @@ class Link:
         else:
             self._owed = None
         return given
+
+    def guess(self, values: np.ndarray, begin: float, length: float) -> None:
+        """Let the target take a guess, and put aside what the source gives.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            Shape (piece, cell), in units of the target.
+        begin, length : float
+            Begin of the first piece, and length of each [s].
+        """
+        before = self._before
+        for i, row in enumerate(values):
+            self.buffer.put(begin + (i + 1) * length, length, row, before)
+            before = None if before is None else row
+        self._found = []
+
+    def found(self) -> list[np.ndarray]:
+        """Return what the source gave since `guess`, one array of shape (cell,) per step."""
+        found, self._found = self._found or [], None
+        return found
 
     def owe(self, integral: np.ndarray) -> None:
         """Add an integral that the target has yet to get, shape (cell,)."""

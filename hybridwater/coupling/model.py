@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridwater.components.base import Component
-from hybridwater.coupling import schedule
+from hybridwater.components.base import Component, State
+from hybridwater.coupling import checkpoint, schedule
 from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
 from hybridwater.coupling.exchange import Exchange, declared, find_end
+from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
 from hybridwater.coupling.link import Link
+from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
 
@@ -36,8 +40,19 @@ class CoupledModel:
     window : str or timedelta, optional
         Coupling step: how far `step` goes, and what a row of the ledger covers. The longest step of
         a component by default.
+    iteration : Iteration or mapping, optional
+        How cycles of exchanges are iterated; without, the exchanges that close them are lagged.
     ledger : Policy or mapping, optional
         When missing water stops the run; always by default.
+    outputs : mapping of str to sequence of str, optional
+        Variables to keep after each step, by component.
+    directory : path-like, optional
+        Folder for ``<component>.nc`` with the outputs, ``ledger.nc`` and ``checkpoint.npz``;
+        without, all stays in memory.
+    checkpoint_every : str or timedelta, optional
+        Simulated time between two checkpoints that `run` writes into the directory.
+    stand_ins : mapping of str to Component, optional
+        What takes the place of a component that fails, by its name; it needs ``take_over``.
     configurations : mapping of str to str, optional
         Configuration files, handed to ``initialize`` of the components.
 
@@ -53,7 +68,12 @@ class CoupledModel:
         exchanges: Sequence[Exchange | Mapping[str, Any]] = (),
         *,
         window: str | dt.timedelta | None = None,
+        iteration: Iteration | Mapping[str, Any] | None = None,
         ledger: Policy | Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Sequence[str]] | None = None,
+        directory: str | Path | None = None,
+        checkpoint_every: str | dt.timedelta | None = None,
+        stand_ins: Mapping[str, Component] | None = None,
         configurations: Mapping[str, str] | None = None,
     ) -> None:
         if not components:
@@ -69,18 +89,48 @@ class CoupledModel:
         self._window = max(steps.values()) if window is None else seconds(window, "window")
         self._time, self._tolerance = 0.0, SAME * min(steps.values())
         groups = schedule.find_groups(list(steps), self._links)
+        how = None if iteration is None else declared(Iteration, iteration)
+        self._iteration = how
         cut = {link: group for group in groups for link in group.cut}
         for link in self._links:
-            late = link in cut or link.exchange.lag not in (None, False)
+            late = (link in cut and how is None) or link.exchange.lag not in (None, False)
             link.open(schedule.lag_of(link, cut.get(link), steps) if late else 0.0)
+        self._every = (
+            None if checkpoint_every is None else seconds(checkpoint_every, "checkpoint_every")
+        )
+        if self._every is not None and directory is None:
+            self._checkpoint_path(None)
+        self._files = files
+        self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files)
         policy = declared(Policy, {} if ledger is None else ledger)
-        self._ledger = Ledger(self._participants.values(), policy)
-        self._ledger.begin(self._links)
-        self._units = [
-            Solo(self._participants[name], self._links, self._ledger)
-            for group in groups
-            for name in group.members
-        ]
+        self._ledger = Ledger(
+            self._participants.values(),
+            policy,
+            {n: c.variables for n, c in self._stand_ins.items()},
+        )
+        folder = None if directory is None else Path(directory)
+        self._ledger.begin(self._links, self.origin, folder and folder / "ledger.nc")
+        self._directory = folder
+        self._outputs = {
+            name: self._make_outputs(name, wanted, folder)
+            for name, wanted in (outputs or {}).items()
+        }
+        self._units: list[Solo | Iterated] = []
+        for group in groups:
+            solos = [
+                Solo(
+                    self._participants[name],
+                    self._links,
+                    self._ledger,
+                    self._outputs.get(name),
+                    self._stand_ins.watch(name),
+                )
+                for name in group.members
+            ]
+            if how is not None and group.cut:
+                self._units.append(Iterated(solos, group.cut, how))
+            else:
+                self._units += solos
         self._seconds = 0.0
 
     def _connect(self, exchanges: Sequence[Exchange]) -> list[Link]:
@@ -101,6 +151,16 @@ class CoupledModel:
             if labels.count(label) > 1:
                 raise CouplingError(f"The exchange '{label}' is declared twice.")
         return links
+
+    def _make_outputs(self, name: str, wanted: Sequence[str], folder: Path | None) -> Outputs:
+        variables = []
+        for text in [wanted] if isinstance(wanted, str) else wanted:
+            _, found = find_end(
+                self._components, f"{name}.{text}", "", "out", f"outputs of '{name}'"
+            )
+            variables.append(found)
+        path = None if folder is None else folder / f"{name}.nc"
+        return Outputs(self._participants[name], variables, self.origin, path)
 
     # ---- running
 
@@ -125,6 +185,26 @@ class CoupledModel:
             )
         return self._participants[name].component
 
+    def replace(self, name: str, component: Component) -> None:
+        """Put another component in the place of one, which goes on with its water.
+
+        Parameters
+        ----------
+        name : str
+            The component to replace.
+        component : Component
+            Has the same ports, and ``take_over``; it is initialized here.
+
+        Raises
+        ------
+        CouplingError
+            If it has not the ports that the exchanges use.
+        ComponentError
+            If it cannot take over all water.
+        """
+        self.component(name)
+        self._stand_ins.put(name, component, self._links)
+
     def step(self) -> None:
         """Go on by one coupling step."""
         self._advance(self._time + self._window)
@@ -147,8 +227,22 @@ class CoupledModel:
             If water is missing, and the policy of the ledger says so.
         """
         end = until_seconds(until, self.origin, self._time)
-        while self._time < end - self._tolerance:
-            self._advance(min(self._time + self._window, end))
+        due = np.inf if self._every is None else self._time + self._every
+        with deferred_interrupt() as interrupt:
+            while self._time < end - self._tolerance:
+                self._advance(min(self._time + self._window, end))
+                if self._time >= due - self._tolerance:
+                    self.checkpoint()
+                    due = self._time + float(self._every or 0.0)
+                if interrupt.asked:
+                    self._stop()
+        self._flush()
+
+    def _stop(self) -> None:
+        """End a run that Ctrl-C was pressed in, so that it can go on."""
+        if self._directory is None:
+            raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
+        raise KeyboardInterrupt(f"at {self.time}; go on with resume('{self.checkpoint()}')")
 
     def _advance(self, until: float) -> None:
         began = time.perf_counter()
@@ -162,7 +256,7 @@ class CoupledModel:
         self._time = until
         self._seconds += time.perf_counter() - began
 
-    def _next(self, until: float) -> Solo | None:
+    def _next(self, until: float) -> Solo | Iterated | None:
         """Return what ends its next step first, of those that have all they need."""
         best, first = None, until + 2 * self._tolerance
         for unit in self._units:
@@ -183,6 +277,131 @@ class CoupledModel:
                         "Give a longer lag to an exchange of that cycle, or leave the lag out",
                     )
 
+    def _flush(self) -> None:
+        for records in (*self._outputs.values(), self._ledger.records):
+            records.flush()
+
+    def close(self) -> None:
+        """Write and close the files of the run, and end its components."""
+        for records in (*self._outputs.values(), self._ledger.records):
+            records.close()
+        for component in self._components.values():
+            component.finalize()
+
+    # ---- checkpoints
+
+    def checkpoint(self, path: str | Path | None = None) -> Path:
+        """Write all that is needed to go on from here.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; ``checkpoint.npz`` in the directory of the run by default.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        ComponentError
+            If a component has no state.
+        CouplingError
+            If there is no directory and no path.
+        """
+        self._flush()
+        states = {name: p.component.get_state() for name, p in self._participants.items()}
+        arrays = {f"ledger/{k}": v for k, v in self._ledger.arrays().items()}
+        for name, state in states.items():
+            arrays |= {f"component/{name}/{k}": v for k, v in state.arrays.items()}
+        for i, link in enumerate(self._links):
+            arrays |= {f"exchange/{i}/{k}": v for k, v in link.arrays().items()}
+        for i, unit in enumerate(self._units):
+            if isinstance(unit, Iterated):
+                arrays |= {f"cycle/{i}/{k}": v for k, v in unit.arrays().items()}
+        manifest = {
+            **self._case(),
+            "time": self._time,
+            "states": {name: dict(state.metadata) for name, state in states.items()},
+            "labels": [(link.label, link.water) for link in self._links],
+            "replaced": self._stand_ins.used,
+            "records": {name: outputs.count for name, outputs in self._outputs.items()},
+            "rows": self._ledger.records.count,
+        }
+        return checkpoint.write(self._checkpoint_path(path), manifest, arrays)
+
+    def resume(self, path: str | Path | None = None, *, branch: bool = False) -> None:
+        """Go on from a checkpoint, as if the run had never stopped.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; ``checkpoint.npz`` in the directory of the run by default.
+        branch : bool
+            Whether exchanges, iteration, and outputs may differ from those of the run that wrote
+            the checkpoint: a copy that goes on with a change. Totals of the ledger begin anew.
+
+        Raises
+        ------
+        CouplingError
+            If there is no checkpoint, or it is of another case.
+        ComponentError
+            If a component does not take the state.
+        """
+        file = self._checkpoint_path(path)
+        manifest, arrays = checkpoint.read(file)
+        ours = self._case()
+        compared = {k: ours[k] for k in ("components",)} if branch else ours
+        checkpoint.refuse_other_case(manifest, compared, file)
+        self._stand_ins.use(manifest["replaced"])
+        for name, participant in self._participants.items():
+            state = State(
+                checkpoint.under(f"component/{name}", arrays), manifest["states"].get(name, {})
+            )
+            participant.set_state(state)
+        self._time = float(manifest["time"])
+        links = {link.label: link for link in self._links}
+        for i, (label, water) in enumerate(manifest["labels"]):
+            content = checkpoint.under(f"exchange/{i}", arrays)
+            if label in links:
+                links.pop(label).set_arrays(content)
+            elif water and (len(content["times"]) or "owed" in content):
+                raise CouplingError(
+                    f"Water is in transit in '{label}', which this case does not have.",
+                    str(file),
+                    "Keep the exchange, or branch where its buffer is empty",
+                )
+        for link in links.values():
+            link.join()
+        for i, unit in enumerate(self._units):
+            known = checkpoint.under(f"cycle/{i}", arrays)
+            if isinstance(unit, Iterated) and known:
+                unit.set_arrays(known)
+        self._ledger.go_on(self._time, {} if branch else checkpoint.under("ledger", arrays))
+        if not branch:
+            for name, outputs in self._outputs.items():
+                outputs.go_on(int(manifest["records"][name]))
+            self._ledger.records.go_on(int(manifest["rows"]))
+
+    def _checkpoint_path(self, path: str | Path | None) -> Path:
+        if path is None and self._directory is None:
+            raise CouplingError(
+                "There is no directory for the checkpoint.",
+                fix="Give the model a directory, or name the file",
+            )
+        return Path(path) if path is not None else self._directory / "checkpoint.npz"  # type: ignore[operator]
+
+    def _case(self) -> dict[str, Any]:
+        """Return what tells this case from others."""
+        return {
+            "components": list(self._participants),
+            "start": None if self.origin is None else self.origin.isoformat(),
+            "exchanges": sorted(checkpoint.describe(link) for link in self._links),
+            "iteration": repr(self._iteration),
+            "window": self._window,
+            "outputs": {name: [v.name for v in o.variables] for name, o in self._outputs.items()},
+        }
+
     # ---- results
 
     def ledger(self) -> xr.Dataset:
@@ -191,10 +410,39 @@ class CoupledModel:
         Returns
         -------
         xarray.Dataset
-            One row per coupling step since the run was started or resumed, and totals; all in kg.
-            Dimensions ``time``, ``component``, ``exchange`` and ``flux``.
+            One row per coupling step (without a directory: since the run was started or resumed),
+            and totals; all in kg. Dimensions ``time``, ``component``, ``exchange`` and ``flux``.
         """
-        return self._ledger.to_dataset(self.origin)
+        return self._ledger.to_dataset()
+
+    @property
+    def iterations(self) -> dict[str, list[int]]:
+        """Passes of each window so far, by the cycle of components that is iterated."""
+        return {
+            ", ".join(unit.names): unit.counts for unit in self._units if isinstance(unit, Iterated)
+        }
+
+    def output(self, component: str) -> xr.Dataset:
+        """Return the outputs of a component.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions ``time`` (start of each step of the component) and its cells. Those in a file
+            are read when they are used.
+
+        Raises
+        ------
+        CouplingError
+            If no outputs of it were asked for.
+        """
+        if component not in self._outputs:
+            hint = nearest(component, self._outputs)
+            raise CouplingError(
+                f"No outputs of '{component}' were asked for ({hint}).",
+                fix="Name them: outputs = {component: [variables]}",
+            )
+        return self._outputs[component].to_dataset()
 
     @property
     def seconds(self) -> dict[str, float]:

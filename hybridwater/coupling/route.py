@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,16 @@ class Cells:
             return factor
         assert self.areas is not None
         return factor * self.areas
+
+
+def same_cells(source: Cells, target: Cells) -> tuple[Cells, Cells]:
+    """Let the two ends of an identity know the same mesh, if only one of them has one."""
+    if source.count == target.count:
+        if source.mesh is None:
+            source = dataclasses.replace(source, mesh=target.mesh)
+        elif target.mesh is None:
+            target = dataclasses.replace(target, mesh=source.mesh)
+    return source, target
 
 
 @dataclass(frozen=True, eq=False)

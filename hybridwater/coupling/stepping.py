@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hybridwater.coupling.clock import Participant
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link
-
-#: Called with a component after each of its steps that counts.
-Listener = Callable[[Participant], None]
+from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.stand_ins import Watch
 
 
 class Solo:
@@ -25,8 +24,10 @@ class Solo:
         All exchanges; its own are picked.
     ledger : Ledger
         Where everything is booked.
-    listeners : sequence of callable
-        Called after each step.
+    outputs : Outputs, optional
+        Takes up the values after each step that counts.
+    watch : Watch, optional
+        Puts a stand-in in place of the component if it fails.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Solo:
         participant: Participant,
         links: Sequence[Link],
         ledger: Ledger,
-        listeners: Sequence[Listener] = (),
+        outputs: Outputs | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self.participant, self.ledger, self.listeners = participant, ledger, listeners
+        self.participant, self.ledger, self.outputs = participant, ledger, outputs
+        self.watch = watch
         self.incoming = [link for link in links if link.target is participant]
         self.outgoing = [link for link in links if link.source is participant]
         writers: dict[str, list[Link]] = {}
@@ -60,21 +63,33 @@ class Solo:
         return [link for link in self.incoming if not link.buffer.covers(end)]
 
     def advance(self) -> None:
-        """Do a step, and tell the listeners."""
+        """Do a step, and keep its outputs."""
         self.calculate()
-        for listener in self.listeners:
-            listener(self.participant)
+        if self.outputs is not None:
+            self.outputs.record()
 
     def calculate(self) -> None:
         """Do a step."""
         participant, ledger = self.participant, self.ledger
         length, until = participant.step, self.end
+        inputs = {}
         for name, links in self._writers:
             values = links[0].deliver(until, length, ledger)
             for link in links[1:]:
                 values = values + link.deliver(until, length, ledger)
-            participant.write(name, np.asarray(values))
-        participant.advance()
+            inputs[name] = np.asarray(values)
+        if self.watch is None:
+            self._try(inputs)
+        else:
+            self.watch.over(lambda: self._try(inputs))
         ledger.book(participant)
         for link in self.outgoing:
             link.give(ledger)
+
+    def _try(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Hand over the inputs, step, and see that what goes out is finite."""
+        for name, values in inputs.items():
+            self.participant.write(name, values)
+        self.participant.advance()
+        for link in self.outgoing:
+            self.participant.read(link.given)

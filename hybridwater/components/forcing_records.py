@@ -1,0 +1,152 @@
+"""Records of weather, or of anything else, as a component that gives one record per step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hybridwater import units
+from hybridwater.components.base import Variable
+from hybridwater.components.declared import DeclaredComponent
+from hybridwater.components.grids import Grid, cells
+from hybridwater.data.times import check_time
+from hybridwater.errors import ComponentError, DataError, nearest
+
+# Bytes of one variable that are read at once.
+_BLOCK = 2**25
+
+
+class ForcingRecords(DeclaredComponent):
+    """A component that reads records; it keeps no water, and its step is their interval.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or path-like
+        Records over ``time``, which labels the start of each interval, and at most one more
+        dimension, the cells. Every variable has ``units``. A path is one NetCDF file.
+    variables : mapping of str to str, optional
+        Names that the records get, and the variables of the dataset that they come from; all of
+        them under their own names if left out.
+    mesh : Mesh, optional
+        Mesh of the cells.
+
+    Raises
+    ------
+    ComponentError
+        If a variable is missing, or its dimensions are not as above.
+    DataError
+        If the times are not regular.
+    UnitError
+        If a variable has no units, or unknown ones.
+    """
+
+    name = "forcing"
+    title = "records of a dataset, one per step"
+    time_units = "s"
+    has_storage = False
+
+    def __init__(
+        self,
+        *,
+        data: xr.Dataset | str | Path,
+        variables: Mapping[str, str] | None = None,
+        mesh: Any = None,
+    ) -> None:
+        dataset = _opened(data)
+        interval = check_time(dataset)
+        names = dict(variables or {name: name for name in map(str, dataset.data_vars)})
+        self._records = {name: _records(dataset, name, source) for name, source in names.items()}
+        sizes = {r.shape[1:] for r in self._records.values()}
+        if len(sizes) != 1:
+            raise ComponentError(
+                f"The variables have {len(sizes)} shapes of cells: {sorted(sizes)}.",
+                f"component '{self.name}'",
+                "Make one component for each grid",
+            )
+        super().__init__(
+            step=interval.total_seconds(),
+            start=dataset["time"].values[0],
+            end=dataset["time"].values[-1] + interval.to_timedelta64(),
+            meshes={0: mesh},
+        )
+        self.variables = tuple(
+            Variable(
+                name,
+                str(record.attrs["units"]),
+                "out",
+                "rate",
+                str(record.attrs.get("long_name", name)),
+                standard_name=record.attrs.get("standard_name"),
+            )
+            for name, record in self._records.items()
+        )
+        self._size = int(np.prod(next(iter(sizes)), dtype=int))
+        self._first, self._block = 0, {}
+
+    def _make_grids(self) -> dict[int, Grid]:
+        return {0: cells(self._size)}
+
+    def _reset(self) -> None:
+        self._block = {}
+
+    def _state_arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _configuration(self) -> dict[str, Any]:
+        said = [f"{n} {r.sizes} {r.attrs['units']}" for n, r in self._records.items()]
+        digest = hashlib.blake2b("|".join(said).encode(), digest_size=8).digest()
+        return {"records": np.frombuffer(digest, np.uint8)}
+
+    def _advance(self) -> None:
+        index = int(self._steps)
+        length = max(1, _BLOCK // (8 * self._size))
+        if not self._block or not 0 <= index - self._first < length:
+            self._first = index - index % length
+            rows = slice(self._first, self._first + length)
+            self._block = {
+                name: np.asarray(record[rows].values, float).reshape(-1, self._size)
+                for name, record in self._records.items()
+            }
+        for name, rows in self._block.items():
+            self._values[name][:] = rows[index - self._first]
+
+    def storage(self) -> dict[str, np.ndarray]:
+        """Return nothing: records are no store."""
+        return {}
+
+    def boundary_fluxes(self) -> dict[str, np.ndarray]:
+        """Return nothing: what is given is booked where it arrives."""
+        return {}
+
+
+def _opened(data: xr.Dataset | str | Path) -> xr.Dataset:
+    if isinstance(data, xr.Dataset):
+        return data
+    try:
+        return xr.open_dataset(data, engine="netcdf4")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"The records cannot be read ({error}).", str(data), "Give a NetCDF file"
+        ) from error
+
+
+def _records(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:
+    if source not in dataset:
+        raise ComponentError(
+            f"The records have no '{source}' ({nearest(source, map(str, dataset.data_vars))}).",
+            f"component 'forcing', variable '{name}'",
+        )
+    record = dataset[source]
+    units.require(record)
+    if record.dims[:1] != ("time",) or record.ndim > 2:
+        raise ComponentError(
+            f"'{source}' has the dimensions {record.dims}.",
+            f"component 'forcing', variable '{name}'",
+            "Give (time, cell): data.transpose('time', ...), and stack() what else there is",
+        )
+    return record

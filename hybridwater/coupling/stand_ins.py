@@ -1,0 +1,200 @@
+"""What happens when something goes wrong: stand-ins for components that fail, and Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import warnings
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hybridwater.components.base import Component, State
+from hybridwater.coupling.clock import Participant
+from hybridwater.coupling.link import Link
+from hybridwater.errors import ComponentError, ComponentFailed, CouplingError, nearest
+
+
+class Watch:
+    """Sees to it that a component that fails is replaced by its stand-in.
+
+    Parameters
+    ----------
+    participant : Participant
+        The component.
+    stand_in : Component
+        Initialized.
+    configuration : str
+        What the component was initialized with.
+    """
+
+    def __init__(self, participant: Participant, stand_in: Component, configuration: str) -> None:
+        self.participant, self.stand_in, self._file = participant, stand_in, configuration
+        self.used = False
+
+    def over(self, step: Callable[[], None]) -> None:
+        """Do a step; if it fails, put the stand-in where the component was, and do it again.
+
+        Warns
+        -----
+        UserWarning
+            If the stand-in is used.
+        """
+        if self.used:
+            step()
+            return
+        last = self.participant.component.get_state()
+        try:
+            step()
+        except ComponentFailed as error:
+            self._go_back(last)
+            hand_over(self.participant, self.stand_in)
+            self.used = True
+            warnings.warn(
+                f"The stand-in of '{self.participant.name}' goes on in its place from "
+                f"{self.participant.time:g} s. {error}",
+                stacklevel=2,
+            )
+            step()
+
+    def _go_back(self, state: State) -> None:
+        """Bring the component that failed to where it was, in a new process if its own died."""
+        try:
+            self.participant.set_state(state)
+        except ComponentError:
+            self.participant.component.initialize(self._file)
+            self.participant.set_state(state)
+
+
+class StandIns:
+    """The stand-ins of a coupled run.
+
+    Parameters
+    ----------
+    participants : mapping of str to Participant
+        Components by name.
+    stand_ins : mapping of str to Component
+        By the name of the component that they stand in for; initialized here.
+    configurations : mapping of str to str
+        What the components were initialized with.
+
+    Raises
+    ------
+    CouplingError
+        If there is no such component, or one of the two cannot do what is needed.
+    """
+
+    def __init__(
+        self,
+        participants: Mapping[str, Participant],
+        stand_ins: Mapping[str, Component],
+        configurations: Mapping[str, str],
+    ) -> None:
+        self._participants = participants
+        self._watches: dict[str, Watch] = {}
+        for name, stand_in in stand_ins.items():
+            if name not in participants:
+                raise CouplingError(
+                    f"There is no component '{name}' ({nearest(name, participants)}).", "stand_ins"
+                )
+            stand_in.initialize("")
+            refuse_unable(name, stand_in)
+            if not participants[name].component.has_state:
+                raise CouplingError(
+                    f"The component '{name}' has no state that a stand-in could go on from.",
+                    "stand_ins",
+                    "Give it get_state and set_state, or leave out its stand-in",
+                )
+            file = configurations.get(name, "")
+            self._watches[name] = Watch(participants[name], stand_in, file)
+
+    def items(self) -> ItemsView[str, Component]:
+        """Return names and stand-ins."""
+        return {name: watch.stand_in for name, watch in self._watches.items()}.items()
+
+    def watch(self, name: str) -> Watch | None:
+        """Return the watch over a component, or None."""
+        return self._watches.get(name)
+
+    @property
+    def used(self) -> list[str]:
+        """Names of the components whose stand-in is in their place."""
+        return [name for name, watch in self._watches.items() if watch.used]
+
+    def use(self, names: Sequence[str]) -> None:
+        """Put stand-ins in place before a checkpoint is resumed that was written with them."""
+        for name in names:
+            watch = self._watches.get(name)
+            if watch is None:
+                raise CouplingError(
+                    f"In the checkpoint a stand-in is in the place of '{name}', and this case has "
+                    "none.",
+                    "resume",
+                    f"Declare it: stand_ins = {{'{name}': ...}}",
+                )
+            if not watch.used:
+                self._participants[name].use(watch.stand_in)
+                watch.used = True
+
+    def put(self, name: str, component: Component, links: Sequence[Link]) -> None:
+        """Put a component in the place of another on purpose."""
+        component.initialize("")
+        refuse_unable(name, component)
+        participant = self._participants[name]
+        for link in links:
+            for end, variable in ((link.source, link.given), (link.target, link.taken)):
+                if end is participant and component.variable(variable.name).units != variable.units:
+                    raise CouplingError(
+                        f"'{variable.name}' is in '{component.variable(variable.name).units}' and "
+                        f"not in '{variable.units}'.",
+                        f"component '{name}', exchange '{link.label}'",
+                        "Replace a component by one with the same ports",
+                    )
+        hand_over(participant, component)
+
+
+def hand_over(participant: Participant, successor: Component) -> None:
+    """Let a component go on where another is, and use it from now on."""
+    successor.take_over(participant.component)  # type: ignore[attr-defined]
+    participant.use(successor)
+
+
+def refuse_unable(name: str, component: Component) -> None:
+    """Refuse a component that cannot go on where another was."""
+    if not callable(getattr(component, "take_over", None)):
+        raise CouplingError(
+            f"'{component.get_component_name()}' cannot go on in the place of '{name}': it has no "
+            "take_over.",
+            f"component '{name}'",
+            "Use a surrogate, or write take_over(component), which takes time, values and water",
+        )
+
+
+@dataclass
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    asked: bool = False
+
+
+@contextlib.contextmanager
+def deferred_interrupt() -> Iterator[Interrupt]:
+    """Let the first Ctrl-C be asked for instead of breaking in; a second one breaks in.
+
+    Only in the main thread, and only where Ctrl-C raises KeyboardInterrupt as it does by default.
+    """
+    interrupt = Interrupt()
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield interrupt
+        return
+
+    def ask(*_: object) -> None:
+        interrupt.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
