@@ -1,4 +1,4 @@
-"""Components of a coupled case: ``[components.NAME]``, and the one word that swaps a surrogate in."""
+"""Components of a coupled case, ``[components.NAME]``, and the word that swaps a surrogate in."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class Model:
         """Whether the constructor has a keyword."""
         return keyword in inspect.signature(self.made).parameters
 
-    def make(self, start: str | None, meshes: Mapping[str, Any], timeout: float | None) -> Component:
+    def make(
+        self, start: str | None, meshes: Mapping[str, Any], timeout: float | None
+    ) -> Component:
         """Make the component, in a process of its own if its calls have a time limit."""
         options = {**self.options, **{k: meshes[v] for k, v in self.meshes.items()}}
         if start is not None and self.takes("start"):
@@ -187,9 +189,7 @@ def read_component(table: Table, meshes: Collection[str]) -> ComponentTable:
     configuration = values.get("configuration", "")
     if configuration:
         configuration = str(table.existing("configuration", configuration))
-    return ComponentTable(
-        table, analytic, surrogate, *wanted, configuration, values.get("timeout")
-    )
+    return ComponentTable(table, analytic, surrogate, *wanted, configuration, values.get("timeout"))
 
 
 def _model(
@@ -206,8 +206,7 @@ def _model(
     for key, value in table.content.items():
         if key not in known and not free:
             raise CaseError(
-                f"The component '{kind}' has no keyword '{key}' "
-                f"({nearest(key, [*known, *KEYS])}).",
+                f"The component '{kind}' has no keyword '{key}' ({nearest(key, [*known, *KEYS])}).",
                 table.where(key),
             )
         if _is_mesh(key) and value not in meshes:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from hybridwater.files import write_bytes
 
 if TYPE_CHECKING:
     import datetime as dt
+
+    from hybridwater.report.graph import Edge, Node
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,20 @@ class IndexFile:
                     str(self.path),
                 )
             return data[self.variable].values.astype(int)
+
+
+class _Named(NamedTuple):
+    """A component that is not made yet."""
+
+    name: str
+
+
+class _Ends(NamedTuple):
+    """An exchange between components that are not made yet."""
+
+    source: _Named
+    target: _Named
+    exchange: Exchange
 
 
 @dataclass(frozen=True)
@@ -144,7 +160,7 @@ class CoupledCase:
             ledger=self.ledger,
             outputs=self.outputs,
             directory=directory,
-            checkpoint_every=self.checkpoint_every,
+            checkpoint_every=None if directory is None else self.checkpoint_every,
             stand_ins={
                 name: table.make_stand_in(self.start, meshes)
                 for name, table in self.components.items()
@@ -156,6 +172,42 @@ class CoupledCase:
                 if table.configuration
             },
         )
+
+    def graph(self) -> tuple[list[Node], list[Edge]]:
+        """Return components and exchanges for `hybridwater.report.coupling_graph`."""
+        from hybridwater.report.graph import Edge, Node
+
+        nodes = [
+            Node(name, f"records: {table.table.content['source']}", "records")
+            for name, table in self.forcing.items()
+        ]
+        for name, table in self.components.items():
+            kind = table.model.kind
+            own = kind == "surrogate" or table.use == "surrogate"
+            title = f"{kind} of {table.analytic.kind}" if kind != table.analytic.kind else kind
+            nodes.append(Node(name, title, "surrogate" if own else "analytic"))
+        order, late = self._order([n.name for n in nodes])
+        pairs: dict[tuple[str, str], tuple[list[str], bool]] = {}
+        for exchange in self.exchanges:
+            source, _, variable = exchange.source.partition(".")
+            key = source, exchange.target.partition(".")[0]
+            labels, was = pairs.get(key, ([], True))
+            pairs[key] = [*labels, variable], was and exchange in late
+        edges = [Edge(*ends, tuple(found), at) for ends, (found, at) in pairs.items()]
+        return sorted(nodes, key=lambda n: order.index(n.name)), edges
+
+    def _order(self, names: list[str]) -> tuple[list[str], list[Exchange]]:
+        """Return names with sources before targets, and the exchanges that go against it."""
+        from hybridwater.coupling.schedule import find_groups
+
+        ends = [
+            _Ends(_Named(e.source.partition(".")[0]), _Named(e.target.partition(".")[0]), e)
+            for e in self.exchanges
+        ]
+        groups = find_groups(names, ends)  # type: ignore[arg-type]
+        cut = [link.exchange for group in groups for link in group.cut]
+        late = [e for e in self.exchanges if e in cut or e.lag not in (None, False)]
+        return [name for group in groups for name in group.members], late
 
     def run(
         self,

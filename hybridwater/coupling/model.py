@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,13 +209,20 @@ class CoupledModel:
         """Go on by one coupling step."""
         self._advance(self._time + self._window)
 
-    def run(self, until: str | dt.date | dt.timedelta | np.timedelta64) -> None:
+    def run(
+        self,
+        until: str | dt.date | dt.timedelta | np.timedelta64,
+        *,
+        report: Callable[[float, float], None] | None = None,
+    ) -> None:
         """Run.
 
         Parameters
         ----------
         until : str, date or timedelta
             A date, or a duration from now on (``"30 d"``).
+        report : callable, optional
+            Called after every coupling step with the time and the end [s since the start].
 
         Raises
         ------
@@ -231,6 +238,8 @@ class CoupledModel:
         with deferred_interrupt() as interrupt:
             while self._time < end - self._tolerance:
                 self._advance(min(self._time + self._window, end))
+                if report is not None:
+                    report(self._time, end)
                 if self._time >= due - self._tolerance:
                     self.checkpoint()
                     due = self._time + float(self._every or 0.0)

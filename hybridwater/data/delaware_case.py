@@ -98,8 +98,8 @@ def delaware_weather() -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dimensions (time, nhm_id): ``prcp`` [inch d-1], ``tmin`` and ``tmax`` [degF], in the order of
-        `delaware_parameters`.
+        Dimensions (time, nhm_id): ``prcp`` [inch d-1], ``tmin`` and ``tmax`` [degF], in the order
+        of `delaware_parameters`.
 
     Raises
     ------

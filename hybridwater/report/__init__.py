@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
     from hybridwater.report.duration import flow_duration
-    from hybridwater.report.files import save_figures
+    from hybridwater.report.files import save_figure, save_figures
+    from hybridwater.report.graph import coupling_graph
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
+    from hybridwater.report.ledger import water_ledger
     from hybridwater.report.meshes import mesh_map, remap_map
     from hybridwater.report.page import Illustration, Section, Table, write_report
     from hybridwater.report.skill import skill_map, skill_summary
@@ -24,16 +26,19 @@ _HOME = {
     "Illustration": "page",
     "Section": "page",
     "Table": "page",
+    "coupling_graph": "graph",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
     "remap_map": "meshes",
+    "save_figure": "files",
     "save_figures": "files",
     "skill_map": "skill",
     "skill_summary": "skill",
     "training_curve": "training",
     "water_balance": "balance",
+    "water_ledger": "ledger",
     "write_report": "page",
 }
 
@@ -41,16 +46,19 @@ __all__ = [
     "Illustration",
     "Section",
     "Table",
+    "coupling_graph",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
     "remap_map",
+    "save_figure",
     "save_figures",
     "skill_map",
     "skill_summary",
     "training_curve",
     "water_balance",
+    "water_ledger",
     "write_report",
 ]
 
