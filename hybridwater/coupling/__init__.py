@@ -4,9 +4,10 @@ Declare what goes from where to where as exchanges, and hand them with the compo
 :class:`CoupledModel`.
 """
 
+from hybridwater.coupling.demand import Demand
 from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.iteration import Iteration
 from hybridwater.coupling.ledger import Policy
 from hybridwater.coupling.model import CoupledModel
 
-__all__ = ["CoupledModel", "Exchange", "Iteration", "Policy"]
+__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Policy"]

@@ -29,6 +29,8 @@ class Exchange:
         ``.nc``), a :class:`~hybridwater.meshes.Remap`, the index of the target cell of each source
         cell (-1: none), or a matrix of shape (n_target, n_source) with the share of each source
         cell that goes to each target cell.
+    source_mask, target_mask : array_like of bool, optional
+        True where a cell takes part, for remaps by overlap.
     time : {"mean", "instantaneous"}, optional
         What the target gets for a step of its own: the mean over that step, which keeps the
         integral of a flux, or the value at the end of the step. Rates are means by default, states
@@ -63,6 +65,8 @@ class Exchange:
     source: str
     target: str
     remap: Any = "identity"
+    source_mask: Any = None
+    target_mask: Any = None
     time: TimeRule | None = None
     lag: bool | str | None = None
     initial: float | None = None

@@ -275,8 +275,15 @@ class Ledger:
         """Compare what an exchange moved with what the components at its ends booked."""
         source = self._books.get(link.source.name)
         if source is not None and source.fluxes:
+            given = account.given
+            if link.partial:
+                given = sum(
+                    self._accounts[other.label].given
+                    for other in self._links.values()
+                    if other.source is link.source and other.given.name == link.given.name
+                )
             yield from self._differs(
-                label, "given", account.given, source, link.source.name, link.given.name, -1.0
+                label, "given", given, source, link.source.name, link.given.name, -1.0
             )
         target = self._books.get(link.target.name)
         if target is not None and target.fluxes:

@@ -10,12 +10,14 @@ from hybridwater.coupling.clock import SAME, Participant
 from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
-from hybridwater.coupling.route import Cells, make_route, same_cells
+from hybridwater.coupling.route import Cells, Route, make_route, same_cells
 from hybridwater.errors import CouplingError
 
 
 class Link:
     """An exchange between two participants.
+
+    Whether it is ``partial`` says if what it takes is only a part of what its source books.
 
     Parameters
     ----------
@@ -33,6 +35,8 @@ class Link:
     water : bool
         Whether it is booked.
     """
+
+    partial = False
 
     def __init__(
         self,
@@ -53,26 +57,31 @@ class Link:
                 where,
                 "Leave out time = 'instantaneous'",
             )
-        here, there = _cells(source, given), _cells(target, taken)
+        here, there = cells_of(source, given), cells_of(target, taken)
         if isinstance(exchange.remap, str) and exchange.remap == "identity":
             here, there = same_cells(here, there)
-        self.route = make_route(
-            exchange.remap,
-            here,
-            there,
-            linear_conversion(given, taken, where),
-            share=exchange.share,
-            fill=exchange.fill,
-            where=where,
-        )
+        self.route = self._make_route(here, there, where)
         self.size = there.count
-        self.kg_given = here.kilograms() if self.water else 0.0
-        self.kg_taken = there.kilograms() if self.water else 0.0
+        self.kg_given = here.kilograms(where) if self.water else 0.0
+        self.kg_taken = there.kilograms(where) if self.water else 0.0
         self.lag = 0.0
         self._found: list[np.ndarray] | None = None
         self._owed: np.ndarray | None = None
         self._before: np.ndarray | None = None  # state at the end of the source's last step
         self._connect(SAME * min(source.step, target.step))
+
+    def _make_route(self, here: Cells, there: Cells, where: str) -> Route:
+        exchange = self.exchange
+        return make_route(
+            exchange.remap,
+            here,
+            there,
+            linear_conversion(self.given, self.taken, where),
+            share=exchange.share,
+            fill=exchange.fill,
+            masks=(exchange.source_mask, exchange.target_mask),
+            where=where,
+        )
 
     def _connect(self, tolerance: float) -> None:
         constant = self.given.kind == "rate"
@@ -123,17 +132,22 @@ class Link:
         """Take up what the source gave in its last step."""
         values, source = self.source.read(self.given), self.source
         moved = self.route.move(values)
+        self._put(moved)
+        if self.water:
+            kilograms = values * self.kg_given * source.length
+            fraction = self.route.fraction
+            unmapped = 0.0 if fraction is None else float((kilograms * (1.0 - fraction)).sum())
+            ledger.give(self.label, kilograms, unmapped)
+
+    def _put(self, moved: np.ndarray) -> None:
+        """Keep what was moved until the target takes it, or aside if it is taking a guess."""
+        source = self.source
         if self._found is None:
             self.buffer.put(source.time + self.lag, source.length, moved, self._before)
         else:
             self._found.append(moved)
         if self._before is not None:
             self._before = moved
-        if self.water:
-            kilograms = values * self.kg_given * source.length
-            fraction = self.route.fraction
-            unmapped = 0.0 if fraction is None else float((kilograms * (1.0 - fraction)).sum())
-            ledger.give(self.label, kilograms, unmapped)
 
     def deliver(self, until: float, length: float, ledger: Ledger) -> np.ndarray:
         """Return what the target gets for its next step, shape (cell,); not to be changed."""
@@ -211,7 +225,8 @@ class Link:
         self._owed, self._before = arrays.get("owed"), arrays.get("last")
 
 
-def _cells(participant: Participant, variable: Variable) -> Cells:
+def cells_of(participant: Participant, variable: Variable) -> Cells:
+    """Return the cells that a variable of a component lies on."""
     component = participant.component
     count = component.get_var_nbytes(variable.name) // component.get_var_itemsize(variable.name)
     return Cells(count, measure(variable.units), component.mesh(variable.grid))

@@ -12,11 +12,12 @@ import numpy as np
 
 from hybridwater.components.base import Component, State
 from hybridwater.coupling import checkpoint, schedule
+from hybridwater.coupling.assembly import common_origin, connect
 from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
+from hybridwater.coupling.demand import Demand
 from hybridwater.coupling.exchange import Exchange, declared, find_end
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
-from hybridwater.coupling.link import Link
 from hybridwater.coupling.outputs import Outputs
 from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
@@ -37,6 +38,8 @@ class CoupledModel:
     exchanges : sequence of Exchange or mapping
         What goes from where to where; tables with the fields of
         :class:`~hybridwater.coupling.Exchange` do as well.
+    demands : sequence of Demand or mapping
+        Who wants water from whom; tables do as well.
     window : str or timedelta, optional
         Coupling step: how far `step` goes, and what a row of the ledger covers. The longest step of
         a component by default.
@@ -67,6 +70,7 @@ class CoupledModel:
         components: Mapping[str, Component],
         exchanges: Sequence[Exchange | Mapping[str, Any]] = (),
         *,
+        demands: Sequence[Demand | Mapping[str, Any]] = (),
         window: str | dt.timedelta | None = None,
         iteration: Iteration | Mapping[str, Any] | None = None,
         ledger: Policy | Mapping[str, Any] | None = None,
@@ -83,8 +87,12 @@ class CoupledModel:
         for name, component in self._components.items():
             component.initialize(files.get(name, ""))
         self._participants = {n: Participant(n, c) for n, c in self._components.items()}
-        self.origin = _common_origin(self._participants)
-        self._links = self._connect([declared(Exchange, e) for e in exchanges])
+        self.origin = common_origin(self._participants)
+        self._links, allocations = connect(
+            self._participants,
+            [declared(Exchange, e) for e in exchanges],
+            [declared(Demand, d) for d in demands],
+        )
         steps = {name: p.step for name, p in self._participants.items()}
         self._window = max(steps.values()) if window is None else seconds(window, "window")
         self._time, self._tolerance = 0.0, SAME * min(steps.values())
@@ -124,6 +132,7 @@ class CoupledModel:
                     self._ledger,
                     self._outputs.get(name),
                     self._stand_ins.watch(name),
+                    allocations,
                 )
                 for name in group.members
             ]
@@ -132,25 +141,6 @@ class CoupledModel:
             else:
                 self._units += solos
         self._seconds = 0.0
-
-    def _connect(self, exchanges: Sequence[Exchange]) -> list[Link]:
-        links, ends = [], []
-        for exchange in exchanges:
-            where = f"exchange '{exchange.label}'"
-            from_, given = find_end(self._components, exchange.source, "", "out", where)
-            default = exchange.source.partition(".")[2]
-            to, taken = find_end(self._components, exchange.target, default, "in", where)
-            ends.append((exchange, to, taken.name))
-            links.append(
-                Link(exchange, self._participants[from_], self._participants[to], given, taken)
-            )
-        schedule.refuse_two_writers(ends)
-        schedule.refuse_water_given_twice(links)
-        labels = [link.label for link in links]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise CouplingError(f"The exchange '{label}' is declared twice.")
-        return links
 
     def _make_outputs(self, name: str, wanted: Sequence[str], folder: Path | None) -> Outputs:
         variables = []
@@ -458,14 +448,3 @@ class CoupledModel:
         """Time on this computer [s]: of each component, and of all the rest as ``"coupling"``."""
         spent = {name: p.seconds for name, p in self._participants.items()}
         return {**spent, "coupling": self._seconds - sum(spent.values())}
-
-
-def _common_origin(participants: Mapping[str, Participant]) -> dt.datetime | None:
-    origins = {n: p.origin for n, p in participants.items() if p.origin is not None}
-    if len(set(origins.values())) > 1:
-        listed = ", ".join(f"'{n}' at {o}" for n, o in origins.items())
-        raise CouplingError(
-            f"The components do not start together: {listed}.",
-            fix="Give all of them the same start",
-        )
-    return next(iter(origins.values()), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hybridwater.errors import CouplingError, HybridwaterError
 from hybridwater.meshes import Mesh, Remap, conservative_remap, read_remap
 
 _SAME_AREA = 1e-9
+_ORDERS: dict[str, Literal[1, 2]] = {"conservative": 1, "second order": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +40,19 @@ class Cells:
         """Areas [m2], shape (cell,), or None where cells are lines or not known."""
         return self.mesh.areas if isinstance(self.mesh, Mesh) else None
 
-    def kilograms(self) -> np.ndarray | float:
-        """Return what turns values into kg s-1 or kg per cell, of shape (cell,) or a number."""
-        factor = self.measure.factor
+    def kilograms(self, where: str) -> np.ndarray | float:
+        """Return what turns values into kg s-1 or kg per cell, of shape (cell,) or a number.
+
+        Raises
+        ------
+        CouplingError
+            If areas are needed and not known.
+        """
         if not self.measure.per_area:
-            return factor
+            return self.measure.factor
+        _need_areas(self, where)
         assert self.areas is not None
-        return factor * self.areas
+        return self.measure.factor * self.areas
 
 
 def same_cells(source: Cells, target: Cells) -> tuple[Cells, Cells]:
@@ -93,6 +100,7 @@ def make_route(
     *,
     share: float = 1.0,
     fill: float | None = None,
+    masks: tuple[Any, Any] = (None, None),
     where: str = "",
 ) -> Route:
     """Make the route of an exchange.
@@ -109,6 +117,8 @@ def make_route(
         What is multiplied to everything.
     fill : float, optional
         For target cells that nothing covers, where means are moved.
+    masks : tuple of array_like or None
+        True where source and target cells take part; only for remaps by overlap.
     where : str
         The exchange, for errors.
 
@@ -119,7 +129,7 @@ def make_route(
     """
     _need_areas(source, where)
     _need_areas(target, where)
-    remap = _remap(rule, source, target, where)
+    remap = _remap(rule, source, target, masks, where)
     slope, offset = conversion
     slope *= share
     counts = source.measure.form != "other"
@@ -212,9 +222,11 @@ def _mean_of(
     return move
 
 
-def _remap(rule: Any, source: Cells, target: Cells, where: str) -> Remap | None:
+def _remap(
+    rule: Any, source: Cells, target: Cells, masks: tuple[Any, Any], where: str
+) -> Remap | None:
     try:
-        made = _made(rule, source, target, where)
+        made = _made(rule, source, target, masks, where)
     except HybridwaterError as error:
         raise type(error)(error.what, f"{where}; {error.where or ''}".strip("; "), error.fix) from (
             error
@@ -234,11 +246,21 @@ def _remap(rule: Any, source: Cells, target: Cells, where: str) -> Remap | None:
     return made
 
 
-def _made(rule: Any, source: Cells, target: Cells, where: str) -> Remap | None:
+def _made(
+    rule: Any, source: Cells, target: Cells, masks: tuple[Any, Any], where: str
+) -> Remap | None:
+    overlap = isinstance(rule, str) and rule in _ORDERS
+    if not overlap and any(mask is not None for mask in masks):
+        raise CouplingError(
+            "Masks are for remaps by overlap.",
+            where,
+            "Choose remap = 'conservative' or 'second order', or leave cells out of the index or "
+            "matrix",
+        )
     if isinstance(rule, Remap):
         return rule
     if isinstance(rule, str):
-        return _by_name(rule, source, target, where)
+        return _by_name(rule, source, target, masks, where)
     from scipy.sparse import issparse
 
     if issparse(rule):
@@ -255,17 +277,18 @@ def _made(rule: Any, source: Cells, target: Cells, where: str) -> Remap | None:
     )
 
 
-def _by_name(rule: str, source: Cells, target: Cells, where: str) -> Remap | None:
+def _by_name(
+    rule: str, source: Cells, target: Cells, masks: tuple[Any, Any], where: str
+) -> Remap | None:
     from hybridwater.errors import nearest
 
     if rule == "identity":
         return None
     if rule.endswith(".nc"):
         return read_remap(rule)
-    orders = {"conservative": 1, "second order": 2}
-    if rule not in orders:
+    if rule not in _ORDERS:
         raise CouplingError(
-            f"There is no remap '{rule}' ({nearest(rule, ['identity', *orders])}).", where
+            f"There is no remap '{rule}' ({nearest(rule, ['identity', *_ORDERS])}).", where
         )
     for side, cells in (("source", source), ("target", target)):
         if not isinstance(cells.mesh, Mesh):
@@ -278,9 +301,15 @@ def _by_name(rule: str, source: Cells, target: Cells, where: str) -> Remap | Non
     return conservative_remap(
         source.mesh,
         target.mesh,
-        order=orders[rule],
+        order=_ORDERS[rule],
         normalisation="destination_area" if whole else "fraction_area",
+        source_mask=_as_mask(masks[0]),
+        target_mask=_as_mask(masks[1]),
     )
+
+
+def _as_mask(mask: Any) -> np.ndarray | None:
+    return None if mask is None else np.asarray(mask)
 
 
 def _from_index(index: np.ndarray, source: Cells, target: Cells, where: str) -> Remap:

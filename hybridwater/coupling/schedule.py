@@ -171,7 +171,7 @@ def refuse_water_given_twice(links: Sequence[Link]) -> None:
     """
     taken: dict[tuple[str, str], tuple[np.ndarray, list[Link]]] = {}
     for link in links:
-        if link.water:
+        if link.water and not link.partial:
             key = (link.source.name, link.given.name)
             fraction = 1.0 if link.route.fraction is None else link.route.fraction
             total, found = taken.get(key, (np.zeros(()), []))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hybridwater.coupling.clock import Participant
+from hybridwater.coupling.demand import Allocation
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link
 from hybridwater.coupling.outputs import Outputs
@@ -28,6 +29,8 @@ class Solo:
         Takes up the values after each step that counts.
     watch : Watch, optional
         Puts a stand-in in place of the component if it fails.
+    allocations : sequence of Allocation
+        Demands on supplies; its own are picked.
     """
 
     def __init__(
@@ -37,9 +40,11 @@ class Solo:
         ledger: Ledger,
         outputs: Outputs | None = None,
         watch: Watch | None = None,
+        allocations: Sequence[Allocation] = (),
     ) -> None:
         self.participant, self.ledger, self.outputs = participant, ledger, outputs
         self.watch = watch
+        self._allocations = [a for a in allocations if a.supply is participant]
         self.incoming = [link for link in links if link.target is participant]
         self.outgoing = [link for link in links if link.source is participant]
         writers: dict[str, list[Link]] = {}
@@ -78,11 +83,15 @@ class Solo:
             for link in links[1:]:
                 values = values + link.deliver(until, length, ledger)
             inputs[name] = np.asarray(values)
+        for allocation in self._allocations:
+            inputs[allocation.variable.name] = allocation.ask(length)
         if self.watch is None:
             self._try(inputs)
         else:
             self.watch.over(lambda: self._try(inputs))
         ledger.book(participant)
+        for allocation in self._allocations:
+            allocation.share()
         for link in self.outgoing:
             link.give(ledger)
 

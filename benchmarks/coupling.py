@@ -1,0 +1,146 @@
+"""Cost of exchanges, passes of implicit iteration, and runs that are killed.
+
+    python benchmarks/coupling.py [exchange] [edges] [implicit] [killed]
+
+- exchange: a step of an exchange from a million cells of a latitude-longitude mesh to another, of
+  first and second order, after the weights; the bare sparse product in the same run is the peer.
+- edges: seconds per step of a chain of 2 to 64 components.
+- implicit: passes per window of the stiff groundwater-surface pair of the tests.
+- killed: 20 runs that get SIGKILL in a random step, resumed, compared byte for byte.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hybridwater.components.template import Template
+from hybridwater.coupling import CoupledModel, Exchange
+from hybridwater.coupling.quantities import measure
+from hybridwater.coupling.route import Cells, make_route
+from hybridwater.errors import NotConverged
+from hybridwater.meshes import conservative_remap, latlon_mesh
+
+TESTS = Path(__file__).parents[1] / "tests" / "coupling"
+
+
+def best(call, repeat: int = 9) -> float:
+    """Return the shortest of some times [s]."""
+    times = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def exchange() -> None:
+    meshes = [
+        latlon_mesh(np.linspace(0, 60, n + 1), np.linspace(0, 60, m + 1), name=name)
+        for n, m, name in ((1000, 1000, "fine"), (800, 800, "other"))
+    ]
+    values = np.random.default_rng(0).random(meshes[0].size)
+    density = measure("kg m-2 d-1")
+    ends = [Cells(mesh.size, density, mesh) for mesh in meshes]
+    for order in (1, 2):
+        remap = conservative_remap(*meshes, order=order)
+        route = make_route(remap, *ends, (1.0, 0.0))
+        spent, bare = best(lambda: route.move(values)), best(lambda: remap.shares @ values)  # noqa: B023
+        print(
+            f"order {order}: {meshes[0].size} -> {meshes[1].size} cells, {remap.shares.nnz} "
+            f"overlaps: {spent:.4f} s per step, {spent / bare:.1f} times the bare product"
+        )
+    area = np.full(1_000_000, 1e6)
+    parts = {name: Template(area=area, inputs={"recharge_flux": 1.0}) for name in ("a", "b")}
+    model = CoupledModel(parts, [Exchange("a.runoff_flux", "b.recharge_flux")])
+    model.run("2 d")
+    before = model.seconds["coupling"]
+    model.run("10 d")
+    spent = (model.seconds["coupling"] - before) / 10
+    print(f"whole step of two components of 1000000 cells, ledger included: {spent:.4f} s")
+
+
+def edges() -> None:
+    for n in (2, 4, 8, 16, 32, 64):
+        parts = {f"c{i}": Template(inputs={"recharge_flux": 1.0}) for i in range(n)}
+        chain = [Exchange(f"c{i}.runoff_flux", f"c{i + 1}.recharge_flux") for i in range(n - 1)]
+        model = CoupledModel(parts, chain)
+        model.run("5 d")
+        before = model.seconds["coupling"]
+        model.run("100 d")
+        spent = (model.seconds["coupling"] - before) / 100
+        print(
+            f"{n - 1:3d} edges: {spent * 1e3:7.3f} ms per step, {spent / (n - 1) * 1e6:.0f} us each"
+        )
+
+
+def implicit() -> None:
+    sys.path.insert(0, str(TESTS))
+    from pairs import Aquifer, Surface, monolithic
+
+    n, days = 50, 20
+    for leakance in (0.5, 2.0, 8.0):
+        for method in ("relaxation", "aitken", "anderson", "iqn-ils"):
+            tries = np.geomspace(0.01, 0.6, 13) if method == "relaxation" else (0.1,)
+            found = []
+            for factor in tries:
+                parts = {
+                    "surface": Surface(
+                        area=np.full(n, 1e6), leakance=np.linspace(0.1, 1, n) * leakance
+                    ),
+                    "aquifer": Aquifer(area=np.full(n, 1e6)),
+                }
+                how = {"method": method, "relaxation": factor, "tolerance": 1e-8, "depth": 30}
+                model = CoupledModel(
+                    parts,
+                    [
+                        {"source": "surface.leakage_flux", "target": "aquifer"},
+                        {"source": "aquifer.groundwater_head", "target": "surface"},
+                    ],
+                    iteration={**how, "max_iterations": 400},
+                )
+                try:
+                    model.run(f"{days} d")
+                except NotConverged:
+                    continue
+                exact, head = monolithic(*parts.values(), days)[1], parts["aquifer"]
+                ours = head.get_value_ptr("groundwater_head")
+                gap = float(np.abs(ours / exact - 1).max())
+                found.append((float(np.mean(next(iter(model.iterations.values())))), gap, factor))
+            if not found:
+                print(f"leakance {leakance:g} d-1, {method:<10}: does not converge")
+                continue
+            passes, gap, factor = min(found)
+            print(
+                f"leakance {leakance:g} d-1, {method:<10}: {passes:6.1f} passes per window, "
+                f"relaxation {factor:.2f}, {gap:.1e} from the monolithic solution"
+            )
+
+
+def killed(times: int = 20) -> None:
+    script = TESTS / "killed.py"
+    generator = random.Random(4)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run([sys.executable, script, folder / "whole", "0"], check=True)
+        whole = {p.name: p.read_bytes() for p in (folder / "whole").glob("*.nc")}
+        same = 0
+        for i in range(times):
+            step, run = generator.randrange(1, 200), folder / str(i)
+            done = subprocess.run([sys.executable, script, run, str(step)], check=False)
+            assert done.returncode == -9, done
+            subprocess.run([sys.executable, script, run, "0"], check=True)
+            same += whole == {p.name: p.read_bytes() for p in run.glob("*.nc")}
+        print(f"{same} of {times} killed and resumed runs are the same to the last byte")
+
+
+if __name__ == "__main__":
+    parts = {"exchange": exchange, "edges": edges, "implicit": implicit, "killed": killed}
+    for wanted in sys.argv[1:] or parts:
+        parts[wanted]()
