@@ -14,7 +14,7 @@ import numpy as np
 
 from hybridwater.coupling.link import Link
 from hybridwater.errors import CouplingError
-from hybridwater.report.files import write_bytes
+from hybridwater.files import write_bytes
 
 FORMAT = 1
 _MANIFEST = "manifest.json"

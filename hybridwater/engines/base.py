@@ -30,6 +30,8 @@ METHODS = {
     ),
 }
 INTERPOLATIONS = ("constant", "linear", "pchip")
+#: Thresholds that may be crossed one after the other in a substep or record of an adaptive method.
+MAX_CROSSINGS = 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Options:
         of each record, or at its start if instantaneous.
     fluxes : tuple of str, optional
         Fluxes (networks and forcings included) to return; all fluxes and networks if ``None``.
+    thresholds : {"passed", "located"}
+        Whether a step may pass a threshold (of ``min``, ``max``, ``abs`` or ``where``) that a state
+        crosses, or ends on it: snow exhausted, a reservoir full. The latter costs more; states,
+        and gradients above all, no longer depend on where steps happen to end.
     precision : {"float64", "float32"}
         Arithmetic of the embedded engine; results are always float64 arrays.
     """
@@ -70,6 +76,7 @@ class Options:
     interpolation: Literal["constant", "linear", "pchip"] = "constant"
     output: Literal["mean", "instantaneous"] = "mean"
     fluxes: tuple[str, ...] | None = None
+    thresholds: Literal["passed", "located"] = "passed"
     precision: Literal["float64", "float32"] = "float64"
 
     def __post_init__(self) -> None:
@@ -77,6 +84,7 @@ class Options:
             "method": tuple(dict.fromkeys(itertools.chain(*METHODS.values()))),
             "interpolation": INTERPOLATIONS,
             "output": ("mean", "instantaneous"),
+            "thresholds": ("passed", "located"),
             "precision": ("float64", "float32"),
         }
         for key, known in choices.items():

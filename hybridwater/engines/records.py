@@ -173,7 +173,8 @@ def to_dataset(
     import xarray as xr
 
     mean = options.output == "mean"
-    names = {**{s.name: s for s in ude.states}, **{f.name: f for f in (*ude.fluxes, *ude.networks)}}
+    terms = (*ude.states, *ude.fluxes, *ude.networks, *ude.unknowns)
+    names = {term.name: term for term in terms}
     forcings = {f.name: f for f in ude.forcings}
     variables = {}
     for k, state in enumerate(ude.states):

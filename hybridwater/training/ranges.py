@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridwater.ude.program import Perceptron
+from hybridwater.ude.program import Implicit, Perceptron, Root
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,6 +99,11 @@ def seen_by_networks(ude: UDE) -> frozenset[str]:
     for step in reversed(ude.program.steps):
         if isinstance(step, Perceptron):
             expressions = step.inputs
+        elif isinstance(step, Root):
+            continue
+        elif isinstance(step, Implicit):
+            needed |= set(step.root.residuals) if needed.intersection(step.names) else set()
+            continue
         elif step.name in needed:
             expressions = (step.expression,)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import graphlib
 import keyword
 import math
 import re
@@ -15,7 +14,7 @@ from hybridwater import units
 from hybridwater.errors import DeclarationError, UnitError, nearest
 from hybridwater.ude.dimensions import require_unit, unit_of
 from hybridwater.ude.functions import CONSTANTS, FUNCTIONS, symbol
-from hybridwater.ude.terms import ACTIVATIONS, Network
+from hybridwater.ude.terms import ACTIVATIONS, Network, Unknown
 from hybridwater.ude.text import require_finite
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def _groups(ude: UDE) -> dict[str, tuple]:
         "constant": ude.constants,
         "flux": ude.fluxes,
         "network": ude.networks,
+        "unknown": ude.unknowns,
     }
 
 
@@ -106,6 +106,7 @@ def check_names(ude: UDE) -> None:
 
 def _expressions(ude: UDE) -> list[tuple[str, sympy.Expr]]:
     found = [(f"the equation of '{f.name}'", f.expression) for f in ude.fluxes]
+    found += [(f"the equation of '{u.name}'", u.residual) for u in ude.unknowns]
     for network in ude.networks:
         found += [(f"an input of network '{network.name}'", i.expression) for i in network.inputs]
         if network.conceptual is not None:
@@ -118,6 +119,7 @@ def symbols_in_equations(ude: UDE) -> frozenset[str]:
     solved = [f.expression for f in ude.fluxes if f.name not in ude.dormant]
     solved += ude.derivatives.values()
     solved += [i.expression for n in ude.networks for i in n.inputs]
+    solved += [u.residual for u in ude.unknowns]
     return frozenset(str(s) for e in solved for s in e.free_symbols)
 
 
@@ -132,7 +134,7 @@ def dormant_fluxes(ude: UDE) -> frozenset[str]:
 
     for flux in ude.fluxes:
         note(flux.expression, flux.name)
-    for expression in ude.derivatives.values():
+    for expression in (*ude.derivatives.values(), *(u.residual for u in ude.unknowns)):
         note(expression, "solved")
     for network in ude.networks:
         for i in network.inputs:
@@ -151,26 +153,6 @@ def dormant_fluxes(ude: UDE) -> frozenset[str]:
                 "Learn one of the two",
             )
     return frozenset(dormant - {"replaced"})
-
-
-def computation_order(ude: UDE) -> tuple[str, ...]:
-    """Order fluxes and networks by what they need; refuse a circular definition."""
-    needs: dict[str, list[str]] = {}
-    for flux in ude.fluxes:
-        needs[flux.name] = sorted(map(str, flux.expression.free_symbols))
-    for network in ude.networks:
-        symbols = {str(s) for i in network.inputs for s in i.expression.free_symbols}
-        needs[network.name] = sorted(symbols)
-    graph = {name: [n for n in needed if n in needs] for name, needed in needs.items()}
-    try:
-        return tuple(graphlib.TopologicalSorter(graph).static_order())
-    except graphlib.CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
-        raise DeclarationError(
-            f"The fluxes define each other in a circle: {cycle}.",
-            f"model '{ude.name}'",
-            "Make one of them a state, or write it without the others",
-        ) from None
 
 
 def completed(ude: UDE, network: Network) -> Network:
@@ -212,7 +194,19 @@ def check_terms(ude: UDE) -> None:
             )
     for network in ude.networks:
         _check_network(network, f"network '{network.name}' of model '{ude.name}'")
+    for unknown in ude.unknowns:
+        _check_unknown(unknown, f"unknown '{unknown.name}' of model '{ude.name}'")
     _ = ude.order
+
+
+def _check_unknown(unknown: Unknown, where: str) -> None:
+    low, high = unknown.bounds
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise DeclarationError(f"The bounds ({low}, {high}) are not a finite range.", where)
+    if not low <= unknown.guess <= high:
+        raise DeclarationError(
+            f"The search begins at {unknown.guess}, outside the bounds ({low}, {high}).", where
+        )
 
 
 def _check_network(network: Network, where: str) -> None:
@@ -269,6 +263,8 @@ def check_units(ude: UDE) -> None:
         if network.conceptual is not None:
             where = f"the conceptual equation of '{network.name}'"
             require_unit(network.conceptual, network.unit, declared, where)
+    for unknown in ude.unknowns:
+        unit_of(unknown.residual, declared, f"the equation of '{unknown.name}'")
     state_units = {s.name: s.unit for s in ude.states}
     for name, expression in ude.derivatives.items():
         rate = str(units.parse(state_units[name]) / units.parse(ude.time_unit))

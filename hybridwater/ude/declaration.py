@@ -10,7 +10,16 @@ import sympy
 from hybridwater.errors import DeclarationError
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
+from hybridwater.ude.terms import (
+    Constant,
+    Flux,
+    Forcing,
+    Network,
+    NetworkInput,
+    Parameter,
+    State,
+    Unknown,
+)
 
 Expression = sympy.Expr | float | int
 
@@ -50,6 +59,8 @@ class Declaration:
             for kind in ("states", "forcings", "parameters", "constants", "fluxes", "networks")
         }
         self._derivatives: dict[str, sympy.Expr] = {}
+        self._unknowns: dict[str, Callable[[sympy.Expr], Unknown]] = {}
+        self._residuals: dict[str, sympy.Expr] = {}
 
     def _add(self, kind: str, term: Any) -> sympy.Symbol:
         self._terms[kind].append(term)
@@ -179,6 +190,66 @@ class Declaration:
         )
         return self._add("networks", network)
 
+    def unknown(
+        self,
+        name: str,
+        unit: str,
+        bounds: tuple[float, float],
+        guess: float | None = None,
+        description: str = "",
+    ) -> sympy.Symbol:
+        """Declare a quantity that :meth:`residual` defines by an equation instead of a derivative.
+
+        A surface temperature at which fluxes of energy balance, a water level that belongs to a
+        discharge, a store so small that it is always at equilibrium. The equation is solved
+        whenever the right-hand side is evaluated; gradients follow from the implicit function
+        theorem. Unknowns whose equations need each other are solved together.
+
+        Parameters
+        ----------
+        name, unit : str
+            Name and unit.
+        bounds : tuple of float
+            Values between which the solution lies; it is never looked for outside. A single
+            equation must have residuals of different sign at the two.
+        guess : float, optional
+            Where the search begins; the middle of the bounds if left out.
+        description : str
+            One line for people.
+
+        Examples
+        --------
+        >>> import hybridwater as hw
+        >>> @hw.model
+        ... def ice(m):
+        ...     R = m.forcing("radiation", "W m-2")
+        ...     Ta = m.forcing("air", "K")
+        ...     sigma = m.constant("sigma", 5.67e-8, "W m-2 K-4")
+        ...     c = m.parameter("c", "W m-2 K-1", bounds=(1, 50))
+        ...     heat = m.constant("heat", 3865, "W m-2 d mm-1")
+        ...     S = m.state("ice", "mm", initial=500)
+        ...     Ts = m.unknown("surface", "K", bounds=(200, 350))
+        ...     m.residual(Ts, R - sigma * Ts**4 - c * (Ts - Ta))
+        ...     m.derivative(S, -m.flux("cooling", c * (Ts - Ta) / heat, "mm d-1"))
+        """
+        low, high = (float(b) for b in bounds)
+        start = (low + high) / 2 if guess is None else float(guess)
+        if name in self._unknowns:
+            raise DeclarationError(f"The name '{name}' is declared twice.", f"model '{self.name}'")
+        self._unknowns[name] = lambda residual: Unknown(
+            name, unit, (low, high), residual, start, description
+        )
+        return symbol(name)
+
+    def residual(self, unknown: sympy.Symbol, expression: Expression) -> None:
+        """Give the expression, of any unit, that is zero at every time at the unknown's value."""
+        name = str(unknown)
+        if name in self._residuals:
+            raise DeclarationError(
+                f"The equation of '{name}' is given twice.", f"model '{self.name}'"
+            )
+        self._residuals[name] = _expression(expression, f"the equation of '{name}'")
+
     def derivative(self, state: sympy.Symbol, expression: Expression) -> None:
         """Give the time derivative of a state, in its unit per time unit of the model."""
         name = str(state)
@@ -190,11 +261,19 @@ class Declaration:
 
     def build(self) -> UDE:
         """Return the declared model, checked."""
+        for name in sorted(self._unknowns.keys() ^ self._residuals.keys()):
+            what = "is not an unknown" if name in self._residuals else "has no equation"
+            raise DeclarationError(
+                f"'{name}' {what}.",
+                f"model '{self.name}'",
+                "Give every m.unknown(...) one m.residual(unknown, expression)",
+            )
         return UDE(
             name=self.name,
             time_unit=self.time_unit,
             description=self.description,
             derivatives=dict(self._derivatives),
+            unknowns=tuple(make(self._residuals[n]) for n, make in self._unknowns.items()),
             **{kind: tuple(terms) for kind, terms in self._terms.items()},
         )
 

@@ -4,7 +4,7 @@ An engine that differentiates by itself does not need them. One that compiles so
 vector-Jacobian product (reverse accumulation, Griewank and Walther 2008, ch. 3.2) and the Jacobian
 of a right-hand side as straight code: each assignment of the program is differentiated
 symbolically, and the chain rule runs through their names. Of a network they need nothing but
-the gradient of its one output.
+the gradient of its one output; of an unknown, that residuals stay zero.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import sympy
 
 from hybridwater.ude.functions import symbol
-from hybridwater.ude.program import Assign, Perceptron, Program
+from hybridwater.ude.program import Assign, Implicit, Perceptron, Program, ProgramStep, Root
 
 #: Column of the Jacobian that holds derivatives along time, through the forcing.
 TIME = "time"
@@ -39,7 +39,30 @@ class Backpropagate:
     names: tuple[str, ...]
 
 
-Step = Assign | Perceptron | InputGradient | Backpropagate
+@dataclass(frozen=True)
+class Iterate:
+    """``names`` = where residuals are zero, looked for from ``guesses`` on within ``bounds``.
+
+    Results of ``body``: ``("residual", i)``, and ``(i, j)``, the slope of residual i with respect to
+    ``names[j]`` where that is not zero.
+    """
+
+    names: tuple[str, ...]
+    bounds: tuple[tuple[float, float], ...]
+    guesses: tuple[float, ...]
+    body: Straight
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """``names`` = the solution of a linear system; the matrix is given row after row."""
+
+    names: tuple[str, ...]
+    matrix: tuple[sympy.Expr, ...]
+    right: tuple[sympy.Expr, ...]
+
+
+Step = Assign | Perceptron | InputGradient | Backpropagate | Iterate | LinearSystem
 
 
 @dataclass(frozen=True)
@@ -65,7 +88,7 @@ def rates(program: Program, outputs: Sequence[str]) -> Straight:
     """
     results = {("state", i): e for i, e in enumerate(program.derivatives)}
     results |= {("output", j): symbol(name) for j, name in enumerate(outputs)}
-    return _shared(program.steps, results)
+    return _shared(_runnable(program.steps), results)
 
 
 def pullback(program: Program, outputs: Sequence[str]) -> Straight:
@@ -87,8 +110,18 @@ def pullback(program: Program, outputs: Sequence[str]) -> Straight:
         spread(expression, symbol(f"bar__state{i}"))
     for j, name in enumerate(outputs):
         bars[name].append(symbol(f"bar__output{j}"))
-    steps: list[Step] = list(program.steps)
+    steps: list[Step] = _runnable(program.steps)
     for step in reversed(program.steps):
+        if isinstance(step, Root):
+            continue
+        if isinstance(step, Implicit):
+            if any(name in bars for name in step.names):
+                taken = [sympy.Add(*bars.pop(name, ())) for name in step.names]
+                pulled, shares = _pull_implicit(step.root, taken)
+                steps += pulled
+                for name, share in zip(step.root.residuals, shares, strict=True):
+                    bars[name].append(share)
+            continue
         if step.name not in bars:
             continue
         bar = symbol(f"bar__{step.name}")
@@ -118,6 +151,11 @@ def jacobian(program: Program, outputs: Sequence[str]) -> Straight:
     ``(row, column)``, only where not zero; rows are the derivatives, then the outputs; columns are
     the numbers of the states, and :data:`TIME`.
     """
+    return _shared(*_jacobian(program, outputs))
+
+
+def _jacobian(program: Program, outputs: Sequence[str]) -> tuple[list[Step], dict]:
+    """Return the steps and results of :func:`jacobian` as they come."""
     tangents: dict[str, dict[int | str, sympy.Expr]] = {
         name: {i: sympy.Integer(1)} for i, name in enumerate(program.states)
     }
@@ -145,6 +183,16 @@ def jacobian(program: Program, outputs: Sequence[str]) -> Straight:
             tangents[name][column] = expression
 
     for step in program.steps:
+        if isinstance(step, Root):
+            steps.append(_iterate(step))
+            tangents |= {name: {name: sympy.Integer(1)} for name in step.names}
+            continue
+        if isinstance(step, Implicit):
+            rows = [tangents.get(name, {}) for name in step.root.residuals]
+            pushed, found = _push_implicit(step, rows)
+            steps += pushed
+            tangents |= found
+            continue
         steps.append(step)
         if isinstance(step, Assign):
             keep(step.name, push(slopes(step.expression)))
@@ -158,8 +206,72 @@ def jacobian(program: Program, outputs: Sequence[str]) -> Straight:
             pairs = zip(map(symbol, gradient), names, strict=True)
             keep(step.name, push(pairs))
     rows = [push(slopes(e)) for e in program.derivatives] + [tangents.get(o, {}) for o in outputs]
-    results = {(r, c): e for r, row in enumerate(rows) for c, e in row.items()}
-    return _shared(steps, results)
+    return steps, {(r, c): e for r, row in enumerate(rows) for c, e in row.items()}
+
+
+def _runnable(steps: Iterable[ProgramStep]) -> list[Step]:
+    """Return the steps of a program as those of straight code."""
+    code: list[Step] = []
+    for step in steps:
+        if isinstance(step, Root):
+            code.append(_iterate(step))
+        elif isinstance(step, Implicit):
+            code += _renamed(step)
+        else:
+            code.append(step)
+    return code
+
+
+def _renamed(step: Implicit) -> list[Step]:
+    values = map(symbol, step.root.names)
+    return [Assign(name, value) for name, value in zip(step.names, values, strict=True)]
+
+
+def _slopes(root: Root) -> tuple[list[Step], dict]:
+    """Return steps to, and slopes of residuals (rows) with respect to the values (columns)."""
+    inner = Program(root.names, (), (), root.body, (), (), 0)
+    return _jacobian(inner, root.residuals)
+
+
+def _iterate(root: Root) -> Iterate:
+    steps, slopes = _slopes(root)
+    values = {("residual", i): symbol(name) for i, name in enumerate(root.residuals)}
+    body = _shared(steps, values | slopes, f"common__{root.names[0]}__")
+    return Iterate(root.names, root.bounds, root.guesses, body)
+
+
+def _pull_implicit(
+    root: Root, bars: Sequence[sympy.Expr]
+) -> tuple[list[Step], tuple[sympy.Symbol, ...]]:
+    """Return cotangents of the residuals, ``-(dr/dz)^-T bars``, and the steps to them."""
+    steps, slopes = _slopes(root)
+    size = range(len(bars))
+    transposed = tuple(slopes.get((i, j), sympy.Integer(0)) for j in size for i in size)
+    names = tuple(f"share__{name}" for name in root.residuals)
+    new = [step for step in steps if step not in root.body]
+    system = LinearSystem(names, transposed, tuple(-bar for bar in bars))
+    return [*new, system], tuple(map(symbol, names))
+
+
+def _push_implicit(
+    step: Implicit, rows: Sequence[dict[int | str, sympy.Expr]]
+) -> tuple[list[Step], dict[str, dict[int | str, sympy.Expr]]]:
+    """Return tangents of the unknowns, ``-(dr/dz)^-1 (dr/dx) dx``, and the steps to them.
+
+    ``rows`` are the tangents of the residuals: with respect to the values z, by their names, and
+    along all other columns.
+    """
+    values, zero = step.root.names, sympy.Integer(0)
+    matrix = tuple(row.get(z, zero) for row in rows for z in values)
+    steps = _renamed(step)
+    tangents: dict[str, dict[int | str, sympy.Expr]] = {name: {} for name in step.names}
+    for column in dict.fromkeys(c for row in rows for c in row if c not in values):
+        names = tuple(f"d__{name}__{column}" for name in step.names)
+        right = tuple(-row.get(column, zero) for row in rows)
+        steps.append(LinearSystem(names, matrix, right))
+        for name, tangent in zip(step.names, names, strict=True):
+            tangents[name][column] = symbol(tangent)
+    return steps, tangents
 
 
 def _names(expression: sympy.Expr) -> list[str]:
@@ -167,19 +279,35 @@ def _names(expression: sympy.Expr) -> list[str]:
 
 
 def _used(step: Step) -> list[sympy.Expr]:
-    """Return the expressions that a step evaluates."""
+    """Return the expressions that a step evaluates, but for those of an iteration."""
     if isinstance(step, Assign):
         return [step.expression]
     if isinstance(step, Perceptron):
         return list(step.inputs)
+    if isinstance(step, LinearSystem):
+        return [*step.matrix, *step.right]
     return [step.bar] if isinstance(step, Backpropagate) else []
 
 
-def _shared(steps: Iterable[Step], results: dict) -> Straight:
+def _defined(step: Step) -> tuple[str, ...]:
+    return (step.name,) if isinstance(step, Assign | Perceptron) else step.names
+
+
+def _free(step: Step) -> set[str]:
+    """Return the names that a step needs."""
+    if not isinstance(step, Iterate):
+        return {name for e in _used(step) for name in _names(e)}
+    needed = {name for e in step.body.results.values() for name in _names(e)}
+    for inner in reversed(step.body.steps):
+        needed = (needed - set(_defined(inner))) | _free(inner)
+    return needed - set(step.names)
+
+
+def _shared(steps: Iterable[Step], results: dict, prefix: str = "common__") -> Straight:
     """Leave out what is not needed, and compute common sub-expressions once."""
     steps = _needed(steps, results.values())
     expressions = [e for step in steps for e in _used(step)]
-    names = sympy.numbered_symbols("common__", real=True)
+    names = sympy.numbered_symbols(prefix, real=True)
     replacements, reduced = sympy.cse([*expressions, *results.values()], names, order="none")
     common = dict(replacements)
     remaining = iter(reduced)
@@ -207,6 +335,9 @@ def _shared(steps: Iterable[Step], results: dict) -> Straight:
             code.append(Perceptron(step.name, step.index, tuple(taken)))
         elif isinstance(step, Backpropagate):
             code.append(Backpropagate(step.index, taken[0], step.names))
+        elif isinstance(step, LinearSystem):
+            places = len(step.matrix)
+            code.append(LinearSystem(step.names, tuple(taken[:places]), tuple(taken[places:])))
         else:
             code.append(step)
     values = take(len(results))
@@ -221,14 +352,12 @@ def _needed(steps: Iterable[Step], results: Iterable[sympy.Expr]) -> list[Step]:
     for step in reversed(list(steps)):
         if isinstance(step, Backpropagate):
             networks.add(step.index)
-        elif isinstance(step, InputGradient):
-            if not wanted.intersection(step.names):
-                continue
-            networks.add(step.index)
-        elif step.name not in wanted and not (
+        elif not wanted.intersection(_defined(step)) and not (
             isinstance(step, Perceptron) and step.index in networks
         ):
             continue
-        wanted |= {name for e in _used(step) for name in _names(e)}
+        elif isinstance(step, InputGradient):
+            networks.add(step.index)
+        wanted |= _free(step)
         kept.append(step)
     return kept[::-1]

@@ -46,10 +46,23 @@ def as_text(ude: UDE) -> str:
     for name in ude.order:
         if name in fluxes:
             right = print_expression(fluxes[name].expression)
-        else:
+        elif name in networks:
             right = _network_text(networks[name])
+        else:
+            continue
         entries.append((name, f"[{ude.units[name]}] = {right}"))
     section("fluxes", entries)
+    section(
+        "unknowns",
+        [
+            (
+                u.name,
+                f"[{u.unit}] in ({u.bounds[0]:g}, {u.bounds[1]:g}) such that "
+                f"0 = {print_expression(u.residual)}",
+            )
+            for u in ude.unknowns
+        ],
+    )
     section(
         "states",
         [
@@ -90,11 +103,12 @@ def as_latex(ude: UDE) -> str:
     for name in ude.order:
         if name in fluxes:
             rows.append(f"{_latex_name(name)} &= {_latex(fluxes[name].expression)}")
-        else:
+        elif name in networks:
             inputs = ",\\,".join(_latex(i.expression) for i in networks[name].inputs)
             rows.append(
                 rf"{_latex_name(name)} &= \mathrm{{NN}}_{{\mathrm{{{_escape(name)}}}}}({inputs})"
             )
+    rows += [f"0 &= {_latex(u.residual)}" for u in ude.unknowns]
     body = " \\\\\n".join(rows)
     return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.checks import check_name
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
+from hybridwater.ude.terms import (
+    Constant,
+    Flux,
+    Forcing,
+    Network,
+    NetworkInput,
+    Parameter,
+    State,
+    Unknown,
+)
 from hybridwater.ude.text import parse_expression, print_expression
 
 if TYPE_CHECKING:
@@ -16,13 +25,14 @@ if TYPE_CHECKING:
 _KEYS = {
     "model": (
         *("name", "time_unit", "description", "forcings", "states", "parameters"),
-        *("constants", "fluxes", "networks"),
+        *("constants", "fluxes", "networks", "unknowns"),
     ),
     "forcings": ("unit", "description"),
     "states": ("unit", "initial", "equation", "description"),
     "parameters": ("unit", "bounds", "default", "log", "citation", "description"),
     "constants": ("unit", "value", "citation", "description"),
     "fluxes": ("unit", "equation", "description"),
+    "unknowns": ("unit", "bounds", "guess", "equation", "description"),
     "networks": (
         *("unit", "inputs", "monotone", "hidden", "activation", "positive", "bounds"),
         *("zero_when_empty", "empty_scale", "scale", "conceptual", "description"),
@@ -108,6 +118,15 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         default = _number(spec.get("default", sum(bounds) / 2), where)
         log = _flag(spec.get("log", False), where)
         parameters.append(Parameter(**common(spec, key), bounds=bounds, default=default, log=log))
+    unknowns = []
+    for key, spec in tables["unknowns"].items():
+        where = f"unknown '{key}'"
+        low, high = _pair(_required(spec, "bounds", where), where)
+        guess = _number(spec.get("guess", (low + high) / 2), where)
+        residual = equation(spec, f"the equation of '{key}'")
+        unknowns.append(
+            Unknown(**common(spec, key), bounds=(low, high), residual=residual, guess=guess)
+        )
     return {
         "name": name,
         "time_unit": _text(data.get("time_unit", "d"), f"the time unit of model '{name}'"),
@@ -125,6 +144,7 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "networks": tuple(read_network(k, s, known) for k, s in tables["networks"].items()),
         "derivatives": derivatives,
+        "unknowns": tuple(unknowns),
     }
 
 
@@ -188,12 +208,18 @@ def write(ude: UDE) -> dict[str, Any]:
             f.name: _kept(f) | {"equation": print_expression(f.expression)} for f in ude.fluxes
         },
         "networks": {n.name: _write_network(n) for n in ude.networks},
+        **({"unknowns": {u.name: _write_unknown(u) for u in ude.unknowns}} if ude.unknowns else {}),
     }
 
 
 def _kept(term: Any) -> dict[str, Any]:
     texts = {k: getattr(term, k, "") for k in ("description", "citation")}
     return {"unit": term.unit, **{k: v for k, v in texts.items() if v}}
+
+
+def _write_unknown(u: Unknown) -> dict[str, Any]:
+    equation = print_expression(u.residual)
+    return _kept(u) | {"bounds": list(u.bounds), "guess": u.guess, "equation": equation}
 
 
 def _write_network(n: Network) -> dict[str, Any]:

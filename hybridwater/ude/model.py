@@ -15,10 +15,11 @@ import sympy
 from hybridwater import units
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude import checks, display, document
+from hybridwater.ude.arrangement import Arrangement, arrange
 from hybridwater.ude.boundary import boundary_terms
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State
+from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State, Unknown
 from hybridwater.ude.text import parse_expression, print_expression
 
 
@@ -40,6 +41,8 @@ class UDE:
         Time derivative of each state, in the unit of the state per ``time_unit``.
     time_unit : str
         Unit of time of all rates.
+    unknowns : tuple of Unknown
+        Quantities that equations without time derivative define.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class UDE:
     derivatives: Mapping[str, sympy.Expr] = field(hash=False)
     time_unit: str = "d"
     description: str = ""
+    unknowns: tuple[Unknown, ...] = ()
 
     def __post_init__(self) -> None:
         checks.check_names(self)
@@ -72,14 +76,19 @@ class UDE:
         """Unit of every name that equations may use."""
         groups = (
             *(self.states, self.forcings, self.parameters),
-            *(self.constants, self.fluxes, self.networks),
+            *(self.constants, self.fluxes, self.networks, self.unknowns),
         )
         return {term.name: term.unit for group in groups for term in group}
 
     @functools.cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of fluxes and networks that are computed, in an order in which they can be."""
-        return tuple(n for n in checks.computation_order(self) if n not in self.dormant)
+        """Names of fluxes, networks and unknowns that are computed, in a possible order."""
+        return tuple(n for n in self.arrangement.order if n not in self.dormant)
+
+    @functools.cached_property
+    def arrangement(self) -> Arrangement:
+        """The order in which quantities can be computed, and what has to be solved together."""
+        return arrange(self)
 
     @functools.cached_property
     def dormant(self) -> frozenset[str]:

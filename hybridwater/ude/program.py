@@ -39,6 +39,47 @@ class Perceptron:
 
 
 @dataclass(frozen=True)
+class Root:
+    """``names`` = the values, each within its bounds, at which all ``residuals`` are zero.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The values that are looked for; nothing follows from them but what is in ``body``.
+    body : tuple of Assign or Perceptron
+        From the values to the residuals. It comes once more among the steps of the program, for
+        an engine that differentiates them.
+    residuals : tuple of str
+        What in ``body`` is zero at the solution; one per value.
+    bounds : tuple of (float, float)
+        One per value.
+    guesses : tuple of float
+        Where the search begins.
+    """
+
+    names: tuple[str, ...]
+    body: tuple[Assign | Perceptron, ...]
+    residuals: tuple[str, ...]
+    bounds: tuple[tuple[float, float], ...]
+    guesses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Implicit:
+    """``names = values`` of a :class:`Root`; their slopes are those of the implicit function.
+
+    Where residuals r of values z and of anything else x are zero, dz/dx = -(dr/dz)^-1 dr/dx.
+    """
+
+    names: tuple[str, ...]
+    root: Root
+
+
+#: What an engine runs through.
+ProgramStep = Assign | Perceptron | Root | Implicit
+
+
+@dataclass(frozen=True)
 class WeightLayout:
     """Where the weights of one network lie in the flat vector.
 
@@ -75,7 +116,7 @@ class Program:
     states: tuple[str, ...]
     forcings: tuple[str, ...]
     parameters: tuple[str, ...]
-    steps: tuple[Assign | Perceptron, ...]
+    steps: tuple[ProgramStep, ...]
     derivatives: tuple[sympy.Expr, ...]
     networks: tuple[WeightLayout, ...]
     n_weights: int
@@ -86,12 +127,20 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
     constants = {symbol(c.name): sympy.Float(c.value) for c in ude.constants}
     networks = {n.name: n for n in ude.networks}
     fluxes = {f.name: f for f in ude.fluxes}
-    steps: list[Assign | Perceptron] = []
-    for name in ude.order:
+    blocks = ude.arrangement.blocks
+
+    def computed(name: str) -> list[Assign | Perceptron]:
         if name in fluxes:
-            steps.append(Assign(name, fluxes[name].expression.subs(constants)))
-        else:
-            steps += _network_steps(networks[name], ude, constants)
+            return [Assign(name, fluxes[name].expression.subs(constants))]
+        return _network_steps(networks[name], ude, constants)
+
+    steps: list[ProgramStep] = []
+    for name in ude.order:
+        if name in fluxes or name in networks:
+            steps += computed(name)
+        elif name in blocks:
+            between = [step for n in blocks[name].between for step in computed(n)]
+            steps += _implicit_steps(ude, blocks[name].unknowns, between, constants)
     layouts, offset = [], 0
     for network in ude.networks:
         layouts.append(
@@ -131,6 +180,32 @@ def _network_steps(network: Network, ude: UDE, constants: dict) -> list[Assign |
         stored = sympy.Max(symbol(network.zero_when_empty), 0)
         value = value * stored / (stored + sympy.Float(network.empty_scale))
     return [Perceptron(raw, index, scaled), Assign(network.name, value)]
+
+
+def _implicit_steps(
+    ude: UDE, names: tuple[str, ...], between: list[Assign | Perceptron], constants: dict
+) -> list[ProgramStep]:
+    """Solve for unknowns. What lies between them and their residuals gets names of its own."""
+    unknowns = [next(u for u in ude.unknowns if u.name == name) for name in names]
+    held = {symbol(n): symbol(f"{n}__held") for n in (*names, *(step.name for step in between))}
+    body: list[Assign | Perceptron] = []
+    for step in between:
+        name = str(held[symbol(step.name)])
+        if isinstance(step, Assign):
+            body.append(Assign(name, step.expression.subs(held)))
+        else:
+            body.append(Perceptron(name, step.index, tuple(e.subs(held) for e in step.inputs)))
+    residuals = tuple(f"{name}__residual" for name in names)
+    for name, unknown in zip(residuals, unknowns, strict=True):
+        body.append(Assign(name, unknown.residual.subs(constants).subs(held)))
+    root = Root(
+        tuple(str(held[symbol(name)]) for name in names),
+        tuple(body),
+        residuals,
+        tuple(u.bounds for u in unknowns),
+        tuple(u.guess for u in unknowns),
+    )
+    return [root, *body, Implicit(names, root)]
 
 
 def _signs(network: Network) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""Terms of a declaration: states, forcings, parameters, constants, networks, fluxes."""
+"""Terms of a declaration: states, forcings, parameters, constants, networks, fluxes, unknowns."""
 
 from __future__ import annotations
 
@@ -85,6 +85,32 @@ class Flux:
     name: str
     unit: str
     expression: sympy.Expr
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A quantity without a time derivative, defined by an equation that holds at every time.
+
+    Parameters
+    ----------
+    name, unit : str
+        Name in equations; unit.
+    bounds : tuple of float
+        Values in ``unit`` between which the solution is looked for; both finite.
+    residual : sympy.Expr
+        What is zero at the solution; it contains the unknown, itself or through fluxes.
+    guess : float
+        Where the search begins, within the bounds.
+    description : str
+        One line for people.
+    """
+
+    name: str
+    unit: str
+    bounds: tuple[float, float]
+    residual: sympy.Expr
+    guess: float
     description: str = ""
 
 

@@ -16,6 +16,8 @@ from hybridwater.ude.derivatives import (
     TIME,
     Backpropagate,
     InputGradient,
+    Iterate,
+    LinearSystem,
     jacobian,
     pullback,
     rates,
@@ -31,6 +33,21 @@ MODELS = {
     "hbv": (models.hbv, ("q",)),
     "neural_ode": (models.neural_ode, ("q",)),
 }
+#: Models with unknowns, see the fixture ``implicit_models``.
+IMPLICIT = {
+    "one": ("surface", "gain"),
+    "two": ("between", "leaves", "gain"),
+    "learned": ("warmth", "surface"),
+}
+RANGES = {"radiation": (100, 500), "air": (250, 300)}
+
+
+@pytest.fixture(params=[*MODELS, *IMPLICIT])
+def model(request, implicit_models):
+    if request.param in IMPLICIT:
+        return implicit_models[request.param], IMPLICIT[request.param]
+    make, outputs = MODELS[request.param]
+    return make(), outputs
 
 
 class Interpreter:
@@ -72,29 +89,46 @@ class Interpreter:
                 self.inputs[step.index] = np.array([self.number(e) for e in step.inputs])
                 z = self.network(step.index, self.inputs[step.index])
                 self.values[symbol(step.name)] = z
+            elif isinstance(step, Iterate):
+                self.newton(step)
+            elif isinstance(step, LinearSystem):
+                n = len(step.names)
+                matrix = np.reshape([self.number(e) for e in step.matrix], (n, n))
+                found = np.linalg.solve(matrix, [self.number(e) for e in step.right])
+                self.values |= {symbol(k): v for k, v in zip(step.names, found, strict=True)}
             else:
                 bar = 1.0
                 if isinstance(step, Backpropagate):
-                    bar = self.bars[step.index] = self.number(step.bar)
+                    bar = self.number(step.bar)
+                    self.bars[step.index] = self.bars.get(step.index, 0.0) + bar
                 else:
                     assert isinstance(step, InputGradient)
                 for name, slope in zip(step.names, self.gradient(step.index), strict=True):
                     self.values[symbol(name)] = bar * slope
         return {key: self.number(e) for key, e in straight.results.items()}
 
+    def newton(self, step):
+        z, n = np.array(step.guesses), range(len(step.names))
+        for _ in range(20):
+            self.values |= {symbol(k): v for k, v in zip(step.names, z, strict=True)}
+            found = self.run(step.body)
+            slopes = np.array([[found.get((i, j), 0.0) for j in n] for i in n])
+            z = z - np.linalg.solve(slopes, [found["residual", i] for i in n])
+        self.values |= {symbol(k): v for k, v in zip(step.names, z, strict=True)}
+
 
 def _softplus(v):
     return np.logaddexp(v, 0.0)
 
 
-def case(name, seed=0):
+def case(model, seed=0):
     """Return a program, its outputs and one random place."""
-    make, outputs = MODELS[name]
-    program = (ude := make()).program
+    ude, outputs = model
+    program = ude.program
     rng = np.random.default_rng(seed)
     weights = initial_weights(program, seed) + rng.normal(0, 0.1, program.n_weights)
     given = {n: rng.uniform(1, 40) for n in program.states}
-    given |= {n: rng.uniform(0.5, 12) for n in program.forcings}
+    given |= {n: rng.uniform(*RANGES.get(n, (0.5, 12))) for n in program.forcings}
     given |= {n: ude.parameter(n).default * rng.uniform(0.8, 1.2) for n in program.parameters}
     return program, outputs, given, weights
 
@@ -116,9 +150,8 @@ def arguments(program, given, weights):
     return (*(jax.numpy.array([given[n] for n in names]) for names in groups), weights)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_rates_are_those_of_the_embedded_engine(name):
-    program, outputs, given, weights = case(name)
+def test_rates_are_those_of_the_embedded_engine(model):
+    program, outputs, given, weights = case(model)
     found = Interpreter(program, given, weights).run(rates(program, outputs))
     with jax.enable_x64(True):
         expected = by_jax(program, outputs)(*arguments(program, given, weights))
@@ -128,9 +161,8 @@ def test_rates_are_those_of_the_embedded_engine(name):
     np.testing.assert_allclose(list(found.values()), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_pullback_agrees_with_jax(name):
-    program, outputs, given, weights = case(name, 1)
+def test_pullback_agrees_with_jax(model):
+    program, outputs, given, weights = case(model, 1)
     n, m = len(program.states), len(outputs)
     bars = np.random.default_rng(2).normal(size=n + m)
     names = [f"bar__state{i}" for i in range(n)] + [f"bar__output{j}" for j in range(m)]
@@ -147,9 +179,8 @@ def test_pullback_agrees_with_jax(name):
         np.testing.assert_allclose(bar, weights_bar[last][0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_jacobian_agrees_with_jax(name):
-    program, outputs, given, weights = case(name, 3)
+def test_jacobian_agrees_with_jax(model):
+    program, outputs, given, weights = case(model, 3)
     pace = {f: 0.3 * k + 0.1 for k, f in enumerate(program.forcings)}
     extra = {f"rate__{f}": v for f, v in pace.items()}
     found = Interpreter(program, given | extra, weights).run(jacobian(program, outputs))

@@ -7,6 +7,8 @@ from their stored starts, so memory does not grow with the number of steps.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import diffrax
@@ -18,6 +20,7 @@ from hybridwater.engines.embedded import adjoint
 from hybridwater.engines.embedded.equations import Equations, unpack_weights
 from hybridwater.engines.embedded.interpolation import at
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep, stack
+from hybridwater.engines.embedded.thresholds import Given, Switches, pieces
 from hybridwater.ude.program import Program
 
 Array = jax.Array
@@ -42,10 +45,19 @@ class AdaptiveRecords:
         The lowered model.
     options : Options
         Method, tolerances, output.
+    switches : Switches, optional
+        If records are to be solved in pieces that end on thresholds.
     """
 
-    def __init__(self, f: Equations, program: Program, options: Options) -> None:
+    def __init__(
+        self,
+        f: Equations,
+        program: Program,
+        options: Options,
+        switches: Switches | None = None,
+    ) -> None:
         self.f = f
+        self.switches = switches
         self.program = program
         self.options = options
         self.n_states = len(program.states)
@@ -60,7 +72,6 @@ class AdaptiveRecords:
         self, start: Array, coefs: Array, parameters: Array, weights: Array, step: Array
     ) -> tuple[Array, Array]:
         """Solve one record of one batch entry: (n_states,), (order, n_forcings), ... -> ..."""
-        o, n = self.options, self.n_states
         layers = unpack_weights(self.program.networks, weights)
         p = list(parameters)
 
@@ -68,21 +79,40 @@ class AdaptiveRecords:
             d, out = self.f(list(s), at(coefs, tau), p, layers)
             return jnp.stack(d), stack(out, s)
 
+        mean = self.options.output == "mean"
+        _, now = rates(start, 0.0)
+        if self.switches is None:
+            end, parts = self._piece(rates, start, jnp.zeros_like(step), 1.0, step, len(now))
+        else:
+            given = Given(start, jnp.zeros_like(step), coefs, parameters, layers)
+            end, parts = self._pieces(self.switches, given, step, len(now))
+        return end, parts if mean else now
+
+    def _piece(
+        self,
+        rates: Callable[[Array, Array], tuple[Array, Array]],
+        start: Array,
+        tau: Array,
+        s: Array | float,
+        step: Array,
+        outputs: int,
+    ) -> tuple[Array, Array]:
+        """Solve from local time ``tau`` on to ``tau + s``: states, and integrals of outputs."""
+        o, n = self.options, self.n_states
         mean = o.output == "mean"
 
-        def field(tau: Array, y: Array, _: None) -> Array:
-            d, out = rates(y[:n], tau)
-            return jnp.concatenate([d * step, out]) if mean else d * step
+        def field(part: Array, y: Array, _: None) -> Array:
+            d, out = rates(y[:n], tau + s * part)
+            return s * (jnp.concatenate([d * step, out]) if mean else d * step)
 
-        _, now = rates(start, 0.0)
-        y0 = jnp.concatenate([start, jnp.zeros_like(now)]) if mean else start
+        nothing = jnp.zeros(outputs, start.dtype)
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
             self._solver(),
             t0=jnp.zeros((), start.dtype),
             t1=jnp.ones((), start.dtype),
             dt0=jnp.ones((), start.dtype),
-            y0=y0,
+            y0=jnp.concatenate([start, nothing]) if mean else start,
             stepsize_controller=diffrax.PIDController(rtol=o.rtol, atol=o.atol),
             max_steps=o.max_steps,
             throw=False,
@@ -90,7 +120,26 @@ class AdaptiveRecords:
         assert solution.ys is not None
         good = solution.result == diffrax.RESULTS.successful
         end = jnp.where(good, solution.ys[-1], jnp.nan)
-        return (end[:n], end[n:]) if mean else (end, now)
+        return (end[:n], end[n:]) if mean else (end, nothing)
+
+    def _pieces(
+        self, switches: Switches, begin: Given, step: Array, outputs: int
+    ) -> tuple[Array, Array]:
+        """Solve a record in pieces that end on thresholds."""
+
+        def rates(given: Given, on: Array, states: Array, tau: Array) -> tuple[Array, Array]:
+            d, out, _ = switches.run(given, on, list(states), tau)
+            return jnp.stack(d), stack(out, states)
+
+        def ahead(given: Given, on: Array, s: Array) -> tuple[Array, Array]:
+            equations = functools.partial(rates, given, on)
+            return self._piece(equations, given.states, given.tau, s, step, outputs)
+
+        def pace(given: Given, on: Array, s: Array, states: Array) -> tuple[Array, Array]:
+            d, out = rates(given, on, states, given.tau + s)
+            return d * step, out
+
+        return pieces(switches, ahead, pace, 1)(begin)[:2]
 
     def _records(self, x: Inputs) -> Any:
         weights_axis = 0 if x.weights.ndim == 2 else None

@@ -27,7 +27,10 @@ from hybridwater.engines.embedded.equations import equations
 from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
+from hybridwater.engines.embedded.thresholds import Switches, located_map
+from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.ude.model import UDE
+from hybridwater.ude.switching import switched
 
 Array = jax.Array
 
@@ -41,6 +44,7 @@ class EmbeddedSolver:
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
         self._f = equations(ude.program, self.flux_names)
+        self._switches = self._located() if options.thresholds == "located" else None
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
@@ -54,9 +58,25 @@ class EmbeddedSolver:
 
     def _advance(self, step: Array) -> recordwise.Advance:
         o = self.options
-        return recordwise.substep_map(
-            self._f, o.method, o.substeps, step, o.output == "instantaneous"
-        )
+        instantaneous = o.output == "instantaneous"
+        if self._switches is not None:
+            return located_map(self._switches, o.method, o.substeps, step, instantaneous)
+        return recordwise.substep_map(self._f, o.method, o.substeps, step, instantaneous)
+
+    def _located(self) -> Switches | None:
+        """Return the equations with switches; none if there is no threshold to locate."""
+        varies = self.options.interpolation != "constant"
+        with_switches = switched(self.ude.program, forcing_varies=varies)
+        count = len(with_switches.thresholds)
+        if not count:
+            return None
+        outputs = (*self.flux_names, *with_switches.thresholds)
+        f = equations(with_switches.program, outputs)
+        return Switches(f, len(self.flux_names), count, with_switches.depth)
+
+    @property
+    def _adaptive(self) -> AdaptiveRecords:
+        return AdaptiveRecords(self._f, self.ude.program, self.options, self._switches)
 
     def _inputs(
         self, parameters: Array, weights: Array, forcing: Array, initial_state: Array
@@ -71,7 +91,7 @@ class EmbeddedSolver:
         if self.options.method in FIXED_STEP:
             sweep = recordwise.forward(self._advance(step), self.ude.program, self._substeps, x)
         else:
-            sweep = AdaptiveRecords(self._f, self.ude.program, self.options).forward(x, step)
+            sweep = self._adaptive.forward(x, step)
         return self._external(sweep)
 
     def _external(self, sweep: Sweep) -> tuple[Array, Array, Array, Array]:
@@ -112,7 +132,7 @@ class EmbeddedSolver:
             # states are those at the start of each record: the end of the record before
             first_bar, s_bar = s_bar[0], jnp.concatenate([s_bar[1:], jnp.zeros_like(s_bar[:1])])
         if self.options.method not in FIXED_STEP:
-            bars = AdaptiveRecords(self._f, program, self.options).backward(
+            bars = self._adaptive.backward(
                 x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
             )
         elif adjoint.parallel_pays(len(program.states), len(forcing), weights.ndim == 1):
@@ -157,7 +177,8 @@ class EmbeddedSolver:
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, _ = self._forward(*arrays)
-            return self._solution(states, fluxes, final, initial_state)
+            solution = self._solution(states, fluxes, final, initial_state)
+        return name_unsolved(self, solution, parameters, weights, forcing)
 
     def solve_with_pullback(
         self,
@@ -181,6 +202,7 @@ class EmbeddedSolver:
             failed = np.array([f.batch for f in solution.failures], dtype=int)
             if failed.size:
                 starts = starts.at[..., failed].set(arrays[3].T[:, failed])
+        solution = name_unsolved(self, solution, parameters, weights, forcing)
 
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
             with jax.enable_x64(True):

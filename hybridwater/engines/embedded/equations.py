@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import sympy
 
+from hybridwater.engines.embedded.roots import roots
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus
-from hybridwater.ude.program import Assign, Program, WeightLayout
+from hybridwater.ude.functions import symbol as _symbol
+from hybridwater.ude.program import Assign, Implicit, Program, ProgramStep, Root, WeightLayout
 
 Array = jax.Array
 #: Per network, per layer: matrix and bias.
@@ -150,9 +152,40 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
         the shape ``lanes``.
     """
     symbols = [
-        [sympy.Symbol(n, real=True) for n in group]
+        [_symbol(n) for n in group]
         for group in (program.states, program.forcings, program.parameters)
     ]
+
+    def run(
+        steps: Sequence[ProgramStep],
+        values: dict[sympy.Basic, Array | float],
+        layers: Layers,
+        like: Array,
+    ) -> None:
+        for step in steps:
+            if isinstance(step, Assign):
+                values[_symbol(step.name)] = evaluate(step.expression, values)
+            elif isinstance(step, Root):
+                found = solved(step, values, layers, like)
+                values.update(zip(map(_symbol, step.names), found, strict=True))
+            elif isinstance(step, Implicit):
+                for name, value in zip(step.names, step.root.names, strict=True):
+                    values[_symbol(name)] = values[_symbol(value)]
+            else:
+                inputs = [jnp.asarray(evaluate(e, values)) for e in step.inputs]
+                layout = program.networks[step.index]
+                value = perceptron(layers[step.index], layout.activation, inputs)
+                values[_symbol(step.name)] = value
+
+    def solved(
+        root: Root, given: dict[sympy.Basic, Array | float], layers: Layers, like: Array
+    ) -> list[Array]:
+        def residuals(unknowns: list[Array]) -> list[Array]:
+            values = {**given, **dict(zip(map(_symbol, root.names), unknowns, strict=True))}
+            run(root.body, values, layers, like)
+            return [jnp.broadcast_to(values[_symbol(r)], like.shape) for r in root.residuals]
+
+        return roots(residuals, root.bounds, root.guesses, like)
 
     def f(
         states: Sequence[Array],
@@ -163,19 +196,12 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
         values: dict[sympy.Basic, Array | float] = {}
         for group, arrays in zip(symbols, (states, forcings, parameters), strict=True):
             values.update(zip(group, arrays, strict=True))
-        for step in program.steps:
-            name = sympy.Symbol(step.name, real=True)
-            if isinstance(step, Assign):
-                values[name] = evaluate(step.expression, values)
-            else:
-                inputs = [jnp.asarray(evaluate(e, values)) for e in step.inputs]
-                layout = program.networks[step.index]
-                values[name] = perceptron(layers[step.index], layout.activation, inputs)
         like = states[0]
+        run(program.steps, values, layers, like)
         derivatives = [
             jnp.broadcast_to(evaluate(e, values), like.shape) for e in program.derivatives
         ]
-        wanted = [jnp.broadcast_to(values[sympy.Symbol(o, real=True)], like.shape) for o in outputs]
+        wanted = [jnp.broadcast_to(values[_symbol(o)], like.shape) for o in outputs]
         return derivatives, wanted
 
     return f

@@ -19,6 +19,7 @@ from hybridwater.engines.base import (
     check_options,
 )
 from hybridwater.engines.julia.source import write_source
+from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.errors import DeclarationError
 from hybridwater.ude.model import UDE
 
@@ -118,7 +119,8 @@ class JuliaSolver:
             failures.append(
                 Failure(int(batch), first, np.array(before, float), self.options.unsolved)
             )
-        return Solution(states, fluxes, final, self.flux_names, tuple(failures)), failed, record
+        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures))
+        return name_unsolved(self, solution, parameters, weights, forcing), failed, record
 
     def evaluate(
         self,

@@ -15,7 +15,15 @@ from sympy.printing.printer import Printer
 
 from hybridwater.errors import DeclarationError
 from hybridwater.ude import derivatives
-from hybridwater.ude.derivatives import TIME, Backpropagate, InputGradient, Step, Straight
+from hybridwater.ude.derivatives import (
+    TIME,
+    Backpropagate,
+    InputGradient,
+    Iterate,
+    LinearSystem,
+    Step,
+    Straight,
+)
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus, symbol
 from hybridwater.ude.program import Assign, Perceptron, Program
 
@@ -215,6 +223,12 @@ def _function(
 def _lines(step: Step, printer: JuliaPrinter) -> list[str]:
     if isinstance(step, Assign):
         return [f"{_named(step.name, printer)} = {printer.doprint(step.expression)}"]
+    if isinstance(step, Iterate):
+        return _loop(step, printer)
+    if isinstance(step, LinearSystem):
+        matrix, right = (_tuple(map(printer.doprint, e)) for e in (step.matrix, step.right))
+        names = _tuple(_named(n, printer) for n in step.names)
+        return [f"{names} = solve_linear({matrix}, {right})"]
     network = f"c[{step.index + 1}]"
     if isinstance(step, Perceptron):
         inputs = _tuple(printer.doprint(e) for e in step.inputs)
@@ -225,6 +239,37 @@ def _lines(step: Step, printer: JuliaPrinter) -> list[str]:
         assert isinstance(step, Backpropagate)
         call = f"backpropagate!(ws, {network}, w, {printer.doprint(step.bar)})"
     return [f"{_tuple(_named(n, printer) for n in step.names)} = {call}"]
+
+
+def _loop(step: Iterate, printer: JuliaPrinter) -> list[str]:
+    """Write a search: residuals and slopes at one place after the other, until it has finished."""
+    found = [_named(name, printer) for name in step.names]
+    search = f"s{found[0][1:]}"
+    inner = JuliaPrinter({**printer.names})
+    inner.names |= {symbol(n): f"t{v[1:]}" for n, v in zip(step.names, found, strict=True)}
+    lines = [line for body in step.body.steps for line in _lines(body, inner)]
+    results, size = step.body.results, range(len(step.names))
+    residuals = _tuple(inner.doprint(results["residual", i]) for i in size)
+    slopes = _tuple(
+        inner.doprint(results.get((i, j), sympy.Integer(0))) for i in size for j in size
+    )
+    printer.names = inner.names | {symbol(n): v for n, v in zip(step.names, found, strict=True)}
+    low, high = (_tuple(map(repr, side)) for side in zip(*step.bounds, strict=True))
+    return [
+        f"local {', '.join(found)}",
+        f"{search} = begin_search({_tuple(map(repr, step.guesses))}, {low}, {high})",
+        "while true",
+        f"    {_tuple(inner.names[symbol(n)] for n in step.names)} = place({search})",
+        *(f"    {line}" for line in lines),
+        f"    r{search} = {residuals}",
+        f"    k{search} = {slopes}",
+        f"    {search} = narrow({search}, r{search}, k{search})",
+        f"    if finished({search})",
+        f"        {_tuple(found)} = settle({search}, r{search}, k{search})",
+        "        break",
+        "    end",
+        "end",
+    ]
 
 
 def _tuple(parts: Iterable[str]) -> str:

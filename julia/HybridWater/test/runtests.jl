@@ -5,6 +5,7 @@ using Test
     @test pkgversion(HybridWater) isa VersionNumber
     include("quality.jl")
     include("networks.jl")
+    include("roots.jl")
     include("forcing.jl")
     include("solving.jl")
     include("gradients.jl")

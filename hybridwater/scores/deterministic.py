@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridwater import units
 from hybridwater.errors import DataError
+from hybridwater.scores.pairs import paired
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -267,7 +267,7 @@ def _score(
 ) -> xr.DataArray:
     import xarray as xr
 
-    simulated, observed = _pair(simulated, observed)
+    simulated, observed = paired(simulated, observed)
 
     def masked(s: np.ndarray, o: np.ndarray) -> float:
         valid = ~(np.isnan(s) | np.isnan(o))
@@ -285,37 +285,3 @@ def _score(
         keep_attrs=False,
     )
     return result.rename(name).assign_attrs(units="1", long_name=long_name)
-
-
-def _pair(simulated: xr.DataArray, observed: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Bring two series to one unit and to the times that both have."""
-    import xarray as xr
-
-    for name, data in (("simulated", simulated), ("observed", observed)):
-        if "time" not in data.dims:
-            raise DataError(
-                f"The {name} series has no 'time' dimension, only {data.dims}.",
-                where=str(data.name or name),
-                fix="Give it with a 'time' dimension and coordinate",
-            )
-    unit = units.require(simulated)
-    if units.parse(units.require(observed)) != units.parse(unit):
-        observed = units.to_units(observed, unit)
-    try:
-        simulated, observed = xr.align(
-            simulated, observed, join="exact", exclude=["time"], copy=False
-        )
-    except ValueError as error:
-        raise DataError(
-            "Simulation and observations have different coordinates besides time.",
-            where=f"dimensions {simulated.dims} and {observed.dims}",
-            fix="Select the same basins, in the same order, from both",
-        ) from error
-    simulated, observed = xr.align(simulated, observed, join="inner", copy=False)
-    if simulated.sizes["time"] == 0:
-        raise DataError(
-            "Simulation and observations have no time in common.",
-            where="time",
-            fix="Compare series that overlap, with the same time labels",
-        )
-    return simulated, observed

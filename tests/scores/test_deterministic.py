@@ -8,8 +8,9 @@ import xarray as xr
 
 from hybridwater import scores
 from hybridwater.errors import DataError, UnitError
+from hybridwater.scores import deterministic
 
-ALL = [getattr(scores, name) for name in scores.__all__]
+ALL = [getattr(scores, name) for name in deterministic.__all__]
 
 
 def flow(values, units="mm d-1", start="2000-01-01", name="q") -> xr.DataArray:

@@ -1,0 +1,121 @@
+"""Errors of PRMS at 101 gages of the Delaware: fitted on 1979, forecast in 1980.
+
+Simulates two years with pywatershed (kept in the file named by ``--simulation``), fits residual
+models on February to December of 1979 (January is the warm-up of the simulation) and scores
+ensembles of 1980, without observations and updated every day. Nothing is chosen by 1980:
+``--choose`` prints what the settings were chosen by, cross-validation inside 1979.
+
+    python benchmarks/delaware_residuals.py [--simulation file.nc] [--choose]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import delaware_prms
+import numpy as np
+import xarray as xr
+
+from hybridwater import scores
+from hybridwater.data import delaware, read_delaware, write_netcdf
+from hybridwater.residuals import ResidualModel, ResidualPosterior
+
+FITTED = slice("1979-02-01", "1979-12-31")
+TESTED = slice("1980-01-01", "1980-12-31")
+MEMBERS = 200
+MODELS = {
+    "plain Box-Cox, each gage alone": (
+        ResidualModel(bias=(), scale=(), persistence=(), tails="normal"),
+        {"calibrate": 0},
+    ),
+    "default": (ResidualModel(), {}),
+}
+
+
+def read_pair(cache: Path | None) -> xr.Dataset:
+    """Return simulated and observed discharge [m3 s-1] at the usable gages, (gage, time)."""
+    observed = read_delaware().observed
+    usable = observed["discharge"].notnull().sum("time") >= 700
+    observed = observed.isel(gage=np.flatnonzero(usable))
+    if cache is not None and cache.exists():
+        return xr.load_dataset(cache)
+    flows = delaware_prms.theirs(observed.sizes["time"], compile=True)
+    at_gages = flows[:, observed["gage_segment"].values].T
+    pair = observed[["discharge"]].rename(discharge="observed")
+    pair["simulated"] = pair["observed"].copy(data=at_gages)
+    if cache is not None:
+        write_netcdf(pair, cache)
+    return pair
+
+
+def groups(pair: xr.Dataset, ensemble: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Thirds of the records by forecast flow, and of the gages by area and by snow."""
+    lumped = delaware(list(pair["gage"].values)).rename(basin="gage")
+    snow = lumped["prcp"].where(lumped["tmean"] < 0, 0).sum("time") / lumped["prcp"].sum("time")
+    forecast = ensemble.median("member").rank("time", pct=True)
+    return {
+        "flow": third(forecast),
+        "area": third(lumped["area"].rank("gage", pct=True)),
+        "snow": third(snow.rank("gage", pct=True)),
+    }
+
+
+def third(rank: xr.DataArray) -> xr.DataArray:
+    return np.minimum((rank * 3 - 1e-9) // 1, 2).astype(int)
+
+
+def judge(pair: xr.Dataset, ensemble: xr.DataArray, past: slice) -> dict[str, float]:
+    """Return the figures of one ensemble."""
+    observed = pair["observed"].sel(time=ensemble["time"])
+    reference = scores.climatology(pair["observed"].sel(time=past), observed["time"])
+    crps = scores.crps(ensemble, observed)
+    skill = scores.skill(crps, scores.crps(reference, observed))
+    coverage = scores.coverage(ensemble, observed)
+    spread = {
+        name: np.ptp(scores.coverage(ensemble, observed, by=group.rename("group")).values)
+        for name, group in groups(pair, ensemble).items()
+    }
+    flat = scores.flatness(scores.pit(ensemble, observed))
+    return {
+        "gages within 85-95 %": float(((coverage >= 0.85) & (coverage <= 0.95)).mean()),
+        "coverage": float(coverage.mean()),
+        "skill (median)": float(skill.median()),
+        "skill (mean)": float(skill.mean()),
+        **{f"spread by {name}": float(value) for name, value in spread.items()},
+        "largest PIT deviation": float(flat["largest_deviation"]),
+        "PIT p": float(flat["p_value"]),
+    }
+
+
+def forecast(posterior: ResidualPosterior, pair: xr.Dataset, period: slice, lead: int | None):
+    """Return an ensemble of a period; terms and updates may look at what came before it."""
+    observed = pair["observed"] if lead else None
+    ensemble = posterior.sample(pair["simulated"], MEMBERS, observed=observed, lead=lead)
+    return ensemble.sel(time=period)
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    """Print a table in Markdown."""
+    names = list(next(iter(rows.values())))
+    print("| |", " | ".join(names), "|")
+    print("|---|" + "---|" * len(names))
+    for row, values in rows.items():
+        print(f"| {row} |", " | ".join(f"{values[n]:.3f}" for n in names), "|", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--simulation", type=Path)
+    arguments = parser.parse_args()
+    pair = read_pair(arguments.simulation)
+    rows = {}
+    for name, (model, options) in MODELS.items():
+        began = time.perf_counter()
+        part = pair.sel(time=FITTED)
+        posterior = model.fit(part["simulated"], part["observed"], **options)
+        print(f"{name}: fitted in {time.perf_counter() - began:.0f} s;", posterior)
+        for lead, what in ((None, "no updating"), (1, "updated daily")):
+            rows[f"{name}, {what}"] = judge(pair, forecast(posterior, pair, TESTED, lead), FITTED)
+    show(rows)

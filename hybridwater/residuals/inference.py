@@ -1,0 +1,250 @@
+"""Fitting a Pyro model by stochastic variational inference or NUTS, and knowing whether it worked.
+
+The guide of SVI is a normal distribution with full covariance among the coefficients of a site and
+among the shared variables: what is correlated in the posterior is correlated in the guide.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
+from pyro.infer.autoguide import AutoMultivariateNormal, init_to_mean
+from pyro.ops.stats import effective_sample_size, split_gelman_rubin
+from rich.progress import Progress
+from torch import Tensor
+
+from hybridwater import settings
+from hybridwater.errors import DeclarationError, nearest
+from hybridwater.residuals.hierarchy import SITE
+
+METHODS = ("svi", "nuts")
+_ROUND = 100
+_LARGEST_RHAT = 1.05
+_FEWEST_EFFECTIVE = 100.0
+
+
+class NotConverged(UserWarning):
+    """A fit ended before its result was settled."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How to fit.
+
+    Parameters
+    ----------
+    method : str
+        ``"svi"`` (seconds) or ``"nuts"`` (minutes to hours; for few sites).
+    draws : int
+        Posterior draws that are kept (per chain, for NUTS).
+    seed : int
+        Seed of everything random.
+    steps : int
+        Most gradient steps of SVI; it stops earlier where the ELBO has settled.
+    learning_rate : float
+        Of SVI.
+    warmup, chains : int
+        Of NUTS.
+    """
+
+    method: str = "svi"
+    draws: int = 200
+    seed: int = 0
+    steps: int = 1500
+    learning_rate: float = 0.05
+    warmup: int = 300
+    chains: int = 2
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise DeclarationError(
+                f"There is no method '{self.method}': {nearest(self.method, METHODS)}",
+                where="method of inference",
+                fix=f"Choose one of {', '.join(METHODS)}",
+            )
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Whether a fit worked.
+
+    Parameters
+    ----------
+    method : str
+        As in :class:`Inference`.
+    converged : bool
+        Whether its result can be used as it is.
+    message : str
+        The same in words.
+    elbo : tuple of float
+        Evidence lower bound, mean of every round of steps (SVI).
+    r_hat, effective : float
+        Largest potential scale reduction and smallest effective sample size (NUTS).
+    """
+
+    method: str
+    converged: bool
+    message: str
+    elbo: tuple[float, ...] = ()
+    r_hat: float | None = None
+    effective: float | None = None
+
+
+Model = Callable[..., None]
+
+
+def infer(
+    model: Model, arguments: tuple[object, ...], wanted: tuple[str, ...], inference: Inference
+) -> tuple[dict[str, Tensor], Diagnostics]:
+    """Fit a model and draw from its posterior.
+
+    Parameters
+    ----------
+    model : callable
+        Pyro model with the site coefficients of ``hierarchy`` and, optionally, shared variables.
+    arguments : tuple
+        Its arguments.
+    wanted : tuple of str
+        Names of the deterministic values to keep.
+    inference : Inference
+        How.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Draws, shape (draw, ...).
+    Diagnostics
+        Whether it worked.
+
+    Warns
+    -----
+    NotConverged
+        If it did not, in words.
+    """
+    with _isolated(inference.seed):
+        fit = _svi if inference.method == "svi" else _nuts
+        draws, diagnostics = fit(model, arguments, inference)
+        kept = Predictive(model, draws, return_sites=wanted)(*arguments)
+    if not diagnostics.converged:
+        warnings.warn(diagnostics.message, NotConverged, stacklevel=4)
+    nodes = poutine.trace(model).get_trace(*arguments).nodes
+    return {n: kept[n].reshape(-1, *nodes[n]["value"].shape) for n in wanted}, diagnostics
+
+
+@contextmanager
+def _isolated(seed: int) -> Iterator[None]:
+    """Keep Pyro's global parameters and random numbers of the caller as they are."""
+    state = pyro.util.get_rng_state()
+    try:
+        with pyro.get_param_store().scope(), pyro.validation_enabled(False):
+            pyro.set_rng_seed(seed)
+            yield
+    finally:
+        pyro.util.set_rng_state(state)
+
+
+def _guide(model: Model, arguments: tuple[object, ...]) -> Callable[..., dict[str, Tensor]]:
+    """Return a normal guide with full covariance within a site and among shared variables."""
+    nodes = poutine.trace(model).get_trace(*arguments).nodes
+    latent = {n for n, s in nodes.items() if s["type"] == "sample" and not s["is_observed"]}
+    prototype = nodes[SITE]["value"]
+    sites, terms = prototype.shape
+    shared = None
+    if latent - {SITE}:
+        blocked = poutine.block(model, hide=[SITE])
+        shared = AutoMultivariateNormal(blocked, init_loc_fn=init_to_mean, init_scale=0.05)
+
+    def guide(*args: object) -> dict[str, Tensor]:
+        values = {} if shared is None else dict(shared(*args))
+        location = pyro.param("site_location", torch.zeros_like(prototype))
+        factor = pyro.param(
+            "site_factor",
+            (0.1 * torch.eye(terms, dtype=prototype.dtype)).repeat(sites, 1, 1),
+            constraint=dist.constraints.lower_cholesky,
+        )
+        own = dist.MultivariateNormal(location, scale_tril=factor).to_event(1)
+        return values | {SITE: pyro.sample(SITE, own)}
+
+    return guide
+
+
+def _svi(
+    model: Model, arguments: tuple[object, ...], inference: Inference
+) -> tuple[dict[str, Tensor], Diagnostics]:
+    guide = _guide(model, arguments)
+    rounds: list[np.ndarray] = []
+
+    def take(rate: float) -> None:
+        svi = SVI(model, guide, pyro.optim.Adam({"lr": rate, "betas": (0.9, 0.99)}), Trace_ELBO())
+        rounds.append(np.array([-svi.step(*arguments) for _ in range(_ROUND)]))
+
+    with Progress(transient=True, disable=not settings.current().progress) as progress:
+        task = progress.add_task("variational inference", total=inference.steps)
+        while len(rounds) * _ROUND < inference.steps and not _settled(rounds):
+            take(inference.learning_rate)
+            progress.advance(task, _ROUND)
+        settled = _settled(rounds)
+        take(inference.learning_rate / 10)  # less noise in the last steps
+    elbo = tuple(float(np.mean(r)) for r in rounds)
+    finite = bool(np.isfinite(elbo).all())
+    if finite and settled:
+        message = f"The ELBO settled at {elbo[-1]:.1f} after {len(rounds) * _ROUND} steps."
+    elif finite:
+        message = (
+            f"The ELBO was still rising after {inference.steps} steps"
+            f" (by {elbo[-2] - elbo[-3]:.1f} in the last {_ROUND}): the fit has not converged."
+            " Give more steps, for example Inference(steps=5000)."
+        )
+    else:
+        message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
+    with torch.no_grad():
+        traces = [poutine.trace(guide).get_trace(*arguments).nodes for _ in range(inference.draws)]
+    names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
+    draws = {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
+    return draws, Diagnostics("svi", finite and settled, message, elbo)
+
+
+def _settled(rounds: list[np.ndarray]) -> bool:
+    """Return whether the last round gained no more than noise, or than a ten-thousandth."""
+    if len(rounds) < 3:
+        return False
+    before, now = rounds[-2:]
+    noise = 2 * math.sqrt((before.var() + now.var()) / _ROUND)
+    return bool(now.mean() - before.mean() < max(noise, 1e-4 * abs(now.mean())))
+
+
+def _nuts(
+    model: Model, arguments: tuple[object, ...], inference: Inference
+) -> tuple[dict[str, Tensor], Diagnostics]:
+    kernel = NUTS(model, init_strategy=init_to_mean)
+    chains = []
+    for chain in range(inference.chains):
+        pyro.set_rng_seed(inference.seed + chain)
+        quiet = not settings.current().progress
+        quiet = not settings.current().progress
+        run = MCMC(kernel, inference.draws, inference.warmup, disable_progbar=quiet)
+        run.run(*arguments)
+        chains.append(run.get_samples())
+    stacked = {n: torch.stack([c[n] for c in chains]) for n in chains[0]}
+    r_hat = max(float(split_gelman_rubin(v).max()) for v in stacked.values())
+    effective = min(float(effective_sample_size(v).min()) for v in stacked.values())
+    converged = r_hat <= _LARGEST_RHAT and effective >= _FEWEST_EFFECTIVE
+    found = f"r-hat is at most {r_hat:.3f}, effective sample size at least {effective:.0f}"
+    message = f"The chains agree: {found}."
+    if not converged:
+        message = (
+            f"The chains do not agree: {found} (wanted: {_LARGEST_RHAT} and"
+            f" {_FEWEST_EFFECTIVE:.0f}). Give more warmup and draws, or a simpler model."
+        )
+    draws = {n: v.flatten(0, 1) for n, v in stacked.items()}
+    return draws, Diagnostics("nuts", converged, message, (), r_hat, effective)

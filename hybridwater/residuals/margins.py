@@ -1,0 +1,154 @@
+"""The distribution of one observation given its simulation, before autocorrelation.
+
+With relative flow q, transform T, and for every site its own coefficients,
+
+    T(q_obs) = T(q_sim) + bias + scale x tails(n),    n ~ Normal(0, 1),
+
+where bias and log scale are linear in terms of state and season. An observation of no flow says
+only that n is below the value that gives zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from hybridwater.residuals.hierarchy import Prior, site_coefficients
+from hybridwater.residuals.tails import Tails
+from hybridwater.residuals.transforms import Transform
+
+COEFFICIENTS, TRANSFORM = "coefficients", "transform"
+DRY = 1e-9  # relative flow that counts as none
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What the numerics see of simulation and observation, float64.
+
+    Parameters
+    ----------
+    simulated, observed : torch.Tensor
+        Relative flow, shape (site, time); where nothing is observed, the simulation.
+    valid : torch.Tensor
+        Whether there is an observation that is used, shape (site, time).
+    bias, scale, persistence : torch.Tensor
+        Terms, shape (term, site, time).
+    attributes : torch.Tensor
+        Shape (site, attribute), standardised.
+    """
+
+    simulated: Tensor
+    observed: Tensor
+    valid: Tensor
+    bias: Tensor
+    scale: Tensor
+    persistence: Tensor
+    attributes: Tensor
+
+    @property
+    def dry(self) -> Tensor:
+        """Whether no flow was observed, shape (site, time)."""
+        return self.valid & (self.observed <= DRY)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Marginal distribution of errors.
+
+    Parameters
+    ----------
+    transform : Transform
+        Of relative flow.
+    tails : Tails
+        Of standardised errors.
+    biases, scales : int
+        Number of terms of bias and of log scale, with the constant.
+    """
+
+    transform: Transform
+    tails: Tails
+    biases: int
+    scales: int
+
+    def prior(self) -> Prior:
+        """Return the prior of a site's coefficients: bias, log scale, shape of the tails."""
+        tails = self.tails
+        first = np.arange(self.biases) == 0
+        first_scale = np.arange(self.scales) == 0
+        return Prior.joined(
+            Prior(np.zeros(self.biases), np.full(self.biases, 0.5), np.where(first, 0.4, 0.2)),
+            Prior(
+                np.where(first_scale, -0.7, 0.0),
+                np.where(first_scale, 0.7, 0.3),
+                np.where(first_scale, 0.3, 0.1),
+            ),
+            Prior(np.array(tails.centre), np.array(tails.scale), np.array(tails.spread)),
+        )
+
+    def model(self, pairs: Pairs, weight: Tensor) -> None:
+        """Pyro model; an observation of a site counts as ``weight`` (site, 1) independent ones."""
+        coefficients = site_coefficients(self.prior(), pairs.attributes, len(pairs.simulated))
+        pyro.deterministic(COEFFICIENTS, coefficients, event_dim=2)
+        start = torch.tensor(self.transform.start, dtype=torch.float64)
+        if self.transform.spread:
+            apart = pyro.sample("transform_z", dist.Normal(torch.zeros_like(start), 1).to_event(1))
+            start = start + torch.tensor(self.transform.spread, dtype=torch.float64) * apart
+        pyro.deterministic(TRANSFORM, start, event_dim=1)
+        n, slope = self.normal_numbers(pairs, coefficients, start)
+        density = -0.5 * n * n - 0.918938533204673 + slope
+        if bool(pairs.dry.any()):
+            density = torch.where(pairs.dry, torch.special.log_ndtr(n), density)
+        pyro.factor("observations", (weight * density * pairs.valid).sum())
+
+    def parts(self, pairs: Pairs, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return bias, scale (..., site, time) and shape of the tails (..., site, n)."""
+        b, s = self.biases, self.biases + self.scales
+        bias = torch.einsum("...sk,kst->...st", coefficients[..., :b], pairs.bias)
+        scale = torch.exp(torch.einsum("...sk,kst->...st", coefficients[..., b:s], pairs.scale))
+        return bias, scale, coefficients[..., s:]
+
+    def normal_numbers(
+        self, pairs: Pairs, coefficients: Tensor, transform: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Turn observations into standard normal numbers, with the logarithm of the slope.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            With observations.
+        coefficients : torch.Tensor
+            Shape (..., site, coefficient).
+        transform : torch.Tensor
+            Shape (..., parameter).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Each (..., site, time).
+        """
+        bias, scale, shape = self.parts(pairs, coefficients)
+        centre = self.transform.forward(pairs.simulated, transform) + bias
+        error = (self.transform.forward(pairs.observed, transform) - centre) / scale
+        n, slope = self.tails.to_normal(error, shape)
+        return n, slope - torch.log(scale) + self.transform.log_slope(pairs.observed, transform)
+
+    def predictive_numbers(self, pairs: Pairs, draws: Mapping[str, Tensor]) -> Tensor:
+        """Return normal numbers of the observations under the mean over draws, (site, time)."""
+        below = torch.zeros_like(pairs.observed)
+        both = draws[COEFFICIENTS], draws[TRANSFORM]
+        for coefficients, transform in zip(*both, strict=True):
+            n, _ = self.normal_numbers(pairs, coefficients, transform)
+            below += torch.special.ndtr(n)
+        return torch.special.ndtri(torch.clamp(below / len(both[0]), 1e-12, 1 - 1e-12))
+
+    def flow(self, n: Tensor, pairs: Pairs, coefficients: Tensor, transform: Tensor) -> Tensor:
+        """Turn standard normal numbers (..., site, time) into relative flow."""
+        bias, scale, shape = self.parts(pairs, coefficients)
+        centre = self.transform.forward(pairs.simulated, transform) + bias
+        return self.transform.inverse(centre + scale * self.tails.from_normal(n, shape), transform)

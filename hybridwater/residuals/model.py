@@ -1,0 +1,218 @@
+"""Residual models: what is declared, and its fit to simulation and observation."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from hybridwater.errors import DeclarationError
+from hybridwater.residuals import margins, persistence
+from hybridwater.residuals.inference import Diagnostics, Inference, infer
+from hybridwater.residuals.layout import Layout
+from hybridwater.residuals.pairing import read_attributes, read_covariates, read_pair
+from hybridwater.residuals.posterior import ResidualPosterior
+from hybridwater.residuals.tails import get_tails
+from hybridwater.residuals.terms import check_terms
+from hybridwater.residuals.transforms import get_transform
+
+_COVERED = 0.9  # central interval whose coverage is calibrated
+
+
+@dataclass(frozen=True)
+class ResidualModel:
+    """A model of what a simulation gets wrong.
+
+    Parameters
+    ----------
+    transform : str
+        ``"box-cox"`` (power 0.2), ``"log-sinh"`` or ``"learned"`` (Box-Cox with learned power).
+    tails : str
+        ``"sinh-arcsinh"`` (skewed, heavy), ``"student-t"`` or ``"normal"``.
+    bias, scale, persistence : sequence of str
+        What the mean error, the logarithm of its scale, and its memory depend on besides a
+        constant: names of :data:`hybridwater.residuals.TERMS`, or of covariates.
+    autocorrelated : bool
+        Whether errors of successive records are related. Needed to update on observations.
+    weight : float, optional
+        How many independent observations one observation is worth in the fit of the marginal
+        distribution, since neighbours in time repeat each other. Found from the autocorrelation
+        if left out; 1 where errors are not autocorrelated.
+
+    Examples
+    --------
+    >>> ResidualModel(tails="student-t").tails
+    'student-t'
+    """
+
+    transform: str = "box-cox"
+    tails: str = "sinh-arcsinh"
+    bias: Sequence[str] = ("level", "previous", "recent", "wetness")
+    scale: Sequence[str] = ("extremity",)
+    persistence: Sequence[str] = ("rise",)
+    autocorrelated: bool = True
+    weight: float | None = None
+
+    def __post_init__(self) -> None:
+        get_transform(self.transform)
+        get_tails(self.tails)
+        for name in ("bias", "scale", "persistence"):
+            if isinstance(getattr(self, name), str):
+                raise DeclarationError(
+                    f"The terms of '{name}' are one text.", where=name, fix="Give a list of names"
+                )
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.weight is not None and not 0 < self.weight <= 1:
+            raise DeclarationError(
+                f"The weight is {self.weight}, which is not above 0 and at most 1.",
+                where="weight",
+                fix="Leave it out, or give for example 0.1",
+            )
+
+    def fit(
+        self,
+        simulated: xr.DataArray,
+        observed: xr.DataArray,
+        *,
+        attributes: xr.Dataset | None = None,
+        covariates: xr.Dataset | None = None,
+        inference: Inference | None = None,
+        calibrate: int = 2,
+    ) -> ResidualPosterior:
+        """Learn the errors of a simulation.
+
+        Leave out the records in which the simulation still forgets its initial state.
+
+        Parameters
+        ----------
+        simulated : xarray.DataArray
+            Flow, with units; dimension ``time`` and at most one of sites, whatever its name.
+        observed : xarray.DataArray
+            The same of observations; NaN where there are none. Times and sites are matched by
+            their labels.
+        attributes : xarray.Dataset, optional
+            Static attributes with the dimension of sites: sites that are alike in them share more.
+        covariates : xarray.Dataset, optional
+            Further terms over time (and sites), to be named in ``bias``, ``scale`` or
+            ``persistence``. They will be needed for every sample, too.
+        inference : Inference, optional
+            How; SVI by default.
+        calibrate : int, optional
+            Number of periods that are left out in turn to see how much wider errors are in a period
+            that was not fitted; the scale is then multiplied by what that shows. 0 for none.
+
+        Returns
+        -------
+        ResidualPosterior
+
+        Raises
+        ------
+        DataError
+            If a series, attribute or covariate cannot be used; the message names the site.
+        UnitError
+            If units are missing or incompatible.
+        DeclarationError
+            If a term is unknown.
+
+        Warns
+        -----
+        NotConverged
+            If the fit has not converged, in words.
+        """
+        inference = Inference() if inference is None else inference
+        simulation, values = read_pair(simulated, observed)
+        table, names = read_attributes(attributes, simulation)
+        extra = read_covariates(covariates, simulation)
+        for part in ("bias", "scale", "persistence"):
+            check_terms(getattr(self, part), list(extra), part)
+        extra = {
+            n: v for n, v in extra.items() if n in (*self.bias, *self.scale, *self.persistence)
+        }
+        layout = Layout.of(simulation, values, self.transform, (table, names), extra)
+        pairs = layout.pairs(simulation, values, self.transform, self.terms, table, extra)
+
+        weight = self._worth(pairs)
+        draws, diagnostics = self._margins(pairs, weight, inference)
+        if calibrate:
+            inflation = self._inflation(pairs, weight, inference, calibrate)
+            draws[margins.COEFFICIENTS][..., len(pairs.bias)] += math.log(inflation)
+        found = {"margins": diagnostics}
+        if self.autocorrelated:
+            chain = persistence.Persistence(len(pairs.persistence))
+            n = self.margins(pairs).predictive_numbers(pairs, draws)
+            arguments = (n, pairs.valid & ~pairs.dry, pairs.persistence, pairs.attributes)
+            chained, found["persistence"] = infer(
+                chain.model, arguments, (persistence.COEFFICIENTS,), inference
+            )
+            draws = draws | {"persistence": chained[persistence.COEFFICIENTS]}
+        return ResidualPosterior(self, layout, draws, found)
+
+    @property
+    def terms(self) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+        """Terms of bias, scale and persistence."""
+        return self.bias, self.scale, self.persistence
+
+    @property
+    def tail_terms(self) -> tuple[str, ...]:
+        """Names of the shape parameters of the tails."""
+        return get_tails(self.tails).terms
+
+    def margins(self, pairs: margins.Pairs) -> margins.Margins:
+        """Return the numerics of the marginal distribution for what was laid out."""
+        transform, tails = get_transform(self.transform), get_tails(self.tails)
+        return margins.Margins(transform, tails, len(pairs.bias), len(pairs.scale))
+
+    def _margins(
+        self, pairs: margins.Pairs, weight: torch.Tensor, inference: Inference
+    ) -> tuple[dict[str, torch.Tensor], Diagnostics]:
+        wanted = (margins.COEFFICIENTS, margins.TRANSFORM)
+        return infer(self.margins(pairs).model, (pairs, weight), wanted, inference)
+
+    def _worth(self, pairs: margins.Pairs) -> torch.Tensor:
+        """Return what an observation of each site is worth, shape (site, 1)."""
+        if not self.autocorrelated or self.weight is not None:
+            worth = 1.0 if self.weight is None else self.weight
+            return torch.full((len(pairs.simulated), 1), worth, dtype=torch.float64)
+        transform = get_transform(self.transform)
+        start = torch.tensor(transform.start, dtype=torch.float64)
+        error = transform.forward(pairs.observed, start) - transform.forward(pairs.simulated, start)
+        worth = [
+            _independent_fraction(e.numpy(), b.numpy(), v.numpy())
+            for e, b, v in zip(error, pairs.bias.transpose(0, 1), pairs.valid, strict=True)
+        ]
+        return torch.tensor(worth, dtype=torch.float64)[:, None]
+
+    def _inflation(
+        self, pairs: margins.Pairs, weight: torch.Tensor, inference: Inference, folds: int
+    ) -> float:
+        """Return how much wider errors are in periods that were left out of the fit."""
+        edges = np.linspace(0, pairs.valid.shape[1], folds + 1).astype(int)
+        left_out = []
+        for start, end in itertools.pairwise(edges):
+            out = torch.zeros_like(pairs.valid)
+            out[:, start:end] = True
+            out &= pairs.valid
+            draws, _ = self._margins(
+                dataclasses.replace(pairs, valid=pairs.valid & ~out), weight, inference
+            )
+            n = self.margins(pairs).predictive_numbers(pairs, draws)
+            left_out.append(n[out].abs())
+        level = float(torch.quantile(torch.cat(left_out), _COVERED))
+        return max(1.0, level / float(torch.special.ndtri(torch.tensor((1 + _COVERED) / 2))))
+
+
+def _independent_fraction(error: np.ndarray, terms: np.ndarray, valid: np.ndarray) -> float:
+    """Effective over actual number of observations for a mean, from lag-one autocorrelation."""
+    fitted, *_ = np.linalg.lstsq(terms[:, valid].T, error[valid], rcond=None)
+    rest = error - fitted @ terms
+    both = valid[1:] & valid[:-1]
+    if both.sum() < 2:
+        return 1.0
+    r = np.corrcoef(rest[1:][both], rest[:-1][both])[0, 1]
+    return float(np.clip((1 - r) / (1 + r), 0.02, 1.0))

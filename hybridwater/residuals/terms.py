@@ -1,0 +1,129 @@
+"""Terms: what the bias, the scale and the persistence of an error may depend on.
+
+All are made from the simulation alone (and from covariates that the caller adds), so that they
+are known wherever the simulation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+
+from hybridwater.errors import DeclarationError, nearest
+
+_YEAR = 365.2425
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Centre and spread of the transformed simulation of each site over the fit, shape (site,)."""
+
+    centre: np.ndarray
+    spread: np.ndarray
+
+    @staticmethod
+    def of(z: np.ndarray, used: np.ndarray) -> Scaling:
+        """Measure ``z`` (site, time) over the records that are used, (site, time) of bool."""
+        kept = np.where(used, z, np.nan)
+        return Scaling(np.nanmean(kept, axis=1), np.maximum(np.nanstd(kept, axis=1), 1e-3))
+
+
+def _before(z: np.ndarray) -> np.ndarray:
+    return np.concatenate([z[:, :1], z[:, :-1]], axis=1)
+
+
+def _smooth(z: np.ndarray, records: float) -> np.ndarray:
+    """Exponentially weighted mean of now and the past."""
+    weight = 1 / records
+    smoothed, _ = lfilter([weight], [1, weight - 1], z, zi=z[:, :1] * (1 - weight))
+    return smoothed
+
+
+def _angle(times: pd.DatetimeIndex) -> np.ndarray:
+    return 2 * np.pi * (times.day_of_year.to_numpy() - 1) / _YEAR
+
+
+Term = Callable[[np.ndarray, np.ndarray, pd.DatetimeIndex], list[np.ndarray]]
+
+TERMS: dict[str, tuple[Term, str]] = {
+    "level": (lambda z, c, t: [c], "simulated state: transformed simulation about its mean"),
+    "extremity": (
+        lambda z, c, t: [np.log1p(c * c)],
+        "distance of the simulation from its mean, on either side",
+    ),
+    "previous": (lambda z, c, t: [_before(z) - z], "fall since the record before"),
+    "rise": (lambda z, c, t: [np.maximum(z - _before(z), 0)], "rise since the record before"),
+    "recent": (lambda z, c, t: [_smooth(z, 3) - z], "mean of about 3 records, less now"),
+    "wetness": (lambda z, c, t: [_smooth(z, 10) - z], "mean of about 10 records, less now"),
+    "storage": (lambda z, c, t: [_smooth(z, 40) - z], "mean of about 40 records, less now"),
+    "season": (
+        lambda z, c, t: [np.broadcast_to(f(_angle(t)), z.shape) for f in (np.sin, np.cos)],
+        "first harmonic of the year",
+    ),
+}
+"""Term by name: how it is made of transformed simulation (site, time), the same standardised, and
+times; and what it is."""
+
+
+def check_terms(names: Sequence[str], covariates: Sequence[str], where: str) -> None:
+    """Refuse unknown terms.
+
+    Raises
+    ------
+    DeclarationError
+        For a name that is neither a term nor a covariate.
+    """
+    known = [*TERMS, *covariates]
+    for name in names:
+        if name not in known:
+            raise DeclarationError(
+                f"There is no term '{name}': {nearest(name, known)}",
+                where=where,
+                fix=f"Choose out of {', '.join(known)}, or add a covariate of that name",
+            )
+
+
+def design(
+    names: Sequence[str],
+    z: np.ndarray,
+    scaling: Scaling,
+    times: pd.DatetimeIndex,
+    covariates: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Lay out terms as columns, the first of which is one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Terms or covariates.
+    z : numpy.ndarray, shape (site, time)
+        Transformed simulation.
+    scaling : Scaling
+        Of the fit.
+    times : pandas.DatetimeIndex
+        Of the simulation.
+    covariates : mapping of str to numpy.ndarray
+        Standardised, each of shape (site, time).
+
+    Returns
+    -------
+    numpy.ndarray, shape (term, site, time)
+    """
+    standard = (z - scaling.centre[:, np.newaxis]) / scaling.spread[:, np.newaxis]
+    columns = [np.ones_like(z)]
+    for name in names:
+        columns += [covariates[name]] if name in covariates else TERMS[name][0](z, standard, times)
+    return np.stack(columns)
+
+
+def term_labels(names: Sequence[str], covariates: Collection[str]) -> list[str]:
+    """Return the names of the columns of :func:`design`."""
+    labels = ["constant"]
+    for name in names:
+        seasonal = name == "season" and name not in covariates
+        labels += ["season_sin", "season_cos"] if seasonal else [name]
+    return labels
