@@ -85,3 +85,22 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path, monkeypatch)
     monkeypatch.setattr(Template, "_advance", advance)
     done = call("run", case, "--restart", tmp_path / "run" / "checkpoint.npz")
     assert done.exit_code == 0, done.output
+
+
+def test_couple_writes_a_case_that_can_be_drawn(tmp_path):
+    path = tmp_path / "proposed.toml"
+    template = "hybridwater.components.template:Template"
+    done = call("couple", f"hill={template}", "lake=gr4j", "--out", path)
+    assert done.exit_code == 0, done.output
+    assert "hybridwater graph" in done.output
+    assert call("graph", path, "--out", tmp_path / "g.png").exit_code == 0
+    shown = call("couple", "gr4j", "hbv")
+    assert "[components.gr4j]" in shown.output
+    assert call("couple", "gr4j").exit_code == 2
+
+
+def test_init_delaware(tmp_path):
+    done = call("init", tmp_path / "basin", "--delaware")
+    assert done.exit_code == 0
+    assert "hybridwater run" in done.output
+    assert (tmp_path / "basin" / "delaware.toml").is_file()

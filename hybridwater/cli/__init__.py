@@ -66,14 +66,17 @@ def demo(
 @plainly
 def init(
     directory: Annotated[Path, typer.Argument(help="Folder to write into; made if missing.")],
+    delaware: Annotated[
+        bool, typer.Option("--delaware", help="The coupled run of the Delaware River Basin.")
+    ] = False,
 ) -> None:
     """Write a commented case file to begin with; it runs as it is."""
     from hybridwater.cases import write_template
 
-    case = write_template(directory)
+    case = write_template(directory, "delaware" if delaware else "fit")
     console = make_console()
-    console.print(f"Wrote {case} and a README.", markup=False)
-    console.print(f"Next: hybridwater fit {case}", markup=False)
+    console.print(f"Wrote {case}{'' if delaware else ' and a README'}.", markup=False)
+    console.print(f"Next: hybridwater {'run' if delaware else 'fit'} {case}", markup=False)
 
 
 @app.command()
@@ -208,7 +211,7 @@ def doctor() -> None:
     console.print("Everything that is needed works.")
 
 
-for command in (coupled.run, coupled.graph):
+for command in (coupled.run, coupled.couple, coupled.graph):
     app.command()(command)
 app.add_typer(components.app, name="component")
 app.add_typer(julia.app, name="julia")

@@ -59,6 +59,31 @@ def run(
 
 
 @plainly
+def couple(
+    components: Annotated[
+        list[str],
+        typer.Argument(help="Components, or 'module:Class', or NAME=COMPONENT; two or more."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Case file to write; it is shown if left out.")
+    ] = None,
+) -> None:
+    """Propose the exchanges between components, from names, units and cells.
+
+    Writes a case file to edit: what is certain as exchanges, what is not as comments.
+    """
+    from hybridwater.cases.proposed import write_proposal
+
+    text = write_proposal(components, out)
+    console = make_console()
+    if out is None:
+        typer.echo(text)
+    else:
+        console.print(f"Wrote {out}. Look at it, and at its comments.", markup=False)
+        console.print(f"Next: hybridwater graph {out}", markup=False)
+
+
+@plainly
 def graph(
     case: CaseFile,
     out: Annotated[
