@@ -86,7 +86,7 @@ class Link:
         )
 
     def _connect(self, tolerance: float) -> None:
-        constant = self.given.kind == "rate"
+        constant = self.given.kind == "rate" or self.water
         self.buffer = (
             FluxBuffer(0.0, tolerance)
             if constant

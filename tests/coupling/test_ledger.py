@@ -115,8 +115,9 @@ def test_a_flux_that_the_source_does_not_book_is_refused():
     model = CoupledModel(
         {"up": Silent(inputs={"recharge_flux": 1.0}), "down": start(cells=1)},
         [{"source": "up.runoff_flux", "target": "down.recharge_flux"}],
+        ledger=Policy(),
     )
-    with pytest.raises(CouplingError, match="does not book it"):
+    with pytest.raises(CouplingError, match="does not book 'runoff_flux'"):
         model.run("2 d")
 
 
