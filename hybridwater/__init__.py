@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         settings,
         units,
     )
+    from hybridwater.coupling import CoupledModel, Exchange
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -37,7 +38,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "UDE",
+    "CoupledModel",
     "Declaration",
+    "Exchange",
     "Stage",
     "Surrogate",
     "components",
@@ -59,7 +62,9 @@ __all__ = [
 
 # Public name -> the module that it is an attribute of.
 _OBJECTS = {
+    "CoupledModel": "hybridwater.coupling",
     "Declaration": "hybridwater.ude",
+    "Exchange": "hybridwater.coupling",
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",

@@ -330,12 +330,10 @@ def run_coupled(
     """
     from hybridwater.cases.coupled_report import coupled_sections
     from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
-    from hybridwater.cases.running import progress
     from hybridwater.report.ledger import relative_residual
 
     case = delaware_case()
-    with progress(case.name, show_progress) as report:
-        model = case.run(directory=out, until=until, report=report)
+    model = case.run(directory=out, until=until, progress=show_progress)
     ledger, discharge = model.ledger(), gage_discharge(model)
     sections = [gage_section(discharge), *coupled_sections(case, model)]
     model.close()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.forcing_tables import ForcingTable
 from hybridwater.cases.mesh_tables import MeshTable
-from hybridwater.coupling import CoupledModel, Exchange, Iteration, Policy
+from hybridwater.coupling import CoupledModel, Demand, Exchange, Iteration, Policy
 from hybridwater.errors import CaseError
 from hybridwater.files import write_bytes
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from hybridwater.report.graph import Edge, Node
+
+
+Declared = TypeVar("Declared", Exchange, Demand)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class CoupledCase:
         In the order in which they step where they depend on one another.
     exchanges : tuple of Exchange
         What goes from where to where.
+    demands : tuple of Demand
+        What is wanted from where, and had.
     start : str or None
         Date of time zero, for the components that have one.
     end : str
@@ -118,6 +123,7 @@ class CoupledCase:
     forcing: Mapping[str, ForcingTable]
     components: Mapping[str, ComponentTable]
     exchanges: tuple[Exchange, ...]
+    demands: tuple[Demand, ...]
     start: str | None
     end: str
     window: str | None
@@ -154,7 +160,8 @@ class CoupledCase:
         made |= {name: table.make(self.start, meshes) for name, table in self.components.items()}
         return CoupledModel(
             made,
-            [_with_index(exchange) for exchange in self.exchanges],
+            [_with_index(exchange, "remap") for exchange in self.exchanges],
+            demands=[_with_index(demand, "cells") for demand in self.demands],
             window=self.window,
             iteration=self.iteration,
             ledger=self.ledger,
@@ -193,6 +200,12 @@ class CoupledCase:
             key = source, exchange.target.partition(".")[0]
             labels, was = pairs.get(key, ([], True))
             pairs[key] = [*labels, variable], was and exchange in late
+        for demand in self.demands:
+            consumer, _, wanted = demand.demand.partition(".")
+            supply, _, had = demand.supply.partition(".")
+            for key, label in (((consumer, supply), wanted), ((supply, consumer), had)):
+                labels, _ = pairs.get(key, ([], True))
+                pairs[key] = [*labels, label], order.index(key[0]) >= order.index(key[1])
         edges = [Edge(*ends, tuple(found), at) for ends, (found, at) in pairs.items()]
         return sorted(nodes, key=lambda n: order.index(n.name)), edges
 
@@ -215,7 +228,7 @@ class CoupledCase:
         directory: str | Path | None = None,
         restart: str | Path | None = None,
         until: str | dt.date | None = None,
-        report: Callable[[float, float], None] | None = None,
+        progress: bool | None = None,
     ) -> CoupledModel:
         """Run the case, and write outputs, ledger, last checkpoint and a copy of the case file.
 
@@ -227,8 +240,8 @@ class CoupledCase:
             Checkpoint to go on from.
         until : str or date, optional
             End, if another one than the case file says: a date, or a duration from the start.
-        report : callable, optional
-            As for `hybridwater.coupling.CoupledModel.run`.
+        progress : bool, optional
+            Whether to show a progress bar; as in the settings if left out.
 
         Returns
         -------
@@ -253,7 +266,7 @@ class CoupledCase:
         if restart is not None:
             model.resume(restart)
         write_bytes(folder / "case.toml", self.path.read_bytes())
-        model.run(self.end_of(model, until), report=report)
+        model.run(self.end_of(model, until), progress=progress)
         model.checkpoint()
         return model
 
@@ -276,7 +289,9 @@ class CoupledCase:
         return np.timedelta64(round((end - float(now)) * 1e6), "us")  # type: ignore[arg-type]
 
 
-def _with_index(exchange: Exchange) -> Exchange:
-    if not isinstance(exchange.remap, IndexFile):
-        return exchange
-    return dataclasses.replace(exchange, remap=exchange.remap.read())
+def _with_index(edge: Declared, field: str) -> Declared:
+    """Read the index that a field of an exchange or a demand names."""
+    index = getattr(edge, field)
+    if not isinstance(index, IndexFile):
+        return edge
+    return dataclasses.replace(edge, **{field: index.read()})

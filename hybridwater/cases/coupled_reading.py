@@ -13,12 +13,12 @@ from hybridwater.cases.coupled import CoupledCase, IndexFile
 from hybridwater.cases.forcing_tables import ForcingTable, read_forcing
 from hybridwater.cases.mesh_tables import read_mesh
 from hybridwater.cases.tables import Table, read_tables, require_tables
-from hybridwater.coupling import Exchange, Iteration, Policy
+from hybridwater.coupling import Demand, Exchange, Iteration, Policy
 from hybridwater.coupling.clock import seconds
 from hybridwater.coupling.exchange import Declares, declared, find_end
 from hybridwater.errors import CaseError, CouplingError, HybridwaterError, nearest
 
-TABLES = ("run", "components", "meshes", "forcing", "exchange", "output", "restart")
+TABLES = ("run", "components", "meshes", "forcing", "exchange", "demand", "output", "restart")
 
 RUN: dict[str, Check] = {
     "name": checks.text,
@@ -39,7 +39,7 @@ OUTPUT: dict[str, Check] = {
 
 RESTART: dict[str, Check] = {"every": checks.text}
 
-_REMAP: dict[str, Check] = {"file": checks.text, "variable": checks.text}
+_INDEX: dict[str, Check] = {"file": checks.text, "variable": checks.text}
 
 
 def load_coupled(path: str | Path) -> CoupledCase:
@@ -73,7 +73,7 @@ def load_coupled(path: str | Path) -> CoupledCase:
             str(path),
             f"Fit it: hybridwater fit {path.name}",
         )
-    require_tables(tables, path, TABLES, ("run", "components"), arrays=("exchange",))
+    require_tables(tables, path, TABLES, ("run", "components"), arrays=("exchange", "demand"))
     meshes = {t.name.partition(".")[2]: read_mesh(t) for t in _each("meshes", tables, path)}
     forcing = {
         t.name.partition(".")[2]: _forcing(t, meshes) for t in _each("forcing", tables, path)
@@ -94,6 +94,10 @@ def load_coupled(path: str | Path) -> CoupledCase:
         _exchange(Table(str(path), f"exchange, number {i}", content), ports)
         for i, content in enumerate(tables.get("exchange", []), start=1)
     )
+    demands = tuple(
+        _demand(Table(str(path), f"demand, number {i}", content), ports)
+        for i, content in enumerate(tables.get("demand", []), start=1)
+    )
     run = Table(str(path), "run", tables["run"])
     said = run.check(RUN)
     run.require("end")
@@ -112,6 +116,7 @@ def load_coupled(path: str | Path) -> CoupledCase:
         forcing=forcing,
         components=components,
         exchanges=exchanges,
+        demands=demands,
         start=said.get("start"),
         end=said["end"],
         window=said.get("window"),
@@ -158,17 +163,7 @@ def _forcing(table: Table, meshes: Mapping[str, Any]) -> ForcingTable:
 
 
 def _exchange(table: Table, ports: Mapping[str, Declares]) -> Exchange:
-    content = dict(table.content)
-    remap = content.get("remap")
-    if isinstance(remap, dict):
-        inner = Table(table.file, f"{table.name}, remap", remap)
-        values = inner.check(_REMAP)
-        inner.require("file")
-        file = inner.existing("file", values["file"])
-        inner.require("variable")
-        content["remap"] = IndexFile(file, values["variable"])
-    elif isinstance(remap, str) and remap.endswith(".nc"):
-        content["remap"] = str(table.existing("remap", remap))
+    content = _with_files(table, "remap")
     try:
         exchange = declared(Exchange, content)
         default = exchange.source.partition(".")[2]
@@ -179,6 +174,36 @@ def _exchange(table: Table, ports: Mapping[str, Declares]) -> Exchange:
     except TypeError as error:
         raise CaseError(f"A value has the wrong type: {error}.", table.where()) from error
     return exchange
+
+
+def _demand(table: Table, ports: Mapping[str, Declares]) -> Demand:
+    try:
+        demand = declared(Demand, _with_files(table, "cells"))
+        _check_end(ports, demand.demand, "", "out")
+        _check_end(ports, demand.available, "", "out")
+        _check_end(ports, demand.realised, "", "in")
+        _check_end(ports, demand.supply, "", "in")
+    except HybridwaterError as error:
+        raise table.within(error) from error
+    except TypeError as error:
+        raise CaseError(f"A value has the wrong type: {error}.", table.where()) from error
+    return demand
+
+
+def _with_files(table: Table, key: str) -> dict[str, Any]:
+    """Return the content, with what is a file in the place of its name."""
+    content = dict(table.content)
+    value = content.get(key)
+    if isinstance(value, dict):
+        inner = Table(table.file, f"{table.name}, {key}", value)
+        values = inner.check(_INDEX)
+        inner.require("file")
+        file = inner.existing("file", values["file"])
+        inner.require("variable")
+        content[key] = IndexFile(file, values["variable"])
+    elif isinstance(value, str) and value.endswith(".nc"):
+        content[key] = str(table.existing(key, value))
+    return content
 
 
 def _check_end(ports: Mapping[str, Declares], text: str, default: str, intent: str) -> None:

@@ -12,6 +12,7 @@ from hybridwater.report.page import Section, Table, write_report
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from rich.table import Table as Printed
 
     from hybridwater.cases.coupled import CoupledCase
     from hybridwater.coupling import CoupledModel
@@ -93,6 +94,37 @@ def _totals(ledger: xr.Dataset, dimension: str, columns: dict[str, str]) -> pd.D
     )
     frame.attrs["units"] = dict.fromkeys(columns, "hm3")
     return frame
+
+
+def ledger_table(ledger: xr.Dataset) -> Printed:
+    """Return the totals of a ledger as a table for a terminal.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        As of :meth:`hybridwater.coupling.CoupledModel.ledger`.
+    """
+    from rich.table import Table as Printed
+
+    from hybridwater.report.style import scientific
+
+    table = Printed(
+        title="Water (hm3, million m3)", title_justify="left", caption_justify="left", box=None
+    )
+    for frame in (component_totals(ledger), exchange_totals(ledger)):
+        if not table.columns:
+            for head in ("", *frame.columns):
+                table.add_column(head, justify="right" if head else "left")
+        elif len(frame):
+            table.add_row()
+            table.add_row("", *(f"[bold]{head}[/]" for head in frame.columns))
+        for name, row in frame.iterrows():
+            table.add_row(str(name), *map(scientific, row))
+    worst = float(relative_residual(ledger).max()) if ledger.sizes["time"] else 0.0
+    table.caption = (
+        f"Missing in a coupling step, relative to the water there is: {worst:.1e} at most"
+    )
+    return table
 
 
 def _seconds(model: CoupledModel) -> pd.DataFrame:

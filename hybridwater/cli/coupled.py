@@ -30,16 +30,14 @@ def run(
     Ctrl-C ends the run after the current step and leaves a checkpoint; --restart goes on from it.
     """
     from hybridwater.cases import load_coupled
-    from hybridwater.cases.coupled_report import write_coupled_report
-    from hybridwater.cases.running import ledger_table, progress
+    from hybridwater.cases.coupled_report import ledger_table, write_coupled_report
 
     loaded = load_coupled(case)
     folder = loaded.directory if out is None else out
     console = make_console()
     checkpoint = folder / "checkpoint.npz"
     try:
-        with progress(loaded.name) as report:
-            model = loaded.run(directory=folder, restart=restart, until=until, report=report)
+        model = loaded.run(directory=folder, restart=restart, until=until)
     except KeyboardInterrupt:
         if checkpoint.is_file():
             console.print(

@@ -184,7 +184,8 @@ class DemandLink(Link):
     def give(self, ledger: Ledger) -> None:
         """Hand on what was taken, and book it."""
         self._put(self._moved)
-        ledger.give(self.label, self._taken, 0.0)
+        total = float(self._taken.sum())
+        ledger.give(self.label, total, 0.0, abs(total))
 
 
 class Allocation:

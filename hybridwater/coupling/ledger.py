@@ -9,15 +9,17 @@ ledger says where. Numbers of one row are sums over one coupling step.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hybridwater.coupling.books import Totals, fields, guess, to_dataset
+from hybridwater.coupling.balance import Balance, Plan, Sheet
+from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Records
 from hybridwater.errors import CouplingError, LedgerError
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
+_SUM = np.add.reduce  # pairwise, and without the checks of numpy.sum
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
@@ -64,25 +67,6 @@ class Policy:
             )
 
 
-@dataclass
-class _Account:
-    """Sums of one exchange over a coupling step [kg]; ``moved`` counts without sign."""
-
-    given: float = 0.0
-    unmapped: float = 0.0
-    delivered: float = 0.0
-    clipping: float = 0.0
-    moved: float = 0.0
-
-
-@dataclass
-class _Book:
-    """Sums of one component over a coupling step [kg], by flux; ``moved`` without sign."""
-
-    fluxes: dict[str, float] = field(default_factory=dict)
-    moved: dict[str, float] = field(default_factory=dict)
-
-
 class Ledger:
     """The books of a coupled run.
 
@@ -106,9 +90,7 @@ class Ledger:
         self._participants = {p.name: p for p in participants}
         self._others = dict(others or {})
         self._booked = [n for n, p in self._participants.items() if p.component.has_storage]
-        self._links: dict[str, Link] = {}
         self._time = 0.0
-        self._transit: dict[str, float] = {}
 
     def begin(self, links: Iterable[Link], origin: dt.datetime | None, path: Path | None) -> None:
         """Begin with what is in store and in transit.
@@ -122,68 +104,73 @@ class Ledger:
         path : pathlib.Path or None
             File for the rows; None keeps them in memory.
         """
-        self._links = {link.label: link for link in links if link.water}
-        self._accounts = {label: _Account() for label in self._links}
-        self._books = {name: _Book() for name in self._booked}
-        self._storage = {name: self._stored(name) for name in self._booked}
-        self._transit = {label: link.in_transit() for label, link in self._links.items()}
-        self._columns = self._layout()
-        self._places = set(self._columns)
+        self._links = [link for link in links if link.water]
+        self._slot = {link.label: i for i, link in enumerate(self._links)}
+        fluxes = self._fluxes()
+        self._place: dict[str, dict[str, int]] = {name: {} for name in self._booked}
+        for i, (name, flux) in enumerate(fluxes):
+            self._place[name][flux] = i
+        self._plan = Plan(self._booked, self._links, fluxes)
+        self._sheet = Sheet.blank(self._plan)
+        self._stored, self._transit = self._in_store(), self._in_transit()
+        self._columns = [
+            *((what, name) for what in _PER_COMPONENT for name in self._booked),
+            *((what, label) for what in _PER_EXCHANGE for label in self._slot),
+            *((what, "") for what in _SYSTEM),
+            *(("boundary_flux", f"{name}.{flux}") for name, flux in fluxes),
+        ]
         self.totals = Totals(len(self._columns))
         self.records = Records(
             fields(self._columns), origin, path, "ledger of a coupled run", "coupling step"
         )
 
-    def _layout(self) -> list[tuple[str, str]]:
-        rates = []
+    def _fluxes(self) -> list[tuple[str, str]]:
+        """Return component and name of all fluxes that may be booked."""
+        ends = {(k.source.name, k.given.name) for k in self._links}
+        ends |= {(k.target.name, k.taken.name) for k in self._links}
+        found = []
         for name in self._booked:
             own = self._participants[name].component.variables
             every = (*own, *self._others.get(name, ()))
-            fluxes = dict.fromkeys(v.name for v in every if v.kind == "rate")
-            rates += [("boundary_flux", f"{name}.{flux}") for flux in (*fluxes, _OTHER)]
-        components = [(what, name) for what in _PER_COMPONENT for name in self._booked]
-        exchanges = [(what, label) for what in _PER_EXCHANGE for label in self._links]
-        return [*components, *exchanges, *((what, "") for what in _SYSTEM), *rates]
+            rates = [v.name for v in every if v.kind == "rate" or (name, v.name) in ends]
+            found += [(name, flux) for flux in dict.fromkeys((*rates, _OTHER))]
+        return found
 
     # ---- bookings
 
     def book(self, participant: Participant) -> None:
         """Book what crossed the boundary of a component in its last step."""
-        book = self._books.get(participant.name)
-        if book is None:
+        place = self._place.get(participant.name)
+        if place is None:
             return
-        for name, kilograms in participant.component.boundary_fluxes().items():
-            book.fluxes[name] = book.fluxes.get(name, 0.0) + float(kilograms.sum())
-            book.moved[name] = book.moved.get(name, 0.0) + float(np.abs(kilograms).sum())
+        flux, moved = self._sheet.flux, self._sheet.moved
+        for name, kilograms in participant.boundary_fluxes().items():
+            i = place.get(name, place[_OTHER])
+            flux[i] += float(_SUM(kilograms, None))
+            moved[i] += math.sqrt(np.vdot(kilograms, kilograms))
 
-    def give(self, label: str, kilograms: np.ndarray, unmapped: float) -> None:
-        """Book what an exchange took from its source, and what of it goes nowhere."""
-        account = self._accounts[label]
-        account.given += float(kilograms.sum())
-        account.moved += float(np.abs(kilograms).sum())
-        account.unmapped += unmapped
+    def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
+        """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
+        i, sheet = self._slot[label], self._sheet
+        sheet.given[i] += given
+        sheet.unmapped[i] += unmapped
+        sheet.gross[i] += gross
 
-    def deliver(self, label: str, kilograms: np.ndarray) -> None:
-        """Book what an exchange gave to its target."""
-        account = self._accounts[label]
-        account.delivered += float(kilograms.sum())
-        account.moved += float(np.abs(kilograms).sum())
+    def deliver(self, label: str, delivered: float) -> None:
+        """Book what an exchange gave to its target [kg]."""
+        self._sheet.delivered[self._slot[label]] += delivered
 
     def clip(self, label: str, kilograms: float) -> None:
         """Book what an exchange held back because its target could not take it."""
-        self._accounts[label].clipping += kilograms
+        self._sheet.clipping[self._slot[label]] += kilograms
 
-    def kept(self) -> tuple[dict[str, _Account], dict[str, _Book]]:
+    def kept(self) -> Sheet:
         """Return what `restore` takes: the bookings of the coupling step so far."""
-        accounts = {k: _Account(**vars(a)) for k, a in self._accounts.items()}
-        books = {k: _Book(dict(b.fluxes), dict(b.moved)) for k, b in self._books.items()}
-        return accounts, books
+        return self._sheet.copy()
 
-    def restore(self, kept: tuple[dict[str, _Account], dict[str, _Book]]) -> None:
+    def restore(self, kept: Sheet) -> None:
         """Forget what was booked since `kept`."""
-        accounts, books = kept
-        self._accounts = {k: _Account(**vars(a)) for k, a in accounts.items()}
-        self._books = {k: _Book(dict(b.fluxes), dict(b.moved)) for k, b in books.items()}
+        self._sheet = kept.copy()
 
     # ---- balance
 
@@ -195,133 +182,22 @@ class Ledger:
         LedgerError
             If the policy says so and water is missing; the message names where.
         """
-        row: dict[tuple[str, str], float] = {}
-        faults = [*self._close_components(row), *self._close_exchanges(row)]
-        external = sum(sum(b.fluxes.values()) for b in self._books.values())
-        unobserved = 0.0
-        for label, link in self._links.items():
-            account = self._accounts[label]
-            carried = account.given - account.unmapped
-            if link.source.name in self._books:
-                external += carried
-            else:
-                unobserved += carried
-            if link.target.name in self._books:
-                external -= account.delivered
-            else:
-                unobserved -= account.delivered
-        row["external", ""], row["unobserved", ""] = external, unobserved
-        row["residual", ""] = sum(row["component_residual", n] for n in self._booked) - sum(
-            row["exchange_residual", label] for label in self._links
-        )
-        for name, book in self._books.items():
-            for flux, kilograms in book.fluxes.items():
-                column = ("boundary_flux", f"{name}.{flux}")
-                if column not in self._places:
-                    column = ("boundary_flux", f"{name}.{_OTHER}")
-                row[column] = row.get(column, 0.0) + kilograms
-        values = np.array([row.get(column, 0.0) for column in self._columns])
+        stored, transit = self._in_store(), self._in_transit()
+        balance = Balance(self._plan, self._sheet, (self._stored, stored), (self._transit, transit))
+        values = balance.row()
         self.totals.add(values)
-        row_of, first = [], 0
+        row, first = [], 0
         for f in self.records.fields:
-            row_of.append(values[first : first + f.size] if f.dimension else values[first])
+            row.append(values[first : first + f.size] if f.dimension else values[first])
             first += f.size
-        self.records.append(self._time, time, row_of)
-        self._time = time
-        self._accounts = {label: _Account() for label in self._links}
-        self._books = {name: _Book() for name in self._booked}
-        self._answer(faults)
-
-    def _close_components(self, row: dict[tuple[str, str], float]) -> Iterable[str]:
-        faults = []
-        for name, book in self._books.items():
-            before, now = self._storage[name], self._stored(name)
-            fluxes = book.fluxes.values()
-            residual = now - before - sum(fluxes)
-            scale = abs(before) + abs(now) + sum(book.moved.values())
-            row["storage", name], row["storage_change", name] = now, now - before
-            row["inflow", name] = sum(f for f in fluxes if f > 0)
-            row["outflow", name] = -sum(f for f in fluxes if f < 0)
-            row["component_residual", name] = residual
-            self._storage[name] = now
-            if abs(residual) > self.policy.tolerance * scale:
-                faults.append(
-                    f"The component '{name}' lost or made {residual:.6g} kg: its storage changed "
-                    f"by {now - before:.6g} kg, but {sum(fluxes):.6g} kg crossed its boundary."
-                )
-        return faults
-
-    def _close_exchanges(self, row: dict[tuple[str, str], float]) -> Iterable[str]:
-        faults = []
-        for label, link in self._links.items():
-            account = self._accounts[label]
-            before, now = self._transit[label], link.in_transit()
-            residual = account.given - account.unmapped - account.delivered - (now - before)
-            scale = account.moved + abs(before) + abs(now)
-            row["given", label], row["unmapped", label] = account.given, account.unmapped
-            row["in_transit", label], row["delivered", label] = now, account.delivered
-            row["clipping", label] = account.clipping
-            row["exchange_residual", label] = residual
-            self._transit[label] = now
-            if abs(residual) > self.policy.tolerance * scale:
-                faults.append(
-                    f"The exchange '{label}' lost or made {residual:.6g} kg: {account.given:.6g} "
-                    f"kg were given and {account.delivered:.6g} kg delivered."
-                )
-            faults += self._compare(label, link, account)
-        return faults
-
-    def _compare(self, label: str, link: Link, account: _Account) -> Iterable[str]:
-        """Compare what an exchange moved with what the components at its ends booked."""
-        source = self._books.get(link.source.name)
-        if source is not None and source.fluxes:
-            given = account.given
-            if link.partial:
-                given = sum(
-                    self._accounts[other.label].given
-                    for other in self._links.values()
-                    if other.source is link.source and other.given.name == link.given.name
-                )
-            yield from self._differs(
-                label, "given", given, source, link.source.name, link.given.name, -1.0
-            )
-        target = self._books.get(link.target.name)
-        if target is not None and target.fluxes:
-            delivered = sum(
-                self._accounts[other.label].delivered
-                for other in self._links.values()
-                if other.target is link.target and other.taken.name == link.taken.name
-            )
-            yield from self._differs(
-                label, "delivered", delivered, target, link.target.name, link.taken.name, 1.0
-            )
-
-    def _differs(
-        self,
-        label: str,
-        what: str,
-        moved: float,
-        book: _Book,
-        component: str,
-        flux: str,
-        sign: float,
-    ) -> Iterable[str]:
-        if flux not in book.fluxes:
-            yield (
-                f"The exchange '{label}' moves '{flux}', but the component '{component}' does not "
-                "book it among its boundary fluxes: the water would be counted twice or lost."
-            )
-            return
-        booked = sign * book.fluxes[flux]
-        scale = book.moved[flux] + self._accounts[label].moved
-        if abs(moved - booked) > self.policy.tolerance * scale:
-            yield (
-                f"The exchange '{label}' has {moved:.6g} kg {what}, but the component "
-                f"'{component}' books {booked:.6g} kg of '{flux}'{guess(moved, booked)}."
-            )
+        self.records.append(self._time, time, row)
+        self._time, self._stored, self._transit = time, stored, transit
+        self._sheet = Sheet.blank(self._plan)
+        if self.policy.on_error != "record":
+            self._answer(balance.faults(self.policy.tolerance))
 
     def _answer(self, faults: list[str]) -> None:
-        if not faults or self.policy.on_error == "record":
+        if not faults:
             return
         error = LedgerError(
             " ".join(faults),
@@ -333,8 +209,19 @@ class Ledger:
             raise error
         warnings.warn(str(error), stacklevel=4)
 
-    def _stored(self, name: str) -> float:
-        return float(sum(s.sum() for s in self._participants[name].component.storage().values()))
+    def _in_store(self) -> np.ndarray:
+        """Return the water in each component [kg]."""
+        return np.array(
+            [
+                sum(float(_SUM(s, None)) for s in self._participants[name].storage().values())
+                for name in self._booked
+            ],
+            float,
+        )
+
+    def _in_transit(self) -> np.ndarray:
+        """Return the water in each exchange [kg]."""
+        return np.array([link.in_transit() for link in self._links], float)
 
     # ---- results
 
@@ -350,6 +237,5 @@ class Ledger:
         """Go on from totals of a checkpoint, with components and links as they are now."""
         if arrays:
             self.totals.sum, self.totals.rest = arrays["sum"].copy(), arrays["rest"].copy()
-        self._storage = {name: self._stored(name) for name in self._booked}
-        self._transit = {label: link.in_transit() for label, link in self._links.items()}
+        self._stored, self._transit = self._in_store(), self._in_transit()
         self._time = time

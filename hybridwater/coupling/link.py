@@ -64,6 +64,8 @@ class Link:
         self.size = there.count
         self.kg_given = here.kilograms(where) if self.water else 0.0
         self.kg_taken = there.kilograms(where) if self.water else 0.0
+        fraction = self.route.fraction
+        self._kg_lost = None if fraction is None else (1.0 - fraction) * self.kg_given
         self.lag = 0.0
         self._found: list[np.ndarray] | None = None
         self._owed: np.ndarray | None = None
@@ -84,7 +86,7 @@ class Link:
         )
 
     def _connect(self, tolerance: float) -> None:
-        constant = self.given.kind == "rate"
+        constant = self.given.kind == "rate" or self.water
         self.buffer = (
             FluxBuffer(0.0, tolerance)
             if constant
@@ -134,10 +136,11 @@ class Link:
         moved = self.route.move(values)
         self._put(moved)
         if self.water:
-            kilograms = values * self.kg_given * source.length
-            fraction = self.route.fraction
-            unmapped = 0.0 if fraction is None else float((kilograms * (1.0 - fraction)).sum())
-            ledger.give(self.label, kilograms, unmapped)
+            given = _total(values, self.kg_given) * source.length
+            lost = 0.0 if self._kg_lost is None else _total(values, self._kg_lost) * source.length
+            booked = source.component.has_storage
+            gross = 0.0 if booked else _total(np.abs(values), self.kg_given) * source.length
+            ledger.give(self.label, given, lost, gross)
 
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
@@ -155,7 +158,7 @@ class Link:
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
-            ledger.deliver(self.label, values * self.kg_taken * length)
+            ledger.deliver(self.label, _total(values, self.kg_taken) * length)
         return values
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:
@@ -200,6 +203,8 @@ class Link:
         """Return the water [kg] that left the source and has not reached the target."""
         if not self.water:
             return 0.0
+        if not self.buffer.pieces and self._owed is None:
+            return 0.0
         integral = self.buffer.in_transit()
         if self._owed is not None:
             integral = integral + self._owed
@@ -223,6 +228,13 @@ class Link:
         """Take all that it holds from a checkpoint."""
         self.buffer.set_arrays(arrays)
         self._owed, self._before = arrays.get("owed"), arrays.get("last")
+
+
+def _total(values: np.ndarray, factor: np.ndarray | float) -> float:
+    """Return the sum of values times factors."""
+    if isinstance(factor, float):
+        return float(np.add.reduce(values)) * factor
+    return float(values @ factor)
 
 
 def cells_of(participant: Participant, variable: Variable) -> Cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from hybridwater.coupling.exchange import Exchange, declared, find_end
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
 from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
@@ -203,16 +204,16 @@ class CoupledModel:
         self,
         until: str | dt.date | dt.timedelta | np.timedelta64,
         *,
-        report: Callable[[float, float], None] | None = None,
+        progress: bool | None = None,
     ) -> None:
-        """Run.
+        """Run; after Ctrl-C the coupling step is finished and a checkpoint written.
 
         Parameters
         ----------
         until : str, date or timedelta
             A date, or a duration from now on (``"30 d"``).
-        report : callable, optional
-            Called after every coupling step with the time and the end [s since the start].
+        progress : bool, optional
+            Whether to show a progress bar; as in the settings if left out.
 
         Raises
         ------
@@ -225,11 +226,11 @@ class CoupledModel:
         """
         end = until_seconds(until, self.origin, self._time)
         due = np.inf if self._every is None else self._time + self._every
-        with deferred_interrupt() as interrupt:
+        bar = show_progress(self._time, end, self.origin, progress)
+        with deferred_interrupt() as interrupt, bar as report:
             while self._time < end - self._tolerance:
                 self._advance(min(self._time + self._window, end))
-                if report is not None:
-                    report(self._time, end)
+                report(self._time)
                 if self._time >= due - self._tolerance:
                     self.checkpoint()
                     due = self._time + float(self._every or 0.0)

@@ -60,7 +60,7 @@ class Solo:
     @property
     def end(self) -> float:
         """End of the next step [s]."""
-        return self.participant.time + self.participant.step
+        return self.participant.end
 
     def waits_for(self) -> list[Link]:
         """Return the exchanges that have not yet given all that the next step needs."""

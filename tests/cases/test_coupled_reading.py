@@ -78,6 +78,13 @@ def test_what_a_case_says(case_file):
         ("remap = [0]", 'remap = { file = "hill.csv" }', ["'variable' is missing"]),
         ("[[exchange]]", "[exchange]", ["is not TOML"]),
         ('"reservoir_amount"', '"reservoir"', ["did you mean 'reservoir_amount'", "[output]"]),
+        (
+            "[output]",
+            "[[demand]]\ndemand = 'lake.wish'\nrealised = 'lake.recharge_flux'\n"
+            "supply = 'hill.recharge_flux'\navailable = 'hill.reservoir_amount'\n[output]",
+            ["no 'wish' among its outputs", "demand, number 1"],
+        ),
+        ("[output]", "[[demand]]\ndemand = 'lake.wish'\n[output]", ["'realised' is missing"]),
         ("lake = [", "late = [", ["no component 'late'", "did you mean 'lake'"]),
         ('every = "20 d"', 'every = "20"', ["not a duration", "[restart]"]),
         ('every = "20 d"', "every = 20", ["'every' must be text"]),

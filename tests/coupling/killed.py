@@ -64,5 +64,5 @@ if __name__ == "__main__":
     model = make(folder, kill_at)
     if (folder / "checkpoint.npz").exists():
         model.resume()
-    model.run(dt.timedelta(days=DAYS, seconds=-model.time))
+    model.run(dt.timedelta(days=DAYS, seconds=-model.time), progress=False)
     model.close()

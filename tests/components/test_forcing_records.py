@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridwater.components import check, get_component
+from hybridwater.components.forcing_records import ForcingRecords
+from hybridwater.errors import ComponentError, ComponentFailed, DataError, UnitError
+
+
+def records(n=10, cells=3, units="mm d-1"):
+    time = np.datetime64("1990-10-01", "ns") + np.arange(n) * np.timedelta64(6, "h")
+    values = np.arange(n * cells, dtype=float).reshape(n, cells)
+    return xr.Dataset({"rain": (("time", "basin"), values, {"units": units})}, {"time": time})
+
+
+def test_gives_one_record_per_step():
+    component = get_component("forcing")(data=records())
+    component.initialize()
+    assert component.get_time_step() == 6 * 3600
+    assert str(component.origin) == "1990-10-01 00:00:00"
+    for i in range(10):
+        component.update()
+        assert (component.get_value_ptr("rain") == np.arange(3.0) + 3 * i).all()
+    with pytest.raises(ComponentError, match="no step beyond the end"):
+        component.update()
+
+
+def test_blocks_do_not_show(monkeypatch):
+    monkeypatch.setattr("hybridwater.components.forcing_records._BLOCK", 100)
+    component = ForcingRecords(data=records(), variables={"precipitation_flux": "rain"})
+    component.initialize()
+    component.update()
+    state = component.get_state()
+    component.update_until(9 * 21600.0)
+    assert component.get_value_ptr("precipitation_flux")[0] == 24
+    component.set_state(state)
+    component.update()
+    assert component.get_value_ptr("precipitation_flux")[0] == 3
+
+
+def test_passes_the_checker():
+    assert {f.state for f in check(ForcingRecords(data=records(40)))} <= {"ok", "skipped"}
+
+
+def test_files(tmp_path):
+    records().to_netcdf(tmp_path / "rain.nc")
+    component = ForcingRecords(data=tmp_path / "rain.nc")
+    component.initialize()
+    component.update()
+    assert component.variable("rain").units == "mm d-1"
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        ForcingRecords(data=tmp_path / "none.nc")
+    with pytest.raises(ComponentError, match="did you mean 'rain'"):
+        ForcingRecords(data=records(), variables={"p": "rains"})
+    with pytest.raises(UnitError):
+        ForcingRecords(data=records(units=""))
+    with pytest.raises(ComponentError, match="has the dimensions"):
+        ForcingRecords(data=records().transpose("basin", "time"))
+    with pytest.raises(DataError):
+        ForcingRecords(data=records().isel(time=[0, 1, 5]))
+    gap = records()
+    gap["rain"][3, 1] = np.nan
+    component = ForcingRecords(data=gap)
+    component.initialize()
+    component.update_until(3 * 21600.0)
+    with pytest.raises(ComponentFailed, match="cell 1"):
+        component.update()
