@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         settings,
         units,
     )
+    from hybridwater.components.emulation import emulate
     from hybridwater.coupling import CoupledModel, Exchange
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
@@ -46,6 +47,7 @@ __all__ = [
     "components",
     "coupling",
     "data",
+    "emulate",
     "errors",
     "fit",
     "meshes",
@@ -68,6 +70,7 @@ _OBJECTS = {
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",
+    "emulate": "hybridwater.components.emulation",
     "fit": "hybridwater.training",
     "model": "hybridwater.ude",
     "simulate": "hybridwater.engines",

@@ -84,7 +84,7 @@ def test_help_names_every_command_and_starts_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "loaded: []" in done.stdout
-    for command in ("demo", "init", "fit", "simulate", "component", "julia", "doctor"):
+    for command in ("demo", "init", "fit", "simulate", "emulate", "component", "julia", "doctor"):
         assert command in done.stdout
         assert call(command, "--help").exit_code == 0
 

@@ -68,10 +68,11 @@ def load_coupled(path: str | Path) -> CoupledCase:
     path = Path(path).expanduser().absolute()
     tables = read_tables(path)
     if "components" not in tables and "model" in tables:
+        command = "emulate" if "component" in tables else "fit"
         raise CaseError(
-            "This is the case of a fit, not of a coupled run.",
+            f"This is a case to {command}, not of a coupled run.",
             str(path),
-            f"Fit it: hybridwater fit {path.name}",
+            f"Write: hybridwater {command} {path.name}",
         )
     require_tables(tables, path, TABLES, ("run", "components"), arrays=("exchange", "demand"))
     meshes = {t.name.partition(".")[2]: read_mesh(t) for t in _each("meshes", tables, path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,26 @@ def load(path: str | Path) -> Case:
     require_tables(tables, path, schema.TABLES, ("model", "data", "fit"))
     source = read_source(Table(str(path), "data", tables["data"]))
     fit_table = Table(str(path), "fit", tables["fit"])
-    fit = _fit(fit_table)
-    solver = Table(str(path), "solver", tables.get("solver", {}))
-    solver_values = solver.check(schema.SOLVER)
-    _options({k: v for k, v in solver_values.items() if k != "engine"}, solver)
+    fit = read_fit(fit_table, needed=("observed", "train"))
+    solver = read_solver(Table(str(path), "solver", tables.get("solver", {})))
     output = Table(str(path), "output", tables.get("output", {})).check(schema.OUTPUT)
-    ude = _model(Table(str(path), "model", tables["model"]))
+    ude = read_model(Table(str(path), "model", tables["model"]))
     _observed(ude, fit_table, fit["observed"])
     return Case(
         path=path,
         ude=ude,
         source=source,
         fit_arguments=fit,
-        solver=solver_values,
+        solver=solver,
         directory=path.parent / Path(output.get("directory", f"{path.stem}-run")).expanduser(),
         report=output.get("report", True),
         basin=output.get("basin"),
     )
 
 
-def _fit(table: Table) -> dict[str, Any]:
-    for key in ("observed", "train"):
+def read_fit(table: Table, needed: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a fit; see `load`."""
+    for key in needed:
         table.require(key)
     rest = {key: value for key, value in table.content.items() if key != "schedule"}
     values = Table(table.file, table.name, rest).check(schema.FIT | {"schedule": list})
@@ -96,6 +96,13 @@ def _schedule(table: Table) -> tuple[Any, ...]:
     return tuple(made)
 
 
+def read_solver(table: Table) -> dict[str, Any]:
+    """Return engine and solver options; see `load`."""
+    values = table.check(schema.SOLVER)
+    _options({k: v for k, v in values.items() if k != "engine"}, table)
+    return values
+
+
 def _options(values: dict[str, Any], table: Table) -> None:
     from hybridwater.engines import Options
 
@@ -105,7 +112,8 @@ def _options(values: dict[str, Any], table: Table) -> None:
         raise table.within(error) from error
 
 
-def _model(table: Table) -> UDE:
+def read_model(table: Table) -> UDE:
+    """Return the model, of the library or of equations; see `load`."""
     try:
         if "library" not in table.content:
             return UDE.from_dict(table.content)
@@ -131,9 +139,10 @@ def _hashable(value: Any) -> Any:
 
 
 def _observed(ude: UDE, table: Table, observed: dict[str, str]) -> None:
+    known = (*ude.order, *(s.name for s in ude.states))
     for flux in observed:
-        if flux not in ude.order:
+        if flux not in known:
             raise CaseError(
-                f"The model '{ude.name}' has no flux '{flux}' ({nearest(flux, ude.order)}).",
+                f"The model '{ude.name}' has no flux or state '{flux}' ({nearest(flux, known)}).",
                 table.where("observed"),
             )

@@ -21,6 +21,7 @@ FIT: dict[str, Check] = {
     "validation": checks.either(checks.period, checks.fraction),
     "test": checks.period,
     "warmup": checks.whole,
+    "begin": checks.text,
     "loss": checks.either(checks.text, checks.weights),
     "restarts": checks.whole,
     "share": checks.text,
@@ -44,6 +45,15 @@ SOLVER: dict[str, Check] = {
 }
 
 OUTPUT: dict[str, Check] = {"directory": checks.text, "report": checks.flag, "basin": checks.text}
+
+#: Of the component that is to be emulated.
+COMPONENT: dict[str, Check] = {
+    "name": checks.text,
+    "config": checks.text,
+    "inputs": checks.text,
+    "attributes": checks.text,
+}
+PORT: Check = checks.either(checks.text, checks.number)
 
 MODEL: dict[str, Check] = {"library": checks.text}
 

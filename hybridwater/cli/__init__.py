@@ -156,6 +156,24 @@ def simulate(
     )
 
 
+@app.command()
+@plainly
+def emulate(
+    case: Annotated[Path, typer.Argument(help="Emulation file (TOML): component, model, ports.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted fit.")
+    ] = False,
+) -> None:
+    """Train a surrogate on another component's run; print its errors, balance and speed."""
+    from hybridwater.cases import load_emulation
+
+    loaded = load_emulation(case)
+    emulation = loaded.emulate(resume=resume)
+    console = make_console()
+    console.print(emulation.summary(), markup=False)
+    console.print(f"Component: surrogate, with model = '{loaded.directory}'", markup=False)
+
+
 def _read(forcing: Path) -> xr.Dataset:
     if forcing.suffix.casefold() == ".toml":
         from hybridwater.cases import load

@@ -74,6 +74,9 @@ class SurrogateComponent(DeclaredComponent):
         First values of inputs.
     mesh : Mesh, optional
         Mesh of the cells.
+    description : Description, optional
+        Ports, areas, step and initial states, where nothing else is said; as the run directory
+        says them if left out.
 
     Raises
     ------
@@ -102,8 +105,11 @@ class SurrogateComponent(DeclaredComponent):
         end: str | dt.date | None = None,
         inputs: Mapping[str, Any] | None = None,
         mesh: Any = None,
+        description: Description | None = None,
     ) -> None:
-        known = read_description(model) if isinstance(model, str | Path) else Description()
+        known = Description() if description is None else description
+        if description is None and isinstance(model, str | Path):
+            known = read_description(model)
         super().__init__(
             step=known.step if step is None else step,
             start=start,

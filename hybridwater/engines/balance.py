@@ -52,8 +52,10 @@ def water_balance(ude: UDE, simulation: xr.Dataset) -> xr.Dataset:
         raise DataError("A balance needs two records or more.", fix="Simulate a longer period")
     seconds = (time[1] - time[0]).total_seconds()
     step = float(units.convert(seconds, "s", ude.time_unit))
-    result = xr.Dataset(coords=simulation.coords)
-    left = xr.zeros_like(simulation[ude.storages[0]])
+    columns = {d for c in ude.columns for d in (c.cells.dimension, c.faces.dimension)}
+    result = xr.Dataset(coords=simulation.drop_dims(columns).coords)
+    first = simulation[ude.storages[0]]
+    left = xr.zeros_like(first.isel({d: 0 for d in first.dims if d in columns}, drop=True))
     for name, (role, coefficient) in ude.boundary.items():
         if name not in simulation:
             raise DataError(
@@ -73,7 +75,9 @@ def water_balance(ude: UDE, simulation: xr.Dataset) -> xr.Dataset:
         result[name] = total.assign_attrs(
             units=unit, role=role, long_name=flux.attrs.get("long_name", name)
         )
-    stored = simulation[list(ude.storages)].to_dataarray().sum("variable", skipna=False)
+    parts = [simulation[name] for name in ude.storages]
+    stored = sum(p.sum([d for d in p.dims if d in columns], skipna=False) for p in parts)
+    assert isinstance(stored, xr.DataArray)
     change = stored - stored.isel(time=0)
     result["storage_change"] = change.assign_attrs(
         units=unit, role="storage", long_name="storage change"

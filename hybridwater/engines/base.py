@@ -7,7 +7,7 @@ cells, members, windows or restarts. An engine decides nothing about losses or o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -117,14 +117,17 @@ class Options:
     def unsolved(self) -> str:
         """What a solver says of an entry that it could not bring to its end."""
         if self.method in FIXED_STEP:
-            return (
-                f"The method '{self.method}' with {self.substeps} substep(s) gave a value that is "
-                "not finite."
+            why = f"with {self.substeps} substep(s) gave a value that is not finite"
+            piece = "substep"
+        else:
+            why = (
+                f"did not reach the end of a forcing record within {self.max_steps} steps, or met "
+                "a value that is not finite"
             )
-        return (
-            f"The method '{self.method}' did not reach the end of a forcing record within "
-            f"{self.max_steps} steps, or met a value that is not finite."
-        )
+            piece = "record"
+        if self.thresholds == "located":
+            why += f", or crossed thresholds more than {MAX_CROSSINGS} times in a {piece}"
+        return f"The method '{self.method}' {why}."
 
 
 def shortcoming(engine: str, options: Options) -> str:
@@ -177,11 +180,17 @@ class Solution:
     states : numpy.ndarray
         Shape (batch, time, n_states); see ``Options.output`` for when in a record.
     fluxes : numpy.ndarray
-        Shape (batch, time, n_fluxes), in the order of ``flux_names``.
+        Shape (batch, time, n_fluxes), in the order of ``flux_names``; those on columns have as many
+        values as there are cells or faces, side by side.
     final_state : numpy.ndarray
         Shape (batch, n_states), at the end of the last record.
     failures : tuple of Failure
         Empty when everything was solved. A failed entry holds NaN from its failed record on.
+    flux_sizes : tuple of int
+        How many values each flux has; empty if each is one number.
+    statistics : mapping of str to numpy.ndarray
+        What an adaptive method did for each batch entry: ``steps``, ``rejected`` ones, and
+        ``evaluations``, ``jacobians``, ``factorizations``; empty where they are not counted.
     """
 
     states: np.ndarray
@@ -189,10 +198,15 @@ class Solution:
     final_state: np.ndarray
     flux_names: tuple[str, ...]
     failures: tuple[Failure, ...] = ()
+    flux_sizes: tuple[int, ...] = ()
+    statistics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def flux(self, name: str) -> np.ndarray:
-        """Return one flux, shape (batch, time)."""
-        return self.fluxes[:, :, self.flux_names.index(name)]
+        """Return one flux, shape (batch, time), or (batch, time, values) on a column."""
+        k = self.flux_names.index(name)
+        sizes = self.flux_sizes or (1,) * len(self.flux_names)
+        values = self.fluxes[:, :, sum(sizes[:k]) : sum(sizes[: k + 1])]
+        return values if sizes[k] > 1 else values[:, :, 0]
 
     def raise_if_failed(
         self, state_names: Sequence[str], describe: Callable[[int, int], str]
@@ -202,14 +216,14 @@ class Solution:
         Parameters
         ----------
         state_names : sequence of str
-            Names of the states.
+            Name of each state value; the cells of a column share theirs.
         describe : callable
             Turns (batch, record) into words such as a basin and a date.
         """
         if not self.failures:
             return
         failure = self.failures[0]
-        state = ", ".join(f"{n} = {v:.6g}" for n, v in zip(state_names, failure.state, strict=True))
+        state = _in_words(state_names, failure.state)
         others = len(self.failures) - 1
         raise SolveFailed(
             failure.reason + (f" ({others} other entries failed too.)" if others else ""),
@@ -217,6 +231,17 @@ class Solution:
             "Try a stiff solver (method='kvaerno5' or 'rosenbrock2'), more substeps, or look for "
             "parameters and forcing outside their plausible range",
         )
+
+
+def _in_words(names: Sequence[str], state: np.ndarray) -> str:
+    """Say what each state is, of a column the lowest and the highest value."""
+    values: dict[str, list[float]] = {}
+    for name, value in zip(names, state, strict=True):
+        values.setdefault(name, []).append(value)
+    return ", ".join(
+        f"{name} = {min(v):.6g}" + (f" to {max(v):.6g}" if len(v) > 1 else "")
+        for name, v in values.items()
+    )
 
 
 @dataclass(frozen=True)

@@ -155,11 +155,13 @@ def program_values(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -
 
 def initial_states(ude: UDE, parameters: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
     """Return initial states, shape (batch, n_states), from numbers and initial parameters."""
-    columns = [
-        parameters[s.initial] if isinstance(s.initial, str) else np.full(batch, s.initial)
-        for s in ude.states
-    ]
-    return np.stack(columns, axis=1)
+    program = ude.program
+    parts = []
+    for state, size in zip(ude.states, program.sizes(program.states), strict=True):
+        value = parameters[state.initial] if isinstance(state.initial, str) else state.initial
+        rows = np.reshape(value, (-1, 1)) if isinstance(state.initial, str) else value
+        parts.append(np.broadcast_to(rows, (batch, size)))
+    return np.concatenate(parts, axis=1)
 
 
 def to_dataset(
@@ -169,26 +171,34 @@ def to_dataset(
     records: Records,
     attributes: Mapping[str, str],
 ) -> xr.Dataset:
-    """Bring a solution to a dataset with dims (basin, time), CF names and units."""
+    """Bring a solution to a dataset with dims (basin, time), CF names and units.
+
+    What lives on a column has a further dimension: its cells, ``{column}``, or its faces,
+    ``{column}_face``, both with their depths as coordinates.
+    """
     import xarray as xr
 
     mean = options.output == "mean"
-    terms = (*ude.states, *ude.fluxes, *ude.networks, *ude.unknowns)
+    terms = (*ude.states, *ude.fluxes, *ude.networks, *ude.unknowns, *ude.events)
     names = {term.name: term for term in terms}
     forcings = {f.name: f for f in ude.forcings}
+    program = ude.program
     variables = {}
-    for k, state in enumerate(ude.states):
-        variables[state.name] = (solution.states[:, :, k], "time: point")
-    for k, flux in enumerate(solution.flux_names):
-        variables[flux] = (solution.fluxes[:, :, k], "time: mean" if mean else "time: point")
+    for name, where in zip(program.states, program.slices(program.states), strict=True):
+        variables[name] = (solution.states[:, :, where], "time: point")
+    of_flux = program.slices(solution.flux_names)
+    for name, where in zip(solution.flux_names, of_flux, strict=True):
+        variables[name] = (solution.fluxes[:, :, where], "time: mean" if mean else "time: point")
     result = xr.Dataset(
-        coords={"basin": list(records.basins), "time": records.time}, attrs=dict(attributes)
+        coords={"basin": list(records.basins), "time": records.time, **_depths(ude)},
+        attrs=dict(attributes),
     )
     for name, (values, method) in variables.items():
         term = names.get(name) or forcings[name]
+        place = program.places.get(name)
         result[name] = (
-            ("basin", "time"),
-            values,
+            ("basin", "time") if place is None else ("basin", "time", place.dimension),
+            values[:, :, 0] if place is None else values,
             {
                 "units": units.spell(term.unit),
                 "long_name": term.description or name,
@@ -199,3 +209,16 @@ def to_dataset(
     for state in ude.states:
         result[state.name].attrs["comment"] = f"value at the {at} of the record"
     return result
+
+
+def _depths(ude: UDE) -> dict[str, tuple[str, np.ndarray, dict[str, str]]]:
+    """Return the coordinates of columns."""
+    found = {}
+    for column in ude.columns:
+        attributes = {"units": units.spell(column.unit), "axis": "Z", "positive": "down"}
+        cells, faces = column.cells.dimension, column.faces.dimension
+        depth = column.geometry[str(column.depth)][1]
+        middle = attributes | {"long_name": column.description or "depth of the middle of the cell"}
+        edge = attributes | {"long_name": "depth of the face between two cells"}
+        found |= {cells: (cells, depth, middle), faces: (faces, column.face_depths, edge)}
+    return found

@@ -109,17 +109,18 @@ def simulate(
     if initial_state is None:
         initial_state = initial_states(ude, values, batch)
     initial_state = np.asarray(initial_state, float)
-    if initial_state.shape != (batch, len(ude.states)):
+    if initial_state.shape != (batch, ude.program.n_states):
         raise DataError(
             f"The initial state has the shape {initial_state.shape}, not "
-            f"{(batch, len(ude.states))}.",
+            f"{(batch, ude.program.n_states)}.",
             "initial_state",
-            f"Give one row per basin, in the order {', '.join(s.name for s in ude.states)}",
+            f"Give one row per basin, in the order {', '.join(s.name for s in ude.states)}"
+            + (", the cells of a column side by side" if ude.columns else ""),
         )
     chosen = get_engine(engine, solved)
     solver = chosen.compile(ude, solved)
     solution = solver.solve(flat, weights, records.values, initial_state, records.step)
-    solution.raise_if_failed([s.name for s in ude.states], records.describe)
+    solution.raise_if_failed(ude.program.value_names, records.describe)
     attributes = {
         "model": ude.name,
         "model_fingerprint": ude.fingerprint,
@@ -127,4 +128,7 @@ def simulate(
         "method": solved.method,
         "source": f"hybridwater {hybridwater.__version__}",
     }
+    if solution.statistics:
+        counts = [f"{values.sum()} {name}" for name, values in solution.statistics.items()]
+        attributes["solver_statistics"] = ", ".join(counts)
     return to_dataset(ude, solved, solution, records, attributes)

@@ -46,6 +46,7 @@ def fit(
     validation: Period | slice | float | None = None,
     test: Period | slice | None = None,
     warmup: int = 365,
+    begin: Literal["initial", "observed"] = "initial",
     loss: str | Mapping[str, float] = "nse",
     schedule: Sequence[Stage] | None = None,
     restarts: int = 1,
@@ -77,13 +78,18 @@ def fit(
     data : xarray.Dataset
         Forcing and observations with units, dims (time) or (basin, time); attributes (basin).
     observed : mapping of str to str
-        Flux of the model to variable of the data, for example ``{"q": "qobs"}``.
+        Flux or state of the model to variable of the data, for example ``{"q": "qobs"}``; of a
+        state, observations at the end of each record. All count alike; the first is the one that
+        skill is told of.
     train, validation, test : (str, str) or slice
         Periods, ends included. ``validation`` may be a fraction: that last part of ``train``. The
         best parameters are those with the lowest loss in validation, or in training if there is
         no validation. ``test`` is never looked at here; it is remembered for the report.
     warmup : int
         Records at the beginning that are simulated but do not count.
+    begin : {"initial", "observed"}
+        Whether training begins at the declared initial states, or, in every window, at the observed
+        ones: for states that are known exactly, such as those of another model.
     loss : str or mapping of str to float
         See :func:`hybridwater.training.make_loss`.
     schedule : sequence of Stage, optional
@@ -146,6 +152,13 @@ def fit(
         raise SettingsError(f"dropout={dropout!r} is not between 0 and 1.")
     loss_function = make_loss(loss)
     solver_options = read_options(options)
+    held = [s.name for s in ude.states if s.name in observed]
+    if held and solver_options.output == "instantaneous":
+        raise SettingsError(
+            f"The state '{held[0]}' is observed at the end of a record, but the output is "
+            "instantaneous, at its start.",
+            fix="Leave output='instantaneous' out",
+        )
     if solver_options.method not in FIXED_STEP:
         logger.info("Adaptive methods train more slowly than record-wise ones such as rk4.")
     stages = check_schedule(schedule or default_schedule(ude, regional=bool(attributes)), ude)
@@ -157,6 +170,7 @@ def fit(
         validation=validation,
         test=test,
         warmup=warmup,
+        begin=begin,
         attributes=attributes,
     )
     module, basin_of = _module(
@@ -176,6 +190,7 @@ def fit(
         "observed": dict(observed),
         "periods": _periods(problem),
         "warmup": warmup,
+        "begin": begin,
         "loss": loss if isinstance(loss, str) else dict(loss),
         "schedule": [dataclasses.asdict(s) for s in stages],
         "restarts": restarts,

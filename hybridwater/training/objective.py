@@ -51,7 +51,9 @@ class Objective:
 
     def solver(self, ude: UDE, **changes: object) -> Solver:
         """Compile a model for the observed fluxes (compiled ones are kept)."""
-        options = {"fluxes": tuple(self.problem.observed), **changes}
+        states = {s.name for s in ude.states}
+        observed = tuple(n for n in self.problem.observed if n not in states)
+        options = {"fluxes": observed, **changes}
         return self.engine.compile(ude, dataclasses.replace(self.options, **options))  # type: ignore[arg-type]
 
     def values(self, entries: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,9 +63,9 @@ class Objective:
     def simulate(
         self, ude: UDE, entries: Tensor, records: slice, start: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Simulate fluxes (n, time, n_observed) and the states (n, time, n_states) that they meet.
+        """Simulate what is observed (n, time, n_observed), and the states (n, time, n_states).
 
-        The states are those at the start of each record.
+        The states are those at the start of each record; an observed state, that at its end.
 
         Parameters
         ----------
@@ -74,13 +76,18 @@ class Objective:
         records : slice
             Which records.
         start : torch.Tensor, optional
-            States at the beginning, shape (n, n_states); the initial ones if left out.
+            States at the beginning, shape (n, n_states); the initial or observed ones if left out.
         """
         values, weights = self.values(entries)
         if not ude.networks:
             weights = weights.new_zeros(0)
         forcing = self.problem.forcing[self.basin_of[entries], records]
-        first = initial_state(ude, values) if start is None else start
+        if start is not None:
+            first = start
+        elif self.problem.starts is not None:
+            first = self.problem.starts[self.basin_of[entries], records.start]
+        else:
+            first = initial_state(ude, values)
         fluxes, states, _ = bridge.solve(
             self.solver(ude),
             columns(ude, values),
@@ -90,8 +97,16 @@ class Objective:
             self.problem.records.step,
         )
         if self.options.output == "instantaneous":
-            return fluxes, states
-        return fluxes, torch.cat([first[:, None], states[:, :-1]], dim=1)
+            return self._observed(ude, fluxes, states), states
+        starts = torch.cat([first[:, None], states[:, :-1]], dim=1)
+        return self._observed(ude, fluxes, states), starts
+
+    def _observed(self, ude: UDE, fluxes: Tensor, states: Tensor) -> Tensor:
+        """Return fluxes and states in the order of the observations, (n, time, n_observed)."""
+        states_of = dict(zip((s.name for s in ude.states), states.unbind(-1), strict=True))
+        rest = [n for n in self.problem.observed if n not in states_of]
+        found = states_of | dict(zip(rest, fluxes.unbind(-1), strict=True))
+        return torch.stack([found[n] for n in self.problem.observed], dim=-1)
 
     def score(self, fluxes: Tensor, entries: Tensor, offset: int, part: slice) -> Tensor:
         """Return the loss of each entry over the records of ``part``, shape (n,).

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Where a simulation in training begins.
+BEGINNINGS = ("initial", "observed")
 #: First and last day or moment, both included; partial dates such as "2000-09" are allowed.
 Period = tuple[str, str]
 
@@ -38,7 +40,8 @@ class Problem:
     forcing : torch.Tensor
         The same as a tensor, shape (basin, time, n_forcings).
     observed : dict of str to torch.Tensor
-        Flux to observations in its unit, shape (basin, time), NaN where missing.
+        Flux or state to observations in its unit, shape (basin, time), NaN where missing; of a
+        state, those at the end of each record.
     references : dict of str to Reference
         Statistics of the scored part of the training period.
     run : slice
@@ -47,6 +50,9 @@ class Problem:
         Records that an assessment simulates: those, and validation with a warm-up before it.
     scored : dict of str to slice
         Records that count: ``train`` (without the warm-up), ``validation``, ``test``.
+    starts : torch.Tensor or None
+        Observed states at the start of each record, shape (basin, time, n_states), if simulations
+        begin at them.
     attributes : torch.Tensor or None
         Static attributes, standardised, shape (basin, n_attributes).
     """
@@ -59,6 +65,7 @@ class Problem:
     run: slice
     assessed: slice
     scored: dict[str, slice]
+    starts: Tensor | None = None
     attributes: Tensor | None = None
     attribute_names: tuple[str, ...] = ()
     attribute_units: tuple[str, ...] = ()
@@ -145,6 +152,7 @@ def make_problem(
     validation: Period | slice | float | None = None,
     test: Period | slice | None = None,
     warmup: int = 365,
+    begin: Literal["initial", "observed"] = "initial",
     attributes: Sequence[str] | None = None,
 ) -> Problem:
     """Check data and periods and bring them to tensors.
@@ -156,12 +164,14 @@ def make_problem(
     data : xarray.Dataset
         Forcing and observations, dims (time) or (basin, time); attributes (basin).
     observed : mapping of str to str
-        Flux of the model to variable of the data.
+        Flux or state of the model to variable of the data.
     train, validation, test : (str, str) or slice
         Periods, ends included. ``validation`` may be a fraction: that last part of ``train``.
     warmup : int
         Records at the beginning that are simulated but do not count. They are taken from before
         the training period where the data begin early enough, else from its beginning.
+    begin : {"initial", "observed"}
+        Whether simulations begin at the declared initial states, or at observed ones.
     attributes : sequence of str, optional
         Static attributes (numeric variables with dim basin) to use.
 
@@ -172,9 +182,13 @@ def make_problem(
     """
     if isinstance(warmup, bool) or not isinstance(warmup, int) or warmup < 0:
         raise SettingsError(f"warmup={warmup!r} is not a number of records, zero or more.")
+    if begin not in BEGINNINGS:
+        raise SettingsError(f"begin={begin!r} is not known ({nearest(str(begin), BEGINNINGS)}).")
     records = read_records(ude, data)
     tensors = _observations(ude, data, observed, records)
-    scored, run, assessed = _periods(records.time, train, validation, test, warmup)
+    first = int(begin == "observed")  # the state before it is not known
+    scored, run, assessed = _periods(records.time, train, validation, test, warmup, first)
+    starts = _starts(ude, tensors, records, assessed) if begin == "observed" else None
     for flux, values in tensors.items():
         for name in scored.keys() - {"test"}:
             empty = torch.isnan(values[:, scored[name]]).all(1)
@@ -194,6 +208,7 @@ def make_problem(
         run=run,
         assessed=assessed,
         scored=scored,
+        starts=starts,
         **(_attributes(data, attributes) if attributes else {}),
     )
 
@@ -206,9 +221,10 @@ def _observations(
         raise DataError("No observations are named.", fix="Give observed={'q': 'qobs'}")
     tensors = {}
     for flux, variable in observed.items():
-        if flux not in ude.order:
+        known = (*ude.order, *(s.name for s in ude.states))
+        if flux not in known:
             raise DeclarationError(
-                f"The model '{ude.name}' has no flux '{flux}' ({nearest(flux, ude.order)}).",
+                f"The model '{ude.name}' has no flux or state '{flux}' ({nearest(flux, known)}).",
                 "observed",
             )
         if variable not in data:
@@ -222,14 +238,40 @@ def _observations(
     return tensors
 
 
+def _starts(ude: UDE, observed: Mapping[str, Tensor], records: Records, needed: slice) -> Tensor:
+    """Return the observed states at the start of each record, shape (basin, time, n_states)."""
+    for state in ude.states:
+        if state.name not in observed:
+            raise DataError(
+                f"The state '{state.name}' is not observed, so no simulation can begin at it.",
+                "observed",
+                "Name its observations too, or begin at the initial states (begin='initial')",
+            )
+    ends = torch.stack([observed[s.name] for s in ude.states], dim=-1)
+    starts = torch.cat([torch.full_like(ends[:, :1], torch.nan), ends[:, :-1]], dim=1)
+    gaps = torch.isnan(starts[:, needed]).any(-1)
+    if bool(gaps.any()):
+        basin, record = (int(k) for k in gaps.nonzero()[0])
+        raise DataError(
+            "An observed state is missing, so no simulation can begin at it.",
+            records.describe(basin, needed.start + record - 1),
+            "Fill the gap, or begin at the initial states (begin='initial')",
+        )
+    return starts
+
+
 def _periods(
     time: pd.DatetimeIndex,
     train: Period | slice,
     validation: Period | slice | float | None,
     test: Period | slice | None,
     warmup: int,
+    earliest: int,
 ) -> tuple[dict[str, slice], slice, slice]:
-    """Return the records that count, by period; those of training; those of an assessment."""
+    """Return the records that count, by period; those of training; those of an assessment.
+
+    None of the latter two lie before the record ``earliest``.
+    """
     period = find_period(time, train, "training")
     others = {}
     if isinstance(validation, int | float):
@@ -242,7 +284,7 @@ def _periods(
         others["validation"] = find_period(time, validation, "validation")
     if test is not None:
         others["test"] = find_period(time, test, "test")
-    begin = max(0, period.start - warmup)
+    begin = max(earliest, period.start - warmup)
     first = max(begin + warmup, period.start)
     if first > period.stop - 2:
         raise DataError(
@@ -256,7 +298,7 @@ def _periods(
             logger.warning("The %s period overlaps the training period.", name)
     start, stop = begin, period.stop
     if "validation" in others:
-        start = min(start, max(0, others["validation"].start - warmup))
+        start = min(start, max(earliest, others["validation"].start - warmup))
         stop = max(stop, others["validation"].stop)
     return scored, slice(begin, period.stop), slice(start, stop)
 

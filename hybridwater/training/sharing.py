@@ -154,10 +154,11 @@ def columns(ude: UDE, values: Tensor) -> Tensor:
 def initial_state(ude: UDE, values: Tensor) -> Tensor:
     """Return initial states (n, n_states), differentiable where they are parameters."""
     names = [p.name for p in ude.parameters]
-    parts = [
-        values[:, names.index(s.initial)]
-        if isinstance(s.initial, str)
-        else values.new_full((len(values),), s.initial)
-        for s in ude.states
-    ]
-    return torch.stack(parts, dim=1)
+    parts = []
+    for state, size in zip(ude.states, ude.program.sizes(ude.program.states), strict=True):
+        if isinstance(state.initial, str):
+            start = values[:, names.index(state.initial), None]
+        else:
+            start = values.new_tensor(state.initial).reshape(1, -1)
+        parts.append(start.expand(len(values), size))
+    return torch.cat(parts, dim=1)

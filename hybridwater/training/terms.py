@@ -60,7 +60,7 @@ def sample_term(
         initial_states(ude, parameters, len(records.basins)),
         records.step,
     )
-    solution.raise_if_failed([s.name for s in ude.states], records.describe)
+    solution.raise_if_failed(ude.program.value_names, records.describe)
     count = len(records.time)
     kept = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     fluxes = solution.fluxes[0, kept]

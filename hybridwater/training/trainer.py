@@ -345,7 +345,8 @@ class Trainer:
             part = slice(first, first + window)
 
             def losses(entries: Tensor, part: slice = part) -> Tensor:
-                start = states[entries, part.start - begin] if part.start > begin else None
+                warm = part.start > begin and problem.starts is None
+                start = states[entries, part.start - begin] if warm else None
                 fluxes, _ = self.objective.simulate(ude, entries, part, start)
                 return self.objective.score(fluxes, entries, part.start, part)
 

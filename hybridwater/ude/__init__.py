@@ -1,5 +1,6 @@
 """What a model is: its declaration, equations, neural terms, parameters and checks."""
 
+from hybridwater.ude.columns import Column
 from hybridwater.ude.declaration import Declaration, model
 from hybridwater.ude.functions import (
     cos,
@@ -16,10 +17,12 @@ from hybridwater.ude.functions import (
     where,
 )
 from hybridwater.ude.model import UDE
+from hybridwater.ude.staggered import above, below, column_sum, ends, lowermost, uppermost
 from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
 
 __all__ = [
     "UDE",
+    "Column",
     "Constant",
     "Declaration",
     "Flux",
@@ -28,9 +31,14 @@ __all__ = [
     "NetworkInput",
     "Parameter",
     "State",
+    "above",
+    "below",
+    "column_sum",
     "cos",
+    "ends",
     "exp",
     "log",
+    "lowermost",
     "maximum",
     "minimum",
     "model",
@@ -40,5 +48,6 @@ __all__ = [
     "softplus",
     "sqrt",
     "tanh",
+    "uppermost",
     "where",
 ]

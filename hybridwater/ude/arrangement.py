@@ -32,7 +32,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """An order of all fluxes, networks and unknowns; and the blocks by their first unknown."""
+    """An order of all events, fluxes, networks and unknowns; and the blocks by their first unknown."""
 
     order: tuple[str, ...]
     blocks: dict[str, Block]
@@ -48,7 +48,7 @@ def arrange(ude: UDE) -> Arrangement:
     DeclarationError
         If fluxes define each other in a circle, or an unknown's equation does not contain it.
     """
-    needs: dict[str, set[str]] = {}
+    needs: dict[str, set[str]] = {event.name: set() for event in ude.events}
     for flux in ude.fluxes:
         needs[flux.name] = _names(flux.expression)
     for network in ude.networks:

@@ -53,6 +53,7 @@ def _groups(ude: UDE) -> dict[str, tuple]:
         "flux": ude.fluxes,
         "network": ude.networks,
         "unknown": ude.unknowns,
+        "event": ude.events,
     }
 
 
@@ -70,6 +71,18 @@ def check_names(ude: UDE) -> None:
                     "Give one of the two another name",
                 )
             kinds[term.name] = kind
+    for column in ude.columns:
+        check_name(column.name, where)
+        for name in (*column.geometry, column.name, column.faces.dimension):
+            if name in kinds:
+                raise DeclarationError(
+                    f"The name '{name}' is used as {kinds[name]} and by the column "
+                    f"'{column.name}'.",
+                    where,
+                    "Give one of the two another name",
+                )
+            kinds[name] = "part of a column"
+    kinds = {name: kind for name, kind in kinds.items() if name not in _dimensions(ude)}
     for what, expression in _expressions(ude):
         require_finite(expression, f"{what} of {where}")
         for a in sorted(expression.free_symbols, key=str):
@@ -104,9 +117,17 @@ def check_names(ude: UDE) -> None:
             )
 
 
+def _dimensions(ude: UDE) -> set[str]:
+    """Names of dimensions, which equations cannot use."""
+    return {place.dimension for c in ude.columns for place in (c.cells, c.faces)}
+
+
 def _expressions(ude: UDE) -> list[tuple[str, sympy.Expr]]:
     found = [(f"the equation of '{f.name}'", f.expression) for f in ude.fluxes]
     found += [(f"the equation of '{u.name}'", u.residual) for u in ude.unknowns]
+    for event in ude.events:
+        found += [(f"the condition of '{event.name}'", event.when)]
+        found += [(f"the amount of '{event.name}'", event.amount)]
     for network in ude.networks:
         found += [(f"an input of network '{network.name}'", i.expression) for i in network.inputs]
         if network.conceptual is not None:
@@ -120,6 +141,7 @@ def symbols_in_equations(ude: UDE) -> frozenset[str]:
     solved += ude.derivatives.values()
     solved += [i.expression for n in ude.networks for i in n.inputs]
     solved += [u.residual for u in ude.unknowns]
+    solved += [e for event in ude.events for e in (event.when, event.amount)]
     return frozenset(str(s) for e in solved for s in e.free_symbols)
 
 
@@ -134,7 +156,9 @@ def dormant_fluxes(ude: UDE) -> frozenset[str]:
 
     for flux in ude.fluxes:
         note(flux.expression, flux.name)
-    for expression in (*ude.derivatives.values(), *(u.residual for u in ude.unknowns)):
+    solved = [u.residual for u in ude.unknowns]
+    solved += [e for event in ude.events for e in (event.when, event.amount)]
+    for expression in (*ude.derivatives.values(), *solved):
         note(expression, "solved")
     for network in ude.networks:
         for i in network.inputs:
@@ -197,6 +221,37 @@ def check_terms(ude: UDE) -> None:
     for unknown in ude.unknowns:
         _check_unknown(unknown, f"unknown '{unknown.name}' of model '{ude.name}'")
     _ = ude.order
+    _check_events(ude)
+
+
+def _check_events(ude: UDE) -> None:
+    """Refuse uses of an event other than in sums, where what it moves would have no meaning."""
+    sudden = {e.name for e in ude.events}
+    if not sudden:
+        return
+    fluxes = {f.name: f.expression for f in ude.fluxes}
+    uses = [(f"the derivative of '{s}'", e) for s, e in ude.derivatives.items()]
+    for name in ude.order:
+        if name in fluxes and sudden & {str(s) for s in fluxes[name].free_symbols}:
+            sudden.add(name)
+            uses.append((f"the equation of '{name}'", fluxes[name]))
+    for what, expression in uses:
+        for name in sorted(sudden & {str(s) for s in expression.free_symbols}):
+            if sudden & {str(s) for s in expression.diff(symbol(name)).free_symbols}:
+                raise DeclarationError(
+                    f"The event '{name}' is not added to, but enters '{expression}' otherwise.",
+                    f"{what} of model '{ude.name}'",
+                    "Use it in sums, with factors that do not depend on events",
+                )
+    allowed = {what for what, _ in uses}
+    for what, expression in _expressions(ude):
+        for name in sorted(sudden & {str(s) for s in expression.free_symbols}):
+            if what not in allowed:
+                raise DeclarationError(
+                    f"The event '{name}' cannot be used here: it is no more than a moment long.",
+                    f"{what} of model '{ude.name}'",
+                    "Use events in derivatives and fluxes only",
+                )
 
 
 def _check_unknown(unknown: Unknown, where: str) -> None:
@@ -255,6 +310,12 @@ def check_units(ude: UDE) -> None:
             units.parse(unit)
         except UnitError as error:
             raise UnitError(error.what, f"'{name}' of model '{ude.name}'", error.fix) from error
+    for column in ude.columns:
+        if units.parse(column.unit).dimensionality != units.parse("m").dimensionality:
+            raise UnitError(
+                f"The unit '{column.unit}' of the column '{column.name}' is no length.",
+                f"model '{ude.name}'",
+            )
     for flux in ude.fluxes:
         require_unit(flux.expression, flux.unit, declared, f"the equation of '{flux.name}'")
     for network in ude.networks:
@@ -263,6 +324,10 @@ def check_units(ude: UDE) -> None:
         if network.conceptual is not None:
             where = f"the conceptual equation of '{network.name}'"
             require_unit(network.conceptual, network.unit, declared, where)
+    for event in ude.events:
+        unit_of(event.when, declared, f"the condition of '{event.name}'")
+        amount = str(units.parse(event.unit) * units.parse(ude.time_unit))
+        require_unit(event.amount, amount, declared, f"the amount of '{event.name}'")
     for unknown in ude.unknowns:
         unit_of(unknown.residual, declared, f"the equation of '{unknown.name}'")
     state_units = {s.name: s.unit for s in ude.states}

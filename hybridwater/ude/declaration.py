@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import sympy
 
 from hybridwater.errors import DeclarationError
+from hybridwater.ude.columns import Column, cells
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import (
     Constant,
+    Event,
     Flux,
     Forcing,
     Network,
@@ -56,7 +58,10 @@ class Declaration:
         self.description = description
         self._terms: dict[str, list[Any]] = {
             kind: []
-            for kind in ("states", "forcings", "parameters", "constants", "fluxes", "networks")
+            for kind in (
+                *("states", "forcings", "parameters", "constants", "fluxes", "networks"),
+                *("columns", "events"),
+            )
         }
         self._derivatives: dict[str, sympy.Expr] = {}
         self._unknowns: dict[str, Callable[[sympy.Expr], Unknown]] = {}
@@ -70,16 +75,55 @@ class Declaration:
         """Declare a forcing: a quantity given from outside, one record per interval."""
         return self._add("forcings", Forcing(name, unit, description))
 
+    def column(
+        self,
+        name: str,
+        thickness: float | Sequence[float],
+        unit: str,
+        count: int | None = None,
+        description: str = "",
+    ) -> Column:
+        """Declare a column: a row of cells, from the top down, on which states may live.
+
+        Parameters
+        ----------
+        name, unit : str
+            Name of the dimension; unit of length.
+        thickness : float or sequence of float
+            Of each cell: one number with ``count``, or one per cell.
+        count : int, optional
+            Number of cells.
+
+        Returns
+        -------
+        Column
+            Its ``thickness``, ``depth`` and ``distance`` may stand in equations.
+        """
+        column = Column(name, unit, cells(thickness, count, f"column '{name}'"), description)
+        self._terms["columns"].append(column)
+        return column
+
     def state(
         self,
         name: str,
         unit: str,
-        initial: float | sympy.Symbol | str = 0.0,
+        initial: float | sympy.Symbol | str | Sequence[float] = 0.0,
         description: str = "",
+        *,
+        on: Column | str = "",
     ) -> sympy.Symbol:
-        """Declare a state; ``initial`` is a number in ``unit`` or a parameter."""
-        value = str(initial) if isinstance(initial, str | sympy.Symbol) else float(initial)
-        return self._add("states", State(name, unit, value, description))
+        """Declare a state, one number or one per cell of the column that it is ``on``.
+
+        ``initial`` is a number in ``unit``, one per cell, or a parameter.
+        """
+        where = on.name if isinstance(on, Column) else on
+        if isinstance(initial, str | sympy.Symbol):
+            value = str(initial)
+        elif isinstance(initial, float | int):
+            value = float(initial)
+        else:
+            value = tuple(float(v) for v in initial)
+        return self._add("states", State(name, unit, value, description, where))
 
     def parameter(
         self,
@@ -249,6 +293,49 @@ class Declaration:
                 f"The equation of '{name}' is given twice.", f"model '{self.name}'"
             )
         self._residuals[name] = _expression(expression, f"the equation of '{name}'")
+
+    def event(
+        self,
+        name: str,
+        unit: str,
+        *,
+        when: Expression,
+        amount: Expression,
+        description: str = "",
+    ) -> sympy.Symbol:
+        """Declare an amount that moves at once, as soon as ``when`` is positive.
+
+        A siphon, a tipping bucket, a gate that is opened. Use it in derivatives and fluxes like any
+        other flux, so that what leaves one store enters another: a simulation then books its mean
+        over each record.
+
+        Parameters
+        ----------
+        name, unit : str
+            Name, and unit as a flux.
+        when : expression
+            Positive where the event happens. The amount that moves must bring it back to zero or
+            below; an event that happens endlessly is a failure.
+        amount : expression
+            How much moves, in ``unit`` times the time unit of the model.
+        description : str
+            One line for people.
+
+        Examples
+        --------
+        >>> import hybridwater as hw
+        >>> @hw.model
+        ... def siphon(m):
+        ...     P = m.forcing("prcp", "mm d-1")
+        ...     S = m.state("storage", "mm")
+        ...     crest = m.parameter("crest", "mm", bounds=(10, 100))
+        ...     intake = m.parameter("intake", "mm", bounds=(0, 10))
+        ...     q = m.event("q", "mm d-1", when=S - crest, amount=S - intake)
+        ...     m.derivative(S, P - q)
+        """
+        where = f"the event '{name}'"
+        term = Event(name, unit, _expression(when, where), _expression(amount, where), description)
+        return self._add("events", term)
 
     def derivative(self, state: sympy.Symbol, expression: Expression) -> None:
         """Give the time derivative of a state, in its unit per time unit of the model."""

@@ -4,22 +4,28 @@ An engine that differentiates by itself does not need them. One that compiles so
 vector-Jacobian product (reverse accumulation, Griewank and Walther 2008, ch. 3.2) and the Jacobian
 of a right-hand side as straight code: each assignment of the program is differentiated
 symbolically, and the chain rule runs through their names. Of a network they need nothing but
-the gradient of its one output; of an unknown, that residuals stay zero.
+the gradient of its one output; of an unknown, that residuals stay zero. The transpose of a function
+of a column is one or two of them: what a value gave to a face or a cell comes back from there.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sympy
 
+from hybridwater.ude.columns import Place
 from hybridwater.ude.functions import symbol
-from hybridwater.ude.program import Assign, Implicit, Perceptron, Program, ProgramStep, Root
+from hybridwater.ude.moves import Assign, Move
+from hybridwater.ude.program import Implicit, Perceptron, Program, ProgramStep, Root, used
 
 #: Column of the Jacobian that holds derivatives along time, through the forcing.
 TIME = "time"
+
+_ZERO = sympy.Integer(0)
 
 
 @dataclass(frozen=True)
@@ -32,19 +38,24 @@ class InputGradient:
 
 @dataclass(frozen=True)
 class Backpropagate:
-    """``names = bar * dz/d(inputs)`` of the network ``index``; its weights get their share too."""
+    """``names = bar * dz/d(inputs)`` of the network ``index``; its weights get their share too.
+
+    At a place, the network is evaluated again at each cell, with ``inputs``.
+    """
 
     index: int
     bar: sympy.Expr
     names: tuple[str, ...]
+    inputs: tuple[sympy.Expr, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
 class Iterate:
     """``names`` = where residuals are zero, looked for from ``guesses`` on within ``bounds``.
 
-    Results of ``body``: ``("residual", i)``, and ``(i, j)``, the slope of residual i with respect to
-    ``names[j]`` where that is not zero.
+    Results of ``body``: ``("residual", i)``, and ``(i, j)``, the slope of residual i with respect
+    to ``names[j]`` where that is not zero.
     """
 
     names: tuple[str, ...]
@@ -62,7 +73,7 @@ class LinearSystem:
     right: tuple[sympy.Expr, ...]
 
 
-Step = Assign | Perceptron | InputGradient | Backpropagate | Iterate | LinearSystem
+Step = Assign | Perceptron | Move | InputGradient | Backpropagate | Iterate | LinearSystem
 
 
 @dataclass(frozen=True)
@@ -99,18 +110,56 @@ def pullback(program: Program, outputs: Sequence[str]) -> Straight:
     the weights get theirs in the steps :class:`Backpropagate`.
     """
     bars: defaultdict[str, list[sympy.Expr]] = defaultdict(list)
+    steps: list[Step] = _runnable(program.steps)
+    places = program.places
 
-    def spread(expression: sympy.Expr, bar: sympy.Expr) -> None:
+    def spread(expression: sympy.Expr, bar: sympy.Expr, place: Place | None) -> None:
         for name in _names(expression):
             slope = expression.diff(symbol(name))
-            if slope != 0:
+            if slope == 0:
+                continue
+            if place is None or name in places:
                 bars[name].append(bar * slope)
+                continue
+            # one number that all cells share: its share is their sum
+            share = f"share__{len(steps)}"
+            steps.append(Assign(share, bar * slope, place))
+            bars[name].append(moved("column_sum", symbol(share), source=place))
+
+    def moved(kind: str, *operands: sympy.Expr, source: Place) -> sympy.Symbol:
+        place = {"ends": source, "above": source.across, "below": source.across}.get(kind)
+        name = f"moved__{len(steps)}"
+        steps.append(Move(name, kind, operands, source, place))
+        return symbol(name)
+
+    def transpose(move: Move, bar: sympy.Symbol) -> None:
+        """Give back what came from each operand (see :mod:`hybridwater.ude.staggered`)."""
+        first, *edges = move.operands
+        into, source, place = bars[str(first)], move.source, move.place
+        if move.kind == "column_sum":
+            into.append(bar)
+        elif move.kind == "uppermost":
+            into.append(moved("ends", _ZERO, bar, _ZERO, source=source))
+        elif move.kind == "lowermost":
+            into.append(moved("ends", _ZERO, _ZERO, bar, source=source))
+        else:
+            assert place is not None
+            if move.kind == "ends":
+                into.append(moved("ends", bar, _ZERO, _ZERO, source=place))
+                taken = ("uppermost", "lowermost")
+            else:
+                other, end = ("below", "upper") if move.kind == "above" else ("above", "lower")
+                outside = () if source.at_faces is False else (_ZERO,)
+                into.append(moved(other, bar, *outside, source=place))
+                taken = (f"{end}most",)
+            for kind, edge in zip(taken, edges, strict=False):
+                if edge.free_symbols:
+                    spread(edge, moved(kind, bar, source=place), None)
 
     for i, expression in enumerate(program.derivatives):
-        spread(expression, symbol(f"bar__state{i}"))
+        spread(expression, symbol(f"bar__state{i}"), places.get(program.states[i]))
     for j, name in enumerate(outputs):
         bars[name].append(symbol(f"bar__output{j}"))
-    steps: list[Step] = _runnable(program.steps)
     for step in reversed(program.steps):
         if isinstance(step, Root):
             continue
@@ -125,14 +174,17 @@ def pullback(program: Program, outputs: Sequence[str]) -> Straight:
         if step.name not in bars:
             continue
         bar = symbol(f"bar__{step.name}")
-        steps.append(Assign(str(bar), sympy.Add(*bars.pop(step.name))))
+        steps.append(Assign(str(bar), sympy.Add(*bars.pop(step.name)), step.place))
         if isinstance(step, Assign):
-            spread(step.expression, bar)
-        else:
+            spread(step.expression, bar, step.place)
+        elif isinstance(step, Move):
+            transpose(step, bar)
+        elif isinstance(step, Perceptron):
             names = tuple(f"{bar}__{k}" for k in range(len(step.inputs)))
-            steps.append(Backpropagate(step.index, bar, names))
+            again = () if step.place is None else step.inputs
+            steps.append(Backpropagate(step.index, bar, names, again, step.place))
             for name, expression in zip(names, step.inputs, strict=True):
-                spread(expression, symbol(name))
+                spread(expression, symbol(name), step.place)
     groups = (
         ("state", program.states),
         ("forcing", program.forcings),
@@ -149,8 +201,10 @@ def jacobian(program: Program, outputs: Sequence[str]) -> Straight:
 
     Symbols beside those of the program: ``rate__{forcing}``, how fast a forcing changes. Results:
     ``(row, column)``, only where not zero; rows are the derivatives, then the outputs; columns are
-    the numbers of the states, and :data:`TIME`.
+    the numbers of the states, and :data:`TIME`. A program with columns has its own way, see
+    :mod:`hybridwater.ude.sparsity`.
     """
+    assert not program.places
     return _shared(*_jacobian(program, outputs))
 
 
@@ -197,6 +251,7 @@ def _jacobian(program: Program, outputs: Sequence[str]) -> tuple[list[Step], dic
         if isinstance(step, Assign):
             keep(step.name, push(slopes(step.expression)))
             continue
+        assert isinstance(step, Perceptron)
         names = tuple(f"d__{step.name}__input{k}" for k in range(len(step.inputs)))
         for name, expression in zip(names, step.inputs, strict=True):
             tangents[name] = push(slopes(expression))
@@ -278,25 +333,23 @@ def _names(expression: sympy.Expr) -> list[str]:
     return sorted(map(str, expression.free_symbols))
 
 
-def _used(step: Step) -> list[sympy.Expr]:
+def expressions(step: Step) -> list[sympy.Expr]:
     """Return the expressions that a step evaluates, but for those of an iteration."""
-    if isinstance(step, Assign):
-        return [step.expression]
-    if isinstance(step, Perceptron):
-        return list(step.inputs)
+    if isinstance(step, Backpropagate):
+        return [step.bar, *step.inputs]
     if isinstance(step, LinearSystem):
         return [*step.matrix, *step.right]
-    return [step.bar] if isinstance(step, Backpropagate) else []
+    return [] if isinstance(step, InputGradient | Iterate) else list(used(step))
 
 
 def _defined(step: Step) -> tuple[str, ...]:
-    return (step.name,) if isinstance(step, Assign | Perceptron) else step.names
+    return (step.name,) if isinstance(step, Assign | Perceptron | Move) else step.names
 
 
 def _free(step: Step) -> set[str]:
     """Return the names that a step needs."""
     if not isinstance(step, Iterate):
-        return {name for e in _used(step) for name in _names(e)}
+        return {name for e in expressions(step) for name in _names(e)}
     needed = {name for e in step.body.results.values() for name in _names(e)}
     for inner in reversed(step.body.steps):
         needed = (needed - set(_defined(inner))) | _free(inner)
@@ -306,9 +359,9 @@ def _free(step: Step) -> set[str]:
 def _shared(steps: Iterable[Step], results: dict, prefix: str = "common__") -> Straight:
     """Leave out what is not needed, and compute common sub-expressions once."""
     steps = _needed(steps, results.values())
-    expressions = [e for step in steps for e in _used(step)]
+    evaluated = [e for step in steps for e in expressions(step)]
     names = sympy.numbered_symbols(prefix, real=True)
-    replacements, reduced = sympy.cse([*expressions, *results.values()], names, order="none")
+    replacements, reduced = sympy.cse([*evaluated, *results.values()], names, order="none")
     common = dict(replacements)
     remaining = iter(reduced)
     code: list[Step] = []
@@ -328,16 +381,19 @@ def _shared(steps: Iterable[Step], results: dict, prefix: str = "common__") -> S
                 code.append(Assign(str(part), inner))
 
     for step in steps:
-        taken = take(len(_used(step)))
+        taken = take(len(expressions(step)))
         if isinstance(step, Assign):
-            code.append(Assign(step.name, taken[0]))
+            code.append(dataclasses.replace(step, expression=taken[0]))
         elif isinstance(step, Perceptron):
-            code.append(Perceptron(step.name, step.index, tuple(taken)))
+            code.append(dataclasses.replace(step, inputs=tuple(taken)))
+        elif isinstance(step, Move):
+            code.append(dataclasses.replace(step, operands=tuple(taken)))
         elif isinstance(step, Backpropagate):
-            code.append(Backpropagate(step.index, taken[0], step.names))
+            bar, *inputs = taken
+            code.append(dataclasses.replace(step, bar=bar, inputs=tuple(inputs)))
         elif isinstance(step, LinearSystem):
-            places = len(step.matrix)
-            code.append(LinearSystem(step.names, tuple(taken[:places]), tuple(taken[places:])))
+            size = len(step.matrix)
+            code.append(LinearSystem(step.names, tuple(taken[:size]), tuple(taken[size:])))
         else:
             code.append(step)
     values = take(len(results))
@@ -351,7 +407,8 @@ def _needed(steps: Iterable[Step], results: Iterable[sympy.Expr]) -> list[Step]:
     kept: list[Step] = []
     for step in reversed(list(steps)):
         if isinstance(step, Backpropagate):
-            networks.add(step.index)
+            if step.place is None:
+                networks.add(step.index)
         elif not wanted.intersection(_defined(step)) and not (
             isinstance(step, Perceptron) and step.index in networks
         ):

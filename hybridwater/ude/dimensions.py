@@ -18,6 +18,7 @@ import sympy
 from hybridwater import units
 from hybridwater.errors import UnitError
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus
+from hybridwater.ude.staggered import Staggered
 from hybridwater.ude.text import print_expression
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class _Inference:
             return self.multiply(e)
         if isinstance(e, sympy.Pow):
             return self.power(e)
-        if isinstance(e, sympy.Min | sympy.Max):
+        if isinstance(e, sympy.Min | sympy.Max | Staggered):
             return self.alike(e, e.args)
         if isinstance(e, sympy.Abs):
             return self.infer(e.args[0])

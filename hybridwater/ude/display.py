@@ -53,6 +53,16 @@ def as_text(ude: UDE) -> str:
         entries.append((name, f"[{ude.units[name]}] = {right}"))
     section("fluxes", entries)
     section(
+        "events",
+        [
+            (
+                e.name,
+                f"[{e.unit}] moves {print_expression(e.amount)} when {print_expression(e.when)} > 0",
+            )
+            for e in ude.events
+        ],
+    )
+    section(
         "unknowns",
         [
             (

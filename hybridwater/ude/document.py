@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.checks import check_name
+from hybridwater.ude.columns import Column, cells
 from hybridwater.ude.terms import (
     Constant,
+    Event,
     Flux,
     Forcing,
     Network,
@@ -25,18 +27,20 @@ if TYPE_CHECKING:
 _KEYS = {
     "model": (
         *("name", "time_unit", "description", "forcings", "states", "parameters"),
-        *("constants", "fluxes", "networks", "unknowns"),
+        *("constants", "fluxes", "networks", "unknowns", "columns", "events"),
     ),
     "forcings": ("unit", "description"),
-    "states": ("unit", "initial", "equation", "description"),
+    "states": ("unit", "initial", "equation", "description", "on"),
     "parameters": ("unit", "bounds", "default", "log", "citation", "description"),
     "constants": ("unit", "value", "citation", "description"),
     "fluxes": ("unit", "equation", "description"),
     "unknowns": ("unit", "bounds", "guess", "equation", "description"),
+    "events": ("unit", "when", "amount", "description"),
     "networks": (
         *("unit", "inputs", "monotone", "hidden", "activation", "positive", "bounds"),
         *("zero_when_empty", "empty_scale", "scale", "conceptual", "description"),
     ),
+    "columns": ("unit", "thickness", "count", "description"),
 }
 
 
@@ -94,10 +98,12 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         for key, spec in _table(table, f"'{kind}' of model '{name}'").items():
             check_keys(spec, _KEYS[kind], f"{kind}.{key} of model '{name}'")
             check_name(key, f"{kind} of model '{name}'")
+    columns = tuple(_read_column(k, s) for k, s in tables.pop("columns").items())
     known = frozenset(key for table in tables.values() for key in table)
+    known |= {key for column in columns for key in column.geometry}
 
-    def equation(spec: Mapping[str, Any], where: str) -> Any:
-        return parse_expression(_required(spec, "equation", where), known, where)
+    def equation(spec: Mapping[str, Any], where: str, key: str = "equation") -> Any:
+        return parse_expression(_required(spec, key, where), known, where)
 
     def common(spec: Mapping[str, Any], key: str) -> dict[str, Any]:
         where = f"'{key}' of model '{name}'"
@@ -107,9 +113,12 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
     states, derivatives = [], {}
     for key, spec in tables["states"].items():
         initial = spec.get("initial", 0.0)
-        if not isinstance(initial, str):
+        if isinstance(initial, list | tuple) and "on" in spec:
+            initial = tuple(_number(v, f"state '{key}'") for v in initial)
+        elif not isinstance(initial, str):
             initial = _number(initial, f"state '{key}'")
-        states.append(State(**common(spec, key), initial=initial))
+        on = {"on": _text(spec["on"], f"state '{key}'")} if "on" in spec else {}
+        states.append(State(**common(spec, key), initial=initial, **on))
         derivatives[key] = equation(spec, f"the derivative of '{key}'")
     parameters = []
     for key, spec in tables["parameters"].items():
@@ -145,7 +154,30 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         "networks": tuple(read_network(k, s, known) for k, s in tables["networks"].items()),
         "derivatives": derivatives,
         "unknowns": tuple(unknowns),
+        "columns": columns,
+        "events": tuple(
+            Event(
+                **common(s, k),
+                **{
+                    part: equation(s, f"'{part}' of event '{k}'", part)
+                    for part in ("when", "amount")
+                },
+            )
+            for k, s in tables["events"].items()
+        ),
     }
+
+
+def _read_column(name: str, spec: Mapping[str, Any]) -> Column:
+    where = f"column '{name}'"
+    thickness, count = _required(spec, "thickness", where), spec.get("count")
+    if isinstance(thickness, list | tuple):
+        thickness = tuple(_number(t, where) for t in thickness)
+    else:
+        thickness = _number(thickness, where)
+    unit = _text(_required(spec, "unit", where), where)
+    description = _text(spec.get("description", ""), where)
+    return Column(name, unit, cells(thickness, count, where), description)
 
 
 def read_network(name: str, spec: Mapping[str, Any], known: frozenset[str]) -> Network:
@@ -196,7 +228,9 @@ def write(ude: UDE) -> dict[str, Any]:
         "forcings": {f.name: _kept(f) for f in ude.forcings},
         "states": {
             s.name: _kept(s)
-            | {"initial": s.initial, "equation": print_expression(ude.derivatives[s.name])}
+            | ({"on": s.on} if s.on else {})
+            | {"initial": list(s.initial) if isinstance(s.initial, tuple) else s.initial}
+            | {"equation": print_expression(ude.derivatives[s.name])}
             for s in ude.states
         },
         "parameters": {
@@ -209,7 +243,19 @@ def write(ude: UDE) -> dict[str, Any]:
         },
         "networks": {n.name: _write_network(n) for n in ude.networks},
         **({"unknowns": {u.name: _write_unknown(u) for u in ude.unknowns}} if ude.unknowns else {}),
+        **({"columns": {c.name: _write_column(c) for c in ude.columns}} if ude.columns else {}),
+        **({"events": {e.name: _write_event(e) for e in ude.events}} if ude.events else {}),
     }
+
+
+def _write_column(column: Column) -> dict[str, Any]:
+    even = len(set(column.thicknesses)) == 1
+    size = (
+        {"thickness": column.thicknesses[0], "count": column.count}
+        if even
+        else {"thickness": list(column.thicknesses)}
+    )
+    return _kept(column) | size
 
 
 def _kept(term: Any) -> dict[str, Any]:
@@ -220,6 +266,10 @@ def _kept(term: Any) -> dict[str, Any]:
 def _write_unknown(u: Unknown) -> dict[str, Any]:
     equation = print_expression(u.residual)
     return _kept(u) | {"bounds": list(u.bounds), "guess": u.guess, "equation": equation}
+
+
+def _write_event(e: Event) -> dict[str, Any]:
+    return _kept(e) | {"when": print_expression(e.when), "amount": print_expression(e.amount)}
 
 
 def _write_network(n: Network) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import sympy
 
+from hybridwater.ude.staggered import above, below, column_sum, ends, lowermost, uppermost
+
 if TYPE_CHECKING:
     from sympy.printing.latex import LatexPrinter
 
@@ -104,6 +106,12 @@ FUNCTIONS = {
     "smooth_step": (smooth_step, (2,)),
     "sigmoid": (sigmoid, (1,)),
     "softplus": (softplus, (1,)),
+    "above": (above, (1, 2)),
+    "below": (below, (1, 2)),
+    "ends": (ends, (3,)),
+    "uppermost": (uppermost, (1,)),
+    "lowermost": (lowermost, (1,)),
+    "column_sum": (column_sum, (1,)),
 }
 
 

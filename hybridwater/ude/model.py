@@ -17,9 +17,20 @@ from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude import checks, display, document
 from hybridwater.ude.arrangement import Arrangement, arrange
 from hybridwater.ude.boundary import boundary_terms
+from hybridwater.ude.columns import Column, Place, check_columns, find_places
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, Parameter, State, Unknown
+from hybridwater.ude.telescoping import telescoped
+from hybridwater.ude.terms import (
+    Constant,
+    Event,
+    Flux,
+    Forcing,
+    Network,
+    Parameter,
+    State,
+    Unknown,
+)
 from hybridwater.ude.text import parse_expression, print_expression
 
 
@@ -43,6 +54,10 @@ class UDE:
         Unit of time of all rates.
     unknowns : tuple of Unknown
         Quantities that equations without time derivative define.
+    columns : tuple of Column
+        Rows of cells on which states live (see :mod:`hybridwater.ude.columns`).
+    events : tuple of Event
+        Amounts that move at once.
 
     Raises
     ------
@@ -61,13 +76,17 @@ class UDE:
     time_unit: str = "d"
     description: str = ""
     unknowns: tuple[Unknown, ...] = ()
+    columns: tuple[Column, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
         checks.check_names(self)
+        check_columns(self)
         networks = tuple(checks.completed(self, n) for n in self.networks)
         object.__setattr__(self, "networks", networks)
         checks.check_terms(self)
         checks.check_units(self)
+        _ = self.places
 
     # What is there
 
@@ -76,13 +95,19 @@ class UDE:
         """Unit of every name that equations may use."""
         groups = (
             *(self.states, self.forcings, self.parameters),
-            *(self.constants, self.fluxes, self.networks, self.unknowns),
+            *(self.constants, self.fluxes, self.networks, self.unknowns, self.events),
         )
-        return {term.name: term.unit for group in groups for term in group}
+        geometry = {name: c.unit for c in self.columns for name in c.geometry}
+        return {term.name: term.unit for group in groups for term in group} | geometry
+
+    @functools.cached_property
+    def places(self) -> dict[str, Place]:
+        """Cells or faces of a column for every name that has a value on each of them."""
+        return find_places(self, self.arrangement.order)
 
     @functools.cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of fluxes, networks and unknowns that are computed, in a possible order."""
+        """Names of events, fluxes, networks and unknowns that are computed, in a possible order."""
         return tuple(n for n in self.arrangement.order if n not in self.dormant)
 
     @functools.cached_property
@@ -143,7 +168,10 @@ class UDE:
             storage change (positive number). Internal fluxes cancel. Empty if the balance
             has terms that are not named fluxes.
         """
-        total = boundary_terms((self.derivatives[s] for s in self.storages), self.fluxes)
+        derivatives, fluxes = [self.derivatives[s] for s in self.storages], self.fluxes
+        if self.columns:
+            derivatives, fluxes = telescoped(self)
+        total = boundary_terms(derivatives, fluxes)
         if not all(term.is_Symbol for term in total):
             return {}
         return {str(term): ("in" if c > 0 else "out", abs(float(c))) for term, c in total.items()}

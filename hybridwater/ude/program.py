@@ -7,14 +7,18 @@ perceptron and the elementary functions, and every engine computes the same numb
 
 from __future__ import annotations
 
+import functools
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
+from hybridwater.ude.columns import Place
 from hybridwater.ude.functions import sigmoid, softplus, symbol
+from hybridwater.ude.moves import Assign, Move, Unfolding
 from hybridwater.ude.terms import Network
 
 if TYPE_CHECKING:
@@ -22,20 +26,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Assign:
-    """``name = expression``."""
-
-    name: str
-    expression: sympy.Expr
-
-
-@dataclass(frozen=True)
 class Perceptron:
-    """``name = mlp(inputs)``: the raw output z of network ``index``."""
+    """``name = mlp(inputs)``: the raw output z of network ``index``, at every cell of a place."""
 
     name: str
     index: int
     inputs: tuple[sympy.Expr, ...]
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,17 @@ class Implicit:
     root: Root
 
 
+@dataclass(frozen=True)
+class Impulse:
+    """The flux ``name``, otherwise zero, moves ``amount`` at once where ``when`` is positive."""
+
+    name: str
+    when: sympy.Expr
+    amount: sympy.Expr
+
+
 #: What an engine runs through.
-ProgramStep = Assign | Perceptron | Root | Implicit
+ProgramStep = Assign | Perceptron | Move | Root | Implicit
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,11 @@ class WeightLayout:
 class Program:
     """Assignments in the order in which they can be computed.
 
-    Symbols that are given from outside: states, forcings, parameters, in the order of the UDE.
+    Symbols that are given from outside: states, forcings, parameters, in the order of the UDE, and
+    ``geometry``: numbers at the cells or faces of columns.
+
+    A name that ``places`` has is a value at each cell or face; all others are one number. In flat
+    arrays the values of one name stand side by side, in the order of the names.
     """
 
     states: tuple[str, ...]
@@ -120,6 +130,29 @@ class Program:
     derivatives: tuple[sympy.Expr, ...]
     networks: tuple[WeightLayout, ...]
     n_weights: int
+    impulses: tuple[Impulse, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    geometry: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @functools.cached_property
+    def n_states(self) -> int:
+        """Number of state values."""
+        return sum(self.sizes(self.states))
+
+    @functools.cached_property
+    def value_names(self) -> tuple[str, ...]:
+        """Name of each state value; the cells of a column share theirs."""
+        sizes = zip(self.states, self.sizes(self.states), strict=True)
+        return tuple(name for name, size in sizes for _ in range(size))
+
+    def sizes(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return how many values each name has."""
+        return tuple(self.places[n].size if n in self.places else 1 for n in names)
+
+    def slices(self, names: Iterable[str]) -> tuple[slice, ...]:
+        """Return where the values of each name stand in a flat array of all of them."""
+        edges = list(itertools.accumulate(self.sizes(names), initial=0))
+        return tuple(itertools.starmap(slice, itertools.pairwise(edges)))
 
 
 def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
@@ -128,16 +161,34 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
     networks = {n.name: n for n in ude.networks}
     fluxes = {f.name: f for f in ude.fluxes}
     blocks = ude.arrangement.blocks
+    geometry = {n: values for c in ude.columns for n, (_, values) in c.geometry.items()}
+    even = {symbol(n): sympy.Float(v[0]) for n, v in geometry.items() if np.ptp(v) == 0}
+    unfolding = Unfolding(dict(ude.places), even)
+    steps: list[ProgramStep] = [Assign(e.name, sympy.Integer(0)) for e in ude.events]
+
+    def known(expression: sympy.Expr) -> sympy.Expr:
+        """Put in numbers, and take functions of columns out."""
+        found, flat = unfolding.unfold(expression.subs(constants))
+        steps.extend(found)
+        return flat
 
     def computed(name: str) -> list[Assign | Perceptron]:
+        place = ude.places.get(name)
         if name in fluxes:
-            return [Assign(name, fluxes[name].expression.subs(constants))]
-        return _network_steps(networks[name], ude, constants)
+            return [Assign(name, known(fluxes[name].expression), place)]
+        scaled = tuple(
+            (known(i.expression) - sympy.Float(i.low)) * sympy.Float(2 / (i.high - i.low)) - 1
+            for i in networks[name].inputs
+        )
+        made = _network_steps(networks[name], scaled, ude, place)
+        if place is not None:
+            unfolding.places |= {step.name: place for step in made}
+        return made
 
-    steps: list[ProgramStep] = []
     for name in ude.order:
         if name in fluxes or name in networks:
-            steps += computed(name)
+            made = computed(name)  # which may add to the steps before it
+            steps += made
         elif name in blocks:
             between = [step for n in blocks[name].between for step in computed(n)]
             steps += _implicit_steps(ude, blocks[name].unknowns, between, constants)
@@ -147,23 +198,41 @@ def lower(ude: UDE, parameters: tuple[str, ...]) -> Program:
             WeightLayout(network.name, network.sizes, network.activation, offset, _signs(network))
         )
         offset += network.n_weights
+    derivatives = tuple(known(ude.derivatives[s.name]) for s in ude.states)
+    needed = {str(s) for e in _expressions(steps, derivatives) for s in e.free_symbols}
     return Program(
         states=tuple(s.name for s in ude.states),
         forcings=tuple(f.name for f in ude.forcings),
         parameters=parameters,
         steps=tuple(steps),
-        derivatives=tuple(ude.derivatives[s.name].subs(constants) for s in ude.states),
+        derivatives=derivatives,
         networks=tuple(layouts),
         n_weights=offset,
+        places=unfolding.places,
+        geometry={name: values for name, values in geometry.items() if name in needed},
+        impulses=tuple(
+            Impulse(e.name, e.when.subs(constants), e.amount.subs(constants)) for e in ude.events
+        ),
     )
 
 
-def _network_steps(network: Network, ude: UDE, constants: dict) -> list[Assign | Perceptron]:
+def used(step: ProgramStep) -> tuple[sympy.Expr, ...]:
+    """Return the expressions that a step evaluates."""
+    if isinstance(step, Assign):
+        return (step.expression,)
+    if isinstance(step, Root | Implicit):
+        return ()
+    return step.inputs if isinstance(step, Perceptron) else step.operands
+
+
+def _expressions(steps: Iterable, derivatives: Iterable[sympy.Expr]) -> list[sympy.Expr]:
+    return [*derivatives, *(e for step in steps for e in used(step))]
+
+
+def _network_steps(
+    network: Network, scaled: tuple[sympy.Expr, ...], ude: UDE, place: Place | None
+) -> list[Assign | Perceptron]:
     index = [n.name for n in ude.networks].index(network.name)
-    scaled = tuple(
-        (i.expression.subs(constants) - sympy.Float(i.low)) * sympy.Float(2 / (i.high - i.low)) - 1
-        for i in network.inputs
-    )
     raw = f"{network.name}__raw"
     z = symbol(raw)
     scale = sympy.Float(network.scale)
@@ -179,7 +248,7 @@ def _network_steps(network: Network, ude: UDE, constants: dict) -> list[Assign |
     if network.zero_when_empty is not None:
         stored = sympy.Max(symbol(network.zero_when_empty), 0)
         value = value * stored / (stored + sympy.Float(network.empty_scale))
-    return [Perceptron(raw, index, scaled), Assign(network.name, value)]
+    return [Perceptron(raw, index, scaled, place), Assign(network.name, value, place)]
 
 
 def _implicit_steps(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import sympy
 
 from hybridwater.ude.functions import symbol
-from hybridwater.ude.program import Assign, Implicit, Perceptron, Program, ProgramStep, Root
+from hybridwater.ude.moves import Assign
+from hybridwater.ude.program import Implicit, Impulse, Perceptron, Program, ProgramStep, Root
 
 _KINKS = (sympy.Min, sympy.Max, sympy.Abs, sympy.Piecewise)
 
@@ -27,9 +28,11 @@ class Switched:
     Parameters
     ----------
     program : Program
-        Its last forcings are the switches.
+        Its last forcings are the switches, and after them the fluxes of events.
     thresholds : tuple of str
         What each switch goes by, a quantity of the program: on where positive.
+    events : tuple of (str, str)
+        Per event, what is positive where it happens and how much it moves: quantities of the program.
     depth : int
         How often thresholds must be evaluated, one after the other, until all switches are set:
         a threshold may depend on switches before it.
@@ -37,7 +40,13 @@ class Switched:
 
     program: Program
     thresholds: tuple[str, ...]
+    events: tuple[tuple[str, str], ...]
     depth: int
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """What a solver watches, thresholds and then events; and the amounts of events."""
+        return (*self.thresholds, *(w for w, _ in self.events), *(a for _, a in self.events))
 
 
 def switched(program: Program, *, forcing_varies: bool) -> Switched:
@@ -63,7 +72,10 @@ class _Switching:
         self.depths: dict[str, int] = {}  # of names
 
     def run(self) -> Switched:
+        sudden = {impulse.name for impulse in self.program.impulses}
         for step in self.program.steps:
+            if isinstance(step, Assign) and step.name in sudden:
+                continue  # given from outside, like a switch
             if isinstance(step, Root | Implicit):
                 self.steps.append(step)
                 moves = isinstance(step, Implicit) and self._moves(map(symbol, step.root.residuals))
@@ -73,6 +85,7 @@ class _Switching:
                 new = Assign(step.name, self._smooth(step.expression))
                 used: Sequence[sympy.Expr] = (new.expression,)
             else:
+                assert isinstance(step, Perceptron)  # no thresholds are located on columns
                 used = tuple(map(self._smooth, step.inputs))
                 new = Perceptron(step.name, step.index, tuple(used))
             self.steps.append(new)
@@ -80,15 +93,24 @@ class _Switching:
                 self.moving.add(step.name)
             self.depths[step.name] = self._depth(used)
         derivatives = tuple(map(self._smooth, self.program.derivatives))
+        events = tuple(map(self._watched, self.program.impulses))
         names = tuple(str(switch) for switch in self.switches.values())
         program = dataclasses.replace(
             self.program,
-            forcings=(*self.program.forcings, *names),
+            forcings=(*self.program.forcings, *names, *(i.name for i in self.program.impulses)),
             steps=tuple(self.steps),
             derivatives=derivatives,
         )
         depth = max((self.depths[name] for name in names), default=0)
-        return Switched(program, tuple(_threshold(name) for name in names), depth)
+        return Switched(program, tuple(_threshold(name) for name in names), events, depth)
+
+    def _watched(self, impulse: Impulse) -> tuple[str, str]:
+        """Name what an event happens by, and its amount."""
+        names = (f"when__{impulse.name}", f"amount__{impulse.name}")
+        for name, expression in zip(names, (impulse.when, impulse.amount), strict=True):
+            smooth = self._smooth(expression)
+            self.steps.append(Assign(name, smooth))
+        return names
 
     def _moves(self, symbols: object) -> bool:
         return not self.moving.isdisjoint(map(str, symbols))  # type: ignore[arg-type]

@@ -19,16 +19,20 @@ class State:
     ----------
     name, unit : str
         Name in equations; unit of the state.
-    initial : float or str
-        Initial value in ``unit``, or the name of the parameter that is the initial value.
+    initial : float, str or tuple of float
+        Initial value in ``unit``, or the name of the parameter that is the initial value; a tuple
+        has one number per cell.
     description : str
         One line for people.
+    on : str
+        Column in whose cells the state lives; empty if it is one number.
     """
 
     name: str
     unit: str
-    initial: float | str = 0.0
+    initial: float | str | tuple[float, ...] = 0.0
     description: str = ""
+    on: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,32 @@ class Unknown:
     bounds: tuple[float, float]
     residual: sympy.Expr
     guess: float
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An amount that moves at once, as soon as a quantity is positive.
+
+    In equations it is a flux that is zero between its moments: what it has in common with every other
+    flux is that it is taken from one store, and given to another, by the derivatives that have it.
+
+    Parameters
+    ----------
+    name, unit : str
+        Name in equations; unit of the flux.
+    when : sympy.Expr
+        Positive where the event happens; the amount must bring it back to zero or below.
+    amount : sympy.Expr
+        How much moves, in the unit of the flux times the time unit of the model.
+    description : str
+        One line for people.
+    """
+
+    name: str
+    unit: str
+    when: sympy.Expr
+    amount: sympy.Expr
     description: str = ""
 
 

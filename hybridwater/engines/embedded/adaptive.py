@@ -17,9 +17,9 @@ import jax.numpy as jnp
 
 from hybridwater.engines.base import Options
 from hybridwater.engines.embedded import adjoint
-from hybridwater.engines.embedded.equations import Equations, unpack_weights
+from hybridwater.engines.embedded.equations import Equations, join, split, unpack_weights
 from hybridwater.engines.embedded.interpolation import at
-from hybridwater.engines.embedded.recordwise import Inputs, Sweep, stack
+from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.engines.embedded.thresholds import Given, Switches, pieces
 from hybridwater.ude.program import Program
 
@@ -60,7 +60,7 @@ class AdaptiveRecords:
         self.switches = switches
         self.program = program
         self.options = options
-        self.n_states = len(program.states)
+        self.n_states = program.n_states
 
     def _solver(self) -> Any:
         o = self.options
@@ -76,8 +76,9 @@ class AdaptiveRecords:
         p = list(parameters)
 
         def rates(s: Array, tau: Array | float) -> tuple[Array, Array]:
-            d, out = self.f(list(s), at(coefs, tau), p, layers)
-            return jnp.stack(d), stack(out, s)
+            blocks = split(self.program, self.program.states, s)
+            d, out = self.f(blocks, at(coefs, tau), p, layers)
+            return join(d, s), join(out, s)
 
         mean = self.options.output == "mean"
         _, now = rates(start, 0.0)
@@ -129,7 +130,7 @@ class AdaptiveRecords:
 
         def rates(given: Given, on: Array, states: Array, tau: Array) -> tuple[Array, Array]:
             d, out, _ = switches.run(given, on, list(states), tau)
-            return jnp.stack(d), stack(out, states)
+            return jnp.stack(d), join(out, states)
 
         def ahead(given: Given, on: Array, s: Array) -> tuple[Array, Array]:
             equations = functools.partial(rates, given, on)
@@ -139,7 +140,7 @@ class AdaptiveRecords:
             d, out = rates(given, on, states, given.tau + s)
             return d * step, out
 
-        return pieces(switches, ahead, pace, 1)(begin)[:2]
+        return pieces(switches, ahead, pace, 1, step)(begin)[:2]
 
     def _records(self, x: Inputs) -> Any:
         weights_axis = 0 if x.weights.ndim == 2 else None

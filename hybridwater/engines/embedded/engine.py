@@ -29,6 +29,7 @@ from hybridwater.engines.embedded.pointwise import pointwise
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.engines.embedded.thresholds import Switches, located_map
 from hybridwater.engines.unsolved import name_unsolved
+from hybridwater.errors import DeclarationError
 from hybridwater.ude.model import UDE
 from hybridwater.ude.switching import switched
 
@@ -44,7 +45,8 @@ class EmbeddedSolver:
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
         self._f = equations(ude.program, self.flux_names)
-        self._switches = self._located() if options.thresholds == "located" else None
+        located = options.thresholds == "located" or ude.events
+        self._switches = self._located() if located else None
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
@@ -58,21 +60,26 @@ class EmbeddedSolver:
 
     def _advance(self, step: Array) -> recordwise.Advance:
         o = self.options
-        instantaneous = o.output == "instantaneous"
+        program, instantaneous = self.ude.program, o.output == "instantaneous"
         if self._switches is not None:
             return located_map(self._switches, o.method, o.substeps, step, instantaneous)
-        return recordwise.substep_map(self._f, o.method, o.substeps, step, instantaneous)
+        return recordwise.substep_map(self._f, program, o.method, o.substeps, step, instantaneous)
 
     def _located(self) -> Switches | None:
         """Return the equations with switches; none if there is no threshold to locate."""
+        if self.ude.columns:
+            raise DeclarationError(
+                "Thresholds are not located in the cells of a column.",
+                f"model '{self.ude.name}'",
+                "Solve with thresholds='passed'",
+            )
         varies = self.options.interpolation != "constant"
         with_switches = switched(self.ude.program, forcing_varies=varies)
-        count = len(with_switches.thresholds)
-        if not count:
+        if not with_switches.levels:
             return None
-        outputs = (*self.flux_names, *with_switches.thresholds)
-        f = equations(with_switches.program, outputs)
-        return Switches(f, len(self.flux_names), count, with_switches.depth)
+        f = equations(with_switches.program, (*self.flux_names, *with_switches.levels))
+        counts = (len(with_switches.thresholds), len(with_switches.events))
+        return Switches(f, len(self.flux_names), *counts, with_switches.depth)
 
     @property
     def _adaptive(self) -> AdaptiveRecords:
@@ -135,7 +142,7 @@ class EmbeddedSolver:
             bars = self._adaptive.backward(
                 x, step, starts, o_bar, s_bar, forcing_gradient=forcing_gradient
             )
-        elif adjoint.parallel_pays(len(program.states), len(forcing), weights.ndim == 1):
+        elif adjoint.parallel_pays(program.n_states, len(forcing), weights.ndim == 1):
             bars = adjoint.parallel(
                 self._advance(step),
                 program,
@@ -267,7 +274,8 @@ class EmbeddedSolver:
                 states_[failure.batch, failure.record :] = np.nan
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
-        return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures))
+        sizes = self.ude.program.sizes(self.flux_names)
+        return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
 
 
 class EmbeddedEngine:

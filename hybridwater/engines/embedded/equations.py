@@ -1,7 +1,9 @@
 """A program in JAX: equations evaluated with arrays, one array per name.
 
 Arrays of one name have the shape ``lanes``: any shape whose last axis is the batch, for example
-``(batch,)`` while stepping and ``(records, batch)`` while differentiating many steps at once.
+``(batch,)`` while stepping and ``(records, batch)`` while differentiating many steps at once. A
+name with values on a column has these in a further first axis. A *flat* array has the values of
+several names side by side in its first axis, see :class:`hybridwater.ude.program.Program`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import sympy
 from hybridwater.engines.embedded.roots import roots
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus
 from hybridwater.ude.functions import symbol as _symbol
-from hybridwater.ude.program import Assign, Implicit, Program, ProgramStep, Root, WeightLayout
+from hybridwater.ude.moves import Assign, Move
+from hybridwater.ude.program import Implicit, Program, ProgramStep, Root, WeightLayout
 
 Array = jax.Array
 #: Per network, per layer: matrix and bias.
@@ -130,6 +133,54 @@ def perceptron(layers: list[tuple[Array, Array]], activation: str, inputs: list[
     return (x[0] if shared else x[:, 0]).reshape(lanes)
 
 
+def split(program: Program, names: Sequence[str], flat: Array) -> list[Array]:
+    """Cut a flat array, shape (values, *lanes), into one array per name."""
+    if not program.places:
+        return list(flat)
+    where = zip(names, program.slices(names), strict=True)
+    return [flat[s] if name in program.places else flat[s.start] for name, s in where]
+
+
+def join(parts: Sequence[Array], like: Array) -> Array:
+    """Put arrays side by side in a flat one; each has the lanes of the flat array ``like``."""
+    if not parts:
+        return jnp.zeros((0, *like.shape[1:]), like.dtype)
+    if all(part.ndim < like.ndim for part in parts):
+        return jnp.stack(parts)
+    return jnp.concatenate([p if p.ndim == like.ndim else p[None] for p in parts])
+
+
+def _move(step: Move, values: dict[sympy.Basic, Array | float], lanes: tuple[int, ...]) -> Array:
+    """Evaluate a function of a column, whose axis is the first one."""
+    first, *edges = (jnp.asarray(evaluate(e, values)) for e in step.operands)
+    first = jnp.broadcast_to(first, (step.source.size, *lanes))
+    edges = [jnp.broadcast_to(e, (1, *lanes)) for e in edges]
+    match step.kind:
+        case "above":
+            return jnp.concatenate([*edges, first]) if edges else first[:-1]
+        case "below":
+            return jnp.concatenate([first, *edges]) if edges else first[1:]
+        case "ends":
+            return jnp.concatenate([edges[0], first[1:-1], edges[1]])
+        case "uppermost":
+            return first[0]
+        case "lowermost":
+            return first[-1]
+        case _:
+            return first.sum(0)
+
+
+def _network(
+    layers: list[tuple[Array, Array]], activation: str, inputs: list[Array], lanes: int
+) -> Array:
+    """Evaluate a network; if the batch has its own weights, its axis comes first meanwhile."""
+    wide = max(i.ndim for i in inputs) > lanes
+    if not wide or layers[0][0].ndim == 2:
+        return perceptron(layers, activation, inputs)
+    inputs = [jnp.moveaxis(i, 0, -1) if i.ndim > lanes else i[..., None] for i in inputs]
+    return jnp.moveaxis(perceptron(layers, activation, inputs), -1, 0)
+
+
 Equations = Callable[
     [Sequence[Array], Sequence[Array], Sequence[Array], Layers], tuple[list[Array], list[Array]]
 ]
@@ -149,7 +200,7 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
     -------
     callable
         ``f(states, forcings, parameters, layers) -> (derivatives, outputs)``, lists of arrays of
-        the shape ``lanes``.
+        the shape ``lanes``, or (cells, *lanes).
     """
     symbols = [
         [_symbol(n) for n in group]
@@ -171,10 +222,12 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
             elif isinstance(step, Implicit):
                 for name, value in zip(step.names, step.root.names, strict=True):
                     values[_symbol(name)] = values[_symbol(value)]
+            elif isinstance(step, Move):
+                values[_symbol(step.name)] = _move(step, values, like.shape)
             else:
                 inputs = [jnp.asarray(evaluate(e, values)) for e in step.inputs]
-                layout = program.networks[step.index]
-                value = perceptron(layers[step.index], layout.activation, inputs)
+                activation = program.networks[step.index].activation
+                value = _network(layers[step.index], activation, inputs, like.ndim)
                 values[_symbol(step.name)] = value
 
     def solved(
@@ -196,12 +249,17 @@ def equations(program: Program, outputs: Sequence[str]) -> Equations:
         values: dict[sympy.Basic, Array | float] = {}
         for group, arrays in zip(symbols, (states, forcings, parameters), strict=True):
             values.update(zip(group, arrays, strict=True))
-        like = states[0]
-        run(program.steps, values, layers, like)
+        lanes = states[0].shape[program.states[0] in program.places :]
+        shapes = {name: (place.size, *lanes) for name, place in program.places.items()}
+        for name, numbers in program.geometry.items():
+            column = jnp.asarray(numbers, states[0].dtype)
+            values[_symbol(name)] = column.reshape(-1, *(1,) * len(lanes))
+        run(program.steps, values, layers, jnp.zeros(lanes, states[0].dtype))
         derivatives = [
-            jnp.broadcast_to(evaluate(e, values), like.shape) for e in program.derivatives
+            jnp.broadcast_to(evaluate(e, values), shapes.get(s, lanes))
+            for s, e in zip(program.states, program.derivatives, strict=True)
         ]
-        wanted = [jnp.broadcast_to(values[_symbol(o)], like.shape) for o in outputs]
+        wanted = [jnp.broadcast_to(values[_symbol(o)], shapes.get(o, lanes)) for o in outputs]
         return derivatives, wanted
 
     return f

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from hybridwater.engines.embedded.equations import Equations, unpack_weights
+from hybridwater.engines.embedded.equations import Equations, join, split, unpack_weights
 from hybridwater.ude.program import Program
 
 Array = jax.Array
@@ -25,12 +25,13 @@ def pointwise(f: Equations, program: Program) -> Callable[[Array, Array, Array, 
     """
 
     def fluxes(parameters: Array, weights: Array, forcing: Array, states: Array) -> Array:
+        flat = jnp.moveaxis(states, -1, 0)
         _, out = f(
-            list(jnp.moveaxis(states, -1, 0)),
+            split(program, program.states, flat),
             list(jnp.moveaxis(forcing, -1, 0)),
             list(parameters.T[:, :, None]),
             unpack_weights(program.networks, weights),
         )
-        return jnp.stack(out, axis=-1)
+        return jnp.moveaxis(join(out, flat), 0, -1)
 
     return fluxes

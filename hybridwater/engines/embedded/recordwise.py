@@ -8,8 +8,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hybridwater.engines.embedded.equations import Equations, Layers, unpack_weights
+from hybridwater.engines.embedded.equations import Equations, Layers, join, split, unpack_weights
 from hybridwater.engines.embedded.interpolation import at
+from hybridwater.engines.embedded.linear import linear_of
 from hybridwater.engines.embedded.substeps import substep
 from hybridwater.ude.program import Program
 
@@ -61,13 +62,17 @@ class Sweep(NamedTuple):
 Advance = Callable[[Array, Array, Array, Array, Layers], tuple[Array, Array]]
 
 
-def substep_map(f: Equations, method: str, n: int, step: Array, instantaneous: bool) -> Advance:
+def substep_map(
+    f: Equations, program: Program, method: str, n: int, step: Array, instantaneous: bool
+) -> Advance:
     """Return the map of one substep.
 
     Parameters
     ----------
     f : callable
         The equations.
+    program : Program
+        What they were made from.
     method : str
         A record-wise method.
     n : int
@@ -84,6 +89,7 @@ def substep_map(f: Equations, method: str, n: int, step: Array, instantaneous: b
         (n_states, ...) and (n_outputs, ...), the latter adding up to the record's output over its
         substeps.
     """
+    linear = linear_of(program)
 
     def advance(
         states: Array, tau: Array, coefs: Array, parameters: Array, layers: Layers
@@ -93,20 +99,16 @@ def substep_map(f: Equations, method: str, n: int, step: Array, instantaneous: b
         def rhs(s: list[Array], t: Array | float) -> tuple[list[Array], list[Array]]:
             return f(s, at(coefs, t), p, layers)
 
-        new, integrals = substep(method, rhs, list(states), tau, step / n, 1.0 / n)
+        start = split(program, program.states, states)
+        new, integrals = substep(method, rhs, start, tau, step / n, 1.0 / n, linear)
         if instantaneous:
-            _, now = rhs(list(states), tau)
+            _, now = rhs(start, tau)
             parts = [(tau == 0.0) * value for value in now]
         else:
             parts = [value / step for value in integrals]
-        return jnp.stack(new), stack(parts, states)
+        return join(new, states), join(parts, states)
 
     return advance
-
-
-def stack(parts: list[Array], like: Array) -> Array:
-    """Stack arrays that each have the lanes of ``like`` (its axes but the first); none is fine."""
-    return jnp.stack(parts) if parts else jnp.zeros((0, *like.shape[1:]), like.dtype)
 
 
 def one_record(

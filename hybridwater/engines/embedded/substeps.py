@@ -6,13 +6,14 @@ what leaves a store is what is reported to have left it, to rounding.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
+from hybridwater.engines.embedded.linear import Linear
 
 Array = jax.Array
 #: (states, local time) -> (derivatives, outputs)
@@ -43,7 +44,8 @@ def substep(
     states: list[Array],
     tau: Array | float,
     h: Array | float,
-    width: float,
+    width: Array | float,
+    linear: Linear,
 ) -> tuple[list[Array], list[Array]]:
     """Advance by one substep.
 
@@ -54,13 +56,15 @@ def substep(
     f : callable
         Right-hand side of (states, local time).
     states : list of jax.Array
-        One array of shape ``lanes`` per state.
+        One array of shape ``lanes`` per state, or (cells, *lanes).
     tau : float or jax.Array
         Local time (0 .. 1 within the record) at which the substep starts.
     h : float or jax.Array
         Length of the substep in the time unit of the model.
-    width : float
+    width : float or jax.Array
         Length of the substep in local time.
+    linear : callable
+        How the linear systems of an implicit method are solved.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def substep(
     """
     if method in _TABLEAUX:
         return _explicit(_TABLEAUX[method], f, states, tau, h, width)
-    return _rosenbrock(method, f, states, tau, h, width)
+    return _rosenbrock(method, f, states, tau, h, width, linear)
 
 
 def _combine(
@@ -88,7 +92,7 @@ def _explicit(
     states: list[Array],
     tau: Array | float,
     h: Array | float,
-    width: float,
+    width: Array | float,
 ) -> tuple[list[Array], list[Array]]:
     slopes: list[list[Array]] = []
     rates: list[list[Array]] = []
@@ -98,7 +102,7 @@ def _explicit(
         slopes.append(slope)
         rates.append(rate)
     new = _combine(states, h, list(zip(tableau.b, slopes, strict=True)))
-    zeros = [jnp.zeros_like(states[0])] * len(rates[0])
+    zeros = [jnp.zeros_like(rate) for rate in rates[0]]
     return new, _combine(zeros, h, list(zip(tableau.b, rates, strict=True)))
 
 
@@ -108,35 +112,20 @@ def _rosenbrock(
     states: list[Array],
     tau: Array | float,
     h: Array | float,
-    width: float,
+    width: Array | float,
+    linear: Linear,
 ) -> tuple[list[Array], list[Array]]:
     """Linearly implicit steps: Euler, or ROS2 of Verwer et al. (1999, SIAM J. Sci. Comput. 20(4)).
 
     The outputs are carried as quadrature components of the same method; their Jacobian rows enter
     the stages, so that the linear invariant "storage change = in - out" holds to rounding.
     """
-    n = len(states)
     gamma = 1.0 if method == "rosenbrock1" else 1.0 - 1.0 / math.sqrt(2.0)
     (slope, rate), push = jax.linearize(lambda s, t: f(s, t), states, jnp.asarray(tau) * 1.0)
     zero = [jnp.zeros_like(s) for s in states]
     no_time = jnp.zeros_like(jnp.asarray(tau) * 1.0)
-    columns = [
-        push([jnp.ones_like(s) if j == i else zero[i] for i, s in enumerate(states)], no_time)
-        for j in range(n)
-    ]
-    matrix = [[-h * gamma * columns[j][0][i] for j in range(n)] for i in range(n)]
-    for i in range(n):
-        matrix[i][i] = 1.0 + matrix[i][i]
-    solve = _factorised(matrix)
+    solve, through = linear(lambda v: push(v, no_time), states, h * gamma)
     slope_t, rate_t = push(zero, no_time + width)
-
-    def through(k: list[Array]) -> list[Array]:
-        """Rows of the outputs' Jacobian times a stage."""
-        return [
-            functools.reduce(jnp.add, (columns[j][1][o] * k[j] for j in range(n)))
-            for o in range(len(rate))
-        ]
-
     k1 = solve([s + gamma * t for s, t in zip(slope, slope_t, strict=True)])
     r1 = [r + gamma * (t + h * g) for r, t, g in zip(rate, rate_t, through(k1), strict=True)]
     if method == "rosenbrock1":
@@ -149,27 +138,3 @@ def _rosenbrock(
     ]
     new = _combine(states, h, [(1.5, k1), (0.5, k2)])
     return new, [h * (1.5 * a + 0.5 * b) for a, b in zip(r1, r2, strict=True)]
-
-
-def _factorised(matrix: list[list[Array]]) -> Callable[[list[Array]], list[Array]]:
-    """LU without pivoting, written out: the matrices I - h gamma J are small."""
-    n = len(matrix)
-    lu = [list(row) for row in matrix]
-    for k in range(n):
-        for i in range(k + 1, n):
-            lu[i][k] = lu[i][k] / lu[k][k]
-            for j in range(k + 1, n):
-                lu[i][j] = lu[i][j] - lu[i][k] * lu[k][j]
-
-    def solve(right: list[Array]) -> list[Array]:
-        x = list(right)
-        for i in range(n):
-            for j in range(i):
-                x[i] = x[i] - lu[i][j] * x[j]
-        for i in reversed(range(n)):
-            for j in range(i + 1, n):
-                x[i] = x[i] - lu[i][j] * x[j]
-            x[i] = x[i] / lu[i][i]
-        return x
-
-    return solve

@@ -4,7 +4,8 @@ Within a piece of a substep all switches (see :mod:`hybridwater.ude.switching`) 
 the equations are smooth. Where a threshold has changed its sign at the end of a piece, the piece is
 shortened to the place of the first change. That place s solves g(u(s)) = 0, with u(s) the states
 that the method itself reaches: it is not differentiated as it was found but as the implicit
-function that it is, and so gradients hold across kinks and jumps (Donde and Hiskens 2006, doi:10.1137/040615961).
+function that it is, and so gradients hold across kinks and jumps (Donde and Hiskens 2006,
+doi:10.1137/040615961).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import jax
 import jax.numpy as jnp
 
 from hybridwater.engines.base import MAX_CROSSINGS
-from hybridwater.engines.embedded.equations import Equations, Layers
+from hybridwater.engines.embedded.equations import Equations, Layers, join
 from hybridwater.engines.embedded.interpolation import at
-from hybridwater.engines.embedded.recordwise import Advance, stack
+from hybridwater.engines.embedded.linear import written_out
+from hybridwater.engines.embedded.recordwise import Advance
 from hybridwater.engines.embedded.substeps import substep
 
 Array = jax.Array
@@ -40,33 +42,60 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Switches:
-    """Equations whose last forcings are switches and whose last outputs are their thresholds."""
+    """Equations with switches and events, see :class:`hybridwater.ude.switching.Switched`.
+
+    Their last forcings are ``count`` switches and the fluxes of ``events`` events. After ``outputs``
+    outputs come the thresholds, what events happen by, and the amounts of events. Events have a
+    switch that is always off.
+    """
 
     f: Equations
     outputs: int
     count: int
+    events: int
     depth: int
 
     def run(
-        self, given: Given, on: Array, states: list[Array], tau: Array
+        self, given: Given, on: Array, states: list[Array], tau: Array, moved: Array | None = None
     ) -> tuple[list[Array], list[Array], list[Array]]:
-        """Return derivatives, outputs and thresholds."""
-        forcings = [*at(given.coefs, tau), *on]
+        """Return derivatives, outputs, and thresholds with what events happen by and move."""
+        moved = jnp.zeros_like(on[self.count :]) if moved is None else moved
+        forcings = [*at(given.coefs, tau), *on[: self.count], *moved]
         slopes, out = self.f(states, forcings, list(given.parameters), given.layers)
         return slopes, out[: self.outputs], out[self.outputs :]
 
+    def _levels(self, given: Given, on: Array, states: list[Array], tau: Array) -> Array:
+        return jnp.stack(self.run(given, on, states, tau)[2][: self.count + self.events])
+
     def beyond(self, given: Given, on: Array, states: Array, tau: Array) -> Array:
         """Return how far thresholds are on the wrong side of their switches, where positive."""
-        levels = jnp.stack(self.run(given, on, list(states), tau)[2])
+        levels = self._levels(given, on, list(states), tau)
         return jnp.where(on > 0.5, -levels, levels)
 
     def set(self, given: Given) -> Array:
         """Return the switches as the thresholds are."""
-        on = jnp.zeros((self.count, *given.states.shape[1:]), given.states.dtype)
+        rows = self.count + self.events
+        on = jnp.zeros((rows, *given.states.shape[1:]), given.states.dtype)
         for _ in range(self.depth):
-            levels = jnp.stack(self.run(given, on, list(given.states), given.tau)[2])
-            on = (levels > 0).astype(on.dtype)
+            levels = self._levels(given, on, list(given.states), given.tau)
+            on = on.at[: self.count].set((levels[: self.count] > 0).astype(on.dtype))
         return on
+
+    def flipped(self, on: Array, first: Array) -> Array:
+        """Change over where a threshold is the first that is crossed."""
+        switch = jnp.arange(len(on)) < self.count
+        return jnp.where(first & jnp.expand_dims(switch, range(1, on.ndim)), 1.0 - on, on)
+
+    def move(self, given: Given, on: Array, first: Array) -> tuple[Array, Array]:
+        """Return what events that happen now do to states and outputs."""
+        states = list(given.states)
+        slopes, out, levels = self.run(given, on, states, given.tau)
+        amounts = jnp.stack(levels[self.count + self.events :])
+        moved = jnp.where(first[self.count :], amounts, 0.0)
+        after, more, _ = self.run(given, on, states, given.tau, moved)
+        change = [a - b for a, b in zip(after, slopes, strict=True)]
+        parts = [a - b for a, b in zip(more, out, strict=True)]
+        return jnp.stack(change), join(parts, given.states)
 
 
 #: States and outputs' integrals after a fraction s of a substep, from (given, switches, s).
@@ -85,13 +114,14 @@ def located_map(
         def rhs(states: list[Array], tau: Array | float) -> tuple[list[Array], list[Array]]:
             return switches.run(given, on, states, jnp.asarray(tau))[:2]
 
-        new, parts = substep(method, rhs, list(given.states), given.tau, step / n * s, s / n)
-        return jnp.stack(new), stack(parts, given.states)
+        states, h = list(given.states), step / n * s
+        new, parts = substep(method, rhs, states, given.tau, h, s / n, written_out)
+        return jnp.stack(new), join(parts, given.states)
 
     def pace(given: Given, on: Array, s: Array, _: Array) -> tuple[Array, Array]:
         return jax.jvp(lambda s: ahead(given, on, s), (s,), (jnp.ones_like(s),))[1]
 
-    run = pieces(switches, ahead, pace, n)
+    run = pieces(switches, ahead, pace, n, 1.0)
 
     def advance(
         states: Array, tau: Array, coefs: Array, parameters: Array, layers: Layers
@@ -101,7 +131,7 @@ def located_map(
         new, parts, on = run(begin)
         if instantaneous:
             now = switches.run(begin, on, list(states), tau)[1]
-            return new, stack([(tau == 0.0) * value for value in now], states)
+            return new, join([(tau == 0.0) * value for value in now], states)
         return new, parts / step
 
     return advance
@@ -112,6 +142,7 @@ def pieces(
     ahead: Ahead,
     pace: Callable[[Given, Array, Array, Array], tuple[Array, Array]],
     n: int,
+    unit: Array | float,
 ) -> Callable[[Given], tuple[Array, Array, Array]]:
     """Return a function that goes through one substep in pieces.
 
@@ -125,6 +156,8 @@ def pieces(
         From (given, switches, s, states after s) to the derivative of ``ahead`` along s.
     n : int
         Substeps per record.
+    unit : jax.Array or float
+        What the amount of an event is divided by to be an integral like those of ``ahead``.
 
     Returns
     -------
@@ -155,8 +188,13 @@ def pieces(
         moved = -_tangent(level) / jnp.where(usable, closing, 1.0)
         moved = jnp.where(first.any(0), jnp.where(usable, moved, 0.0), _tangent(left))
         place = s + moved
+        parts = parts + rates * moved
         given = given._replace(states=new + slopes * moved, tau=given.tau + place / n)
-        return (given, left - place, jnp.where(first, 1.0 - on, on)), parts + rates * moved
+        if switches.events:
+            change, amount = switches.move(given, on, first)
+            parts = parts + amount / unit
+            given = given._replace(states=given.states + change)
+        return (given, left - place, switches.flipped(on, first)), parts
 
     def run(begin: Given) -> tuple[Array, Array, Array]:
         on = switches.set(jax.lax.stop_gradient(begin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from hybridwater import _julia
 from hybridwater.engines.base import (
+    FIXED_STEP,
     METHODS,
     Failure,
     Gradients,
@@ -18,10 +20,11 @@ from hybridwater.engines.base import (
     Solution,
     check_options,
 )
-from hybridwater.engines.julia.source import write_source
+from hybridwater.engines.julia import loops, source
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.errors import DeclarationError
 from hybridwater.ude.model import UDE
+from hybridwater.ude.switching import switched
 
 #: Methods whose steps can be differentiated.
 DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p")
@@ -35,7 +38,11 @@ class JuliaSolver:
         self.ude = ude
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
-        self._model = _compiled(ude, self.flux_names)
+        self._plain = _compiled(ude, self.flux_names)
+        self._model = self._plain
+        if options.thresholds == "located":
+            varies = options.interpolation != "constant"
+            self._model = _compiled(ude, self.flux_names, located=True, forcing_varies=varies)
 
     def solve(
         self,
@@ -100,7 +107,7 @@ class JuliaSolver:
         keep: bool,
     ) -> tuple[Solution, np.ndarray, Any]:
         o = self.options
-        states, fluxes, final, failed, record = _julia.call(
+        states, fluxes, final, failed, record, counts = _julia.call(
             "solve",
             self._model,
             _array(parameters),
@@ -119,7 +126,9 @@ class JuliaSolver:
             failures.append(
                 Failure(int(batch), first, np.array(before, float), self.options.unsolved)
             )
-        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures))
+        sizes = self.ude.program.sizes(self.flux_names)
+        counted = _statistics(o, counts)
+        solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes, counted)
         return name_unsolved(self, solution, parameters, weights, forcing), failed, record
 
     def evaluate(
@@ -134,10 +143,18 @@ class JuliaSolver:
         shared = np.ndim(weights) == 1
 
         def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            p, w = _julia.call("pull_evaluate", self._model, *arrays, _array(fluxes_bar))
+            p, w = _julia.call("pull_evaluate", self._plain, *arrays, _array(fluxes_bar))
             return p, w[0] if shared else w
 
-        return _julia.call("evaluate", self._model, *arrays), pullback
+        return _julia.call("evaluate", self._plain, *arrays), pullback
+
+
+def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Name what an adaptive method counted."""
+    if options.method in FIXED_STEP:
+        return {}
+    names = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
+    return dict(zip(names, counts.T, strict=True))
 
 
 class JuliaEngine:
@@ -151,22 +168,34 @@ class JuliaEngine:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(ude: UDE, fluxes: tuple[str, ...]) -> Any:
+def _compiled(
+    ude: UDE, fluxes: tuple[str, ...], *, located: bool = False, forcing_varies: bool = False
+) -> Any:
     """Compile a model in Julia once, whatever it will be solved with."""
-    program = ude.program
-    source = write_source(program, fluxes)
+    program, thresholds, depth = ude.program, (), 0
+    if located:
+        switches = switched(program, forcing_varies=forcing_varies)
+        program, thresholds, depth = switches.program, switches.thresholds, switches.depth
+    write = loops.write_source if program.places else source.write_source
+    text = write(program, fluxes)
+    levels = ("", "")
+    if thresholds:
+        written = source.write_source(dataclasses.replace(program, derivatives=()), thresholds)
+        levels = (written.rates, written.pullback)
     signs = np.zeros(program.n_weights)
     for layout in program.networks:
         for (w, _, _), sign in zip(layout.layers, layout.signs, strict=True):
             signs[w] = sign.ravel()
-    sizes = (len(program.states), len(program.forcings), len(program.parameters))
+    sizes = (program.n_states, len(program.forcings), len(program.parameters))
     return _julia.call(
         "compile",
-        (source.rates, source.pullback, source.jacobian),
-        (*sizes, len(fluxes), program.n_weights),
+        (text.rates, text.pullback, text.jacobian, *levels),
+        (*sizes, sum(program.sizes(fluxes)), program.n_weights, len(thresholds), depth),
         tuple((layout.sizes, layout.activation, layout.offset) for layout in program.networks),
         signs,
-        np.array(source.pattern, dtype=np.int64).reshape(-1, 2) + 1,
+        np.array(text.pattern, dtype=np.int64).reshape(-1, 2) + 1,
+        np.array(text.colours, dtype=np.int64) + 1,
+        np.concatenate([*program.geometry.values(), np.zeros(0)]),
     )
 
 

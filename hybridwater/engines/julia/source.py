@@ -25,7 +25,8 @@ from hybridwater.ude.derivatives import (
     Straight,
 )
 from hybridwater.ude.functions import sigmoid, smooth_step, softplus, symbol
-from hybridwater.ude.program import Assign, Perceptron, Program
+from hybridwater.ude.moves import Assign, Move
+from hybridwater.ude.program import Perceptron, Program
 
 #: SymPy function to the name of its counterpart in the Julia package. Those of the package never
 #: throw: outside its domain a function is NaN, as in the other engines.
@@ -138,12 +139,16 @@ class Source:
         states into ``J``, and along time into ``T``; what is always zero is left as it is.
     pattern : tuple of (int, int)
         Places of the Jacobian that are not always zero, counted from zero, without time.
+    colours : tuple of int
+        Empty, or one per state value of a model with columns, whose ``jacobian`` is empty: it comes
+        from directional derivatives of ``rates``, one per colour.
     """
 
     rates: str
     pullback: str
     jacobian: str
     pattern: tuple[tuple[int, int], ...]
+    colours: tuple[int, ...] = ()
 
 
 def write_source(program: Program, outputs: Sequence[str]) -> Source:
@@ -161,7 +166,7 @@ def write_source(program: Program, outputs: Sequence[str]) -> Source:
     DeclarationError
         If an equation has a function that Julia does not get.
     """
-    n = len(program.states)
+    n = len(program.derivatives)
     ys = {symbol(f"bar__state{i}"): f"ys[{i + 1}]" for i in range(n)}
     ys |= {symbol(f"bar__output{j}"): f"ys[{n + j + 1}]" for j in range(len(outputs))}
     pace = {symbol(f"rate__{f}"): f"dx[{k + 1}]" for k, f in enumerate(program.forcings)}
@@ -214,68 +219,71 @@ def _function(
     for array, group in groups.items():
         names |= {symbol(name): f"{array}[{k + 1}]" for k, name in enumerate(group)}
     printer = JuliaPrinter(names)
-    lines = [line for step in straight.steps for line in _lines(step, printer)]
+    lines = [line for step in straight.steps for line in step_lines(step, printer)]
     lines += [f"{targets[k]} {printer.doprint(e)}" for k, e in straight.results.items() if e != 0]
     body = "\n".join(f"        {line}" for line in lines)
     return f"({arguments}) -> begin\n    @inbounds begin\n{body}\n    end\n    nothing\nend"
 
 
-def _lines(step: Step, printer: JuliaPrinter) -> list[str]:
+def step_lines(step: Step, printer: JuliaPrinter) -> list[str]:
+    """Write one step, but for functions of columns."""
     if isinstance(step, Assign):
-        return [f"{_named(step.name, printer)} = {printer.doprint(step.expression)}"]
+        return [f"{named(step.name, printer)} = {printer.doprint(step.expression)}"]
     if isinstance(step, Iterate):
         return _loop(step, printer)
     if isinstance(step, LinearSystem):
-        matrix, right = (_tuple(map(printer.doprint, e)) for e in (step.matrix, step.right))
-        names = _tuple(_named(n, printer) for n in step.names)
+        matrix, right = (as_tuple(map(printer.doprint, e)) for e in (step.matrix, step.right))
+        names = as_tuple(named(n, printer) for n in step.names)
         return [f"{names} = solve_linear({matrix}, {right})"]
+    assert not isinstance(step, Move)
     network = f"c[{step.index + 1}]"
     if isinstance(step, Perceptron):
-        inputs = _tuple(printer.doprint(e) for e in step.inputs)
-        return [f"{_named(step.name, printer)} = evaluate!({network}, w, {inputs})"]
+        inputs = as_tuple(printer.doprint(e) for e in step.inputs)
+        return [f"{named(step.name, printer)} = evaluate!({network}, w, {inputs})"]
     if isinstance(step, InputGradient):
         call = f"input_gradient!({network}, w)"
     else:
         assert isinstance(step, Backpropagate)
         call = f"backpropagate!(ws, {network}, w, {printer.doprint(step.bar)})"
-    return [f"{_tuple(_named(n, printer) for n in step.names)} = {call}"]
+    return [f"{as_tuple(named(n, printer) for n in step.names)} = {call}"]
 
 
 def _loop(step: Iterate, printer: JuliaPrinter) -> list[str]:
     """Write a search: residuals and slopes at one place after the other, until it has finished."""
-    found = [_named(name, printer) for name in step.names]
+    found = [named(name, printer) for name in step.names]
     search = f"s{found[0][1:]}"
     inner = JuliaPrinter({**printer.names})
     inner.names |= {symbol(n): f"t{v[1:]}" for n, v in zip(step.names, found, strict=True)}
-    lines = [line for body in step.body.steps for line in _lines(body, inner)]
+    lines = [line for body in step.body.steps for line in step_lines(body, inner)]
     results, size = step.body.results, range(len(step.names))
-    residuals = _tuple(inner.doprint(results["residual", i]) for i in size)
-    slopes = _tuple(
+    residuals = as_tuple(inner.doprint(results["residual", i]) for i in size)
+    slopes = as_tuple(
         inner.doprint(results.get((i, j), sympy.Integer(0))) for i in size for j in size
     )
     printer.names = inner.names | {symbol(n): v for n, v in zip(step.names, found, strict=True)}
-    low, high = (_tuple(map(repr, side)) for side in zip(*step.bounds, strict=True))
+    low, high = (as_tuple(map(repr, side)) for side in zip(*step.bounds, strict=True))
     return [
         f"local {', '.join(found)}",
-        f"{search} = begin_search({_tuple(map(repr, step.guesses))}, {low}, {high})",
+        f"{search} = begin_search({as_tuple(map(repr, step.guesses))}, {low}, {high})",
         "while true",
-        f"    {_tuple(inner.names[symbol(n)] for n in step.names)} = place({search})",
+        f"    {as_tuple(inner.names[symbol(n)] for n in step.names)} = place({search})",
         *(f"    {line}" for line in lines),
         f"    r{search} = {residuals}",
         f"    k{search} = {slopes}",
         f"    {search} = narrow({search}, r{search}, k{search})",
         f"    if finished({search})",
-        f"        {_tuple(found)} = settle({search}, r{search}, k{search})",
+        f"        {as_tuple(found)} = settle({search}, r{search}, k{search})",
         "        break",
         "    end",
         "end",
     ]
 
 
-def _tuple(parts: Iterable[str]) -> str:
+def as_tuple(parts: Iterable[str]) -> str:
+    """Write a tuple."""
     return f"({''.join(f'{part}, ' for part in parts)})"
 
 
-def _named(name: str, printer: JuliaPrinter) -> str:
+def named(name: str, printer: JuliaPrinter) -> str:
     """Return the number of a computed quantity, a new one if it has none."""
     return printer.names.setdefault(symbol(name), f"v{len(printer.names)}")

@@ -6,6 +6,7 @@ from hybridwater.ude.models.hbv import hbv
 from hybridwater.ude.models.linear_reservoir import linear_reservoir
 from hybridwater.ude.models.neural_ode import neural_ode
 from hybridwater.ude.models.regional import regional_hybrid
+from hybridwater.ude.models.richards import richards, richards_hybrid, richards_water
 
 __all__ = [
     "exp_hydro",
@@ -15,4 +16,7 @@ __all__ = [
     "linear_reservoir",
     "neural_ode",
     "regional_hybrid",
+    "richards",
+    "richards_hybrid",
+    "richards_water",
 ]

@@ -8,7 +8,9 @@ module HybridWater
 
 using ForwardDiff: ForwardDiff
 using FunctionWrappers: FunctionWrapper
+using KLU: klu, klu!
 using LinearAlgebra: I, axpy!, ldiv!, lu!, mul!
+using LinearSolve: KLUFactorization
 using OrdinaryDiffEqBDF: FBDF
 using OrdinaryDiffEqRosenbrock: Rodas5P, Rosenbrock23
 using OrdinaryDiffEqSDIRK: KenCarp4, TRBDF2
@@ -17,6 +19,7 @@ using PrecompileTools: @compile_workload
 using RuntimeGeneratedFunctions: RuntimeGeneratedFunctions, RuntimeGeneratedFunction
 using SciMLBase:
     SciMLBase, ODEFunction, ODEProblem, ReturnCode, add_tstop!, check_error, init, step!, u_modified!
+using SparseArrays: SparseMatrixCSC, nonzeros, sparse
 
 RuntimeGeneratedFunctions.init(@__MODULE__)
 
@@ -26,12 +29,15 @@ include("functions.jl")
 include("roots.jl")
 include("networks.jl")
 include("forcing.jl")
+include("sparsity.jl")
 include("model.jl")
 include("entry.jl")
+include("columns.jl")
 include("sums.jl")
 include("explicit.jl")
 include("second.jl")
 include("rosenbrock.jl")
+include("thresholds.jl")
 include("adaptive.jl")
 include("sweep.jl")
 include("batch.jl")

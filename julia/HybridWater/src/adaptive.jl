@@ -10,6 +10,16 @@ const ADAPTIVE = Dict{Symbol,Any}(
     :fbdf => FBDF(),
 )
 
+"The same for models with columns, whose linear systems are sparse."
+const ADAPTIVE_SPARSE = Dict{Symbol,Any}(
+    :tsit5 => Tsit5(),
+    :rosenbrock23 => Rosenbrock23(; linsolve=KLUFactorization()),
+    :rodas5p => Rodas5P(; linsolve=KLUFactorization()),
+    :trbdf2 => TRBDF2(; linsolve=KLUFactorization()),
+    :kencarp4 => KenCarp4(; linsolve=KLUFactorization()),
+    :fbdf => FBDF(; linsolve=KLUFactorization()),
+)
+
 "States and outputs so far, the outputs as further states under the same error control."
 function augmented!(dy, y, entry::Entry, t)
     rates!(dy, entry, y, _local(entry, t))
@@ -22,7 +32,8 @@ function augmented_slope!(dT, y, entry::Entry, t)
     if entry.options.interpolation === :constant
         fill!(dT, 0.0)
     else
-        slopes!(zeros(length(y), length(y)), entry, y, _local(entry, t))
+        J = has_columns(entry) ? copy(entry.functions.sparsity.square) : zeros(length(y), length(y))
+        slopes!(J, entry, y, _local(entry, t))
         copyto!(dT, entry.T)
     end
     return nothing
@@ -35,13 +46,23 @@ const EQUATIONS = ODEFunction{true,SciMLBase.FullSpecialize}(
     augmented!; jac=augmented_jacobian!, tgrad=augmented_slope!
 )
 
+function sparse_equations(entry::Entry)
+    return ODEFunction{true,SciMLBase.FullSpecialize}(
+        augmented!;
+        jac=augmented_jacobian!,
+        tgrad=augmented_slope!,
+        jac_prototype=copy(entry.functions.sparsity.square),
+    )
+end
+
 "An integrator that stands at the beginning of the first record."
 function integrator(entry::Entry, method, initial)
     y = zeros(entry.states + entry.outputs)
     copyto!(y, initial)
     o = entry.options
     at_record!(entry, 1)
-    problem = ODEProblem{true}(EQUATIONS, y, (0.0, o.step * size(entry.forcing, 2)), entry)
+    equations = has_columns(entry) ? sparse_equations(entry) : EQUATIONS
+    problem = ODEProblem{true}(equations, y, (0.0, o.step * size(entry.forcing, 2)), entry)
     return init(
         problem,
         method;
@@ -53,6 +74,7 @@ function integrator(entry::Entry, method, initial)
         save_start=false,
         save_end=false,
         dense=false,
+        calck=!isempty(entry.levels),
         verbose=false,
     )
 end
@@ -70,6 +92,8 @@ function run_record!(state, integral, integrator, entry::Entry, path)
         u_modified!(integrator, true)
     end
     add_tstop!(integrator, edge)
+    crossings = 0
+    isempty(entry.levels) || set_switches!(entry, view_states(y, n), 0.0)
     for _ in 1:o.max_steps
         copyto!(state, 1, y, 1, n)
         before = integrator.t
@@ -79,6 +103,20 @@ function run_record!(state, integral, integrator, entry::Entry, path)
         SciMLBase.successful_retcode(check_error(integrator)) ||
             check_error(integrator) == ReturnCode.Default ||
             return false
+        if !isempty(entry.levels)
+            held = copy(entry.coefficients)
+            which = cross!(integrator, entry, before)
+            if !isnothing(path)
+                path.width[end] = (integrator.t - before) / o.step
+                now = copy(entry.coefficients)
+                copyto!(entry.coefficients, held)
+                note_switches!(path, entry, which)
+                copyto!(entry.coefficients, now)
+            end
+            crossings += which > 0
+            crossings > MAX_CROSSINGS && return false
+            integrator.t < edge && which > 0 && add_tstop!(integrator, edge)
+        end
         if integrator.t >= edge
             copyto!(state, 1, integrator.u, 1, n)
             copyto!(integral, 1, integrator.u, n + 1, length(integral))

@@ -40,9 +40,9 @@ Solve all entries of a batch.
 - `mean`: whether outputs are means; `step`: length of a record.
 - `keep`: whether to keep the steps for [`pull`](@ref).
 
-Returns `(states, fluxes, final, failed, record)`: (state, time, batch), (output, time, batch),
-(state, batch); the number of each entry's first record that could not be solved, zero if all were;
-a [`Record`](@ref) or `nothing`.
+Returns `(states, fluxes, final, failed, record, statistics)`: (state, time, batch), (output, time,
+batch), (state, batch); the number of each entry's first record that could not be solved, zero if all
+were; a [`Record`](@ref) or `nothing`; what adaptive methods did, (5, batch), see [`Entry`](@ref).
 """
 function solve(model::Model, parameters, weights, forcing, initial, how, mean, step, keep)
     method, substeps, rtol, atol, max_steps, interpolation = how
@@ -65,7 +65,8 @@ function solve(model::Model, parameters, weights, forcing, initial, how, mean, s
         entries[b] = entry
     end
     record = keep ? Record(model, o, entries, paths, w) : nothing
-    return states, fluxes, final, failed, record
+    statistics = reduce(hcat, (entry.statistics for entry in entries); init=zeros(Int, 5, 0))
+    return states, fluxes, final, failed, record, statistics
 end
 
 """
@@ -80,7 +81,7 @@ function pull(record::Record, fluxes_bar, states_bar, failed, forcing)
     weights = zeros(model.weights, batch)
     initial = zeros(model.states, batch)
     records = size(fluxes_bar, 2)
-    forcings = zeros(forcing ? model.forcings : 0, records, batch)
+    forcings = zeros(forcing ? model.forcings - model.switches : 0, records, batch)
     each_entry(model, batch) do workspace, b
         iszero(failed[b]) || return nothing
         kept = record.entries[b]

@@ -18,16 +18,19 @@ end
 
 """
 Steps that were taken: local time `tau` and `width` of each, relative to the record; the states at
-its start, one column each; `last[r]`, the number of the last step of record r.
+its start, one column each; `last[r]`, the number of the last step of record r; where thresholds
+are located, the switches `on` in each step, and the number `crossed` at its end, or zero.
 """
 struct Path
     tau::Vector{Float64}
     width::Vector{Float64}
     states::Vector{Float64}
     last::Vector{Int}
+    on::Vector{Float64}
+    crossed::Vector{Int}
 end
 
-Path() = Path(Float64[], Float64[], Float64[], Int[])
+Path() = Path(Float64[], Float64[], Float64[], Int[], Float64[], Int[])
 
 function note!(path::Path, tau, width, states, n)
     push!(path.tau, tau)
@@ -58,6 +61,10 @@ mutable struct Entry
     const x::Vector{Float64}
     const dx::Vector{Float64}
     const T::Vector{Float64}
+    const levels::Vector{Float64}
+    const depth::Int
+    "Of an adaptive method: steps, rejected steps, evaluations, Jacobians, factorisations."
+    const statistics::Vector{Int}
     record::Int
 end
 
@@ -74,6 +81,9 @@ function Entry(functions::Workspace, model::Model, options::Options, p, w, forci
         zeros(model.forcings),
         zeros(model.forcings),
         zeros(model.states + model.outputs),
+        zeros(model.switches),
+        model.depth,
+        zeros(Int, 5),
         0,
     )
 end

@@ -110,21 +110,24 @@ const RODAS5P = Rosenbrock(
 )
 
 "Memory for the adjoint of one step: stages `k` (states and outputs), where they are, sensitivities."
-struct RosenbrockStages
+struct RosenbrockStages{M}
     u::Vector{Vector{Float64}}
     k::Vector{Vector{Float64}}
     ks::Vector{Vector{Float64}}
     ys::Vector{Vector{Float64}}
     us::Vector{Float64}
     y::Vector{Float64}
-    J::Matrix{Float64}
-    W::Matrix{Float64}
+    J::M
+    W::M
+    factors::Base.RefValue{Any}
     second::SecondOrder
 end
 
 function memory(method::Rosenbrock, entry::Entry)
     n, total = entry.states, entry.states + entry.outputs
     vectors(size) = [zeros(size) for _ in method.c]
+    s = entry.functions.sparsity
+    J, W = has_columns(entry) ? (copy(s.square), copy(s.inner)) : (zeros(total, n), zeros(n, n))
     return RosenbrockStages(
         vectors(n),
         vectors(total),
@@ -132,8 +135,9 @@ function memory(method::Rosenbrock, entry::Entry)
         vectors(total),
         zeros(n),
         zeros(total),
-        zeros(total, n),
-        zeros(n, n),
+        J,
+        W,
+        Ref{Any}(nothing),
         SecondOrder(entry),
     )
 end
@@ -141,14 +145,9 @@ end
 function pull_step!(
     bar, sums, outputs_bar, stages::RosenbrockStages, method::Rosenbrock, entry, start, tau, width
 )
-    h, n, m = width * entry.options.step, entry.states, entry.outputs
+    h = width * entry.options.step
     slopes!(stages.J, entry, start, tau)
-    copyto!(stages.W, view(stages.J, 1:n, :))
-    stages.W .*= -1
-    for i in 1:n
-        stages.W[i, i] += 1 / (h * method.gamma)
-    end
-    W = lu!(stages.W)
+    W = factorised!(stages.W, stages.J, entry, 1 / (h * method.gamma), stages.factors)
     _stages!(stages, W, method, entry, start, tau, width)
     _pull_stages!(bar, sums, outputs_bar, stages, W, method, entry, tau, width)
     # what the stages say of J and T: second derivatives of the rates at the start of the step
@@ -157,6 +156,23 @@ function pull_step!(
         pull_twice!(bar, sums, second, entry, start, tau, column)
     end
     return nothing
+end
+
+function factorised!(W::Matrix, J::Matrix, entry, shift, _)
+    copyto!(W, view(J, axes(W, 1), :))
+    W .*= -1
+    for i in axes(W, 1)
+        W[i, i] += shift
+    end
+    return lu!(W)
+end
+
+function through!(kz, J::Matrix, entry, ku)
+    return mul!(kz, view(J, (entry.states + 1):size(J, 1), :), ku, 1.0, 1.0)
+end
+
+function back_through!(us, J::Matrix, entry, zs)
+    return mul!(us, view(J, (entry.states + 1):size(J, 1), :)', zs, 1.0, 1.0)
 end
 
 "Compute all stages `k` and the states at which they take the rates."
@@ -176,7 +192,7 @@ function _stages!(stages, W, method, entry, start, tau, width)
         end
         ku, kz = view(k, 1:n), view(k, (n + 1):(n + m))
         ldiv!(W, ku)
-        mul!(kz, view(stages.J, (n + 1):(n + m), :), ku, 1.0, 1.0)
+        through!(kz, stages.J, entry, ku)
         kz .*= h * method.gamma
     end
     return nothing
@@ -193,8 +209,7 @@ function _pull_stages!(bar, sums, outputs_bar, stages, W, method, entry, tau, wi
         ks, ys = stages.ks[i], stages.ys[i]
         ys[(n + 1):(n + m)] .= (h * method.gamma) .* view(ks, (n + 1):(n + m))
         ys[1:n] .= view(ks, 1:n)
-        outputs = view(stages.J, (n + 1):(n + m), :)
-        mul!(view(ys, 1:n), outputs', view(ys, (n + 1):(n + m)), 1.0, 1.0)
+        back_through!(view(ys, 1:n), stages.J, entry, view(ys, (n + 1):(n + m)))
         ldiv!(W', view(ys, 1:n))
         fill!(stages.us, 0.0)
         pull!(stages.us, sums, entry, stages.u[i], tau + method.c[i] * width, ys)

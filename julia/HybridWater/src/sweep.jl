@@ -17,16 +17,24 @@ function sweep!(states, fluxes, initial, entry::Entry, path)
             return fixed_steps!(s, z, e, m, tableau, path)
         end
     end
-    solver = integrator(entry, ADAPTIVE[method], initial)
-    return _sweep!(states, fluxes, initial, entry, path, solver) do state, integral, e, m
+    methods = has_columns(entry) ? ADAPTIVE_SPARSE : ADAPTIVE
+    solver = integrator(entry, methods[method], initial)
+    result = _sweep!(states, fluxes, initial, entry, path, solver) do state, integral, e, m
         return run_record!(state, integral, m, e, path)
     end
+    s = solver.stats
+    entry.statistics .= (s.naccept, s.nreject, s.nf, s.njacs, s.nw)
+    return result
 end
 
 function fixed_steps!(state, integral, entry::Entry, stages, tableau, path)
     width = 1 / entry.options.substeps
     for k in 1:entry.options.substeps
         tau = (k - 1) * width
+        if !isempty(entry.levels)
+            located_step!(state, integral, entry, stages, tableau, path, tau, width) || return false
+            continue
+        end
         note!(path, tau, width, state, entry.states)
         advance!(state, integral, stages, tableau, entry, tau, width)
     end
@@ -40,6 +48,7 @@ function _sweep!(run!, states, fluxes, initial, entry::Entry, path, memory)
         check_interrupt()
         at_record!(entry, record)
         if !o.mean
+            isempty(entry.levels) || set_switches!(entry, state, 0.0)
             rates!(now, entry, state, 0.0)
             states[:, record] .= state
             fluxes[:, record] .= view(now, (n + 1):(n + m))
@@ -81,7 +90,8 @@ function pull_sweep!(sums::Sums, forcings, states_bar, fluxes_bar, entry::Entry,
         for step in path.last[record]:-1:first_step
             copyto!(start, 1, path.states, n * (step - 1) + 1, n)
             tau, width = path.tau[step], path.width[step]
-            pull_step!(bar, sums, outputs_bar, stages, method, entry, start, tau, width)
+            pull_crossing!(bar, sums, outputs_bar, entry, path, step)
+            iszero(width) || pull_step!(bar, sums, outputs_bar, stages, method, entry, start, tau, width)
         end
         if !o.mean  # `start` is the state at the start of the record
             bar .+= view(states_bar, :, record)

@@ -9,5 +9,6 @@ using Test
     include("forcing.jl")
     include("solving.jl")
     include("gradients.jl")
+    include("columns.jl")
     include("boundary.jl")
 end

@@ -13,7 +13,7 @@ const EXPLODING = (
 )
 
 function exploding()
-    return compile(EXPLODING, (1, 1, 1, 1, 0), (), Float64[], [1 2; 1 1])
+    return compile(EXPLODING, (1, 1, 1, 1, 0, 0, 0), (), Float64[], [1 2; 1 1])
 end
 
 "Solve the linear reservoir (its network switched off) and return the storage and outflow."

@@ -68,7 +68,7 @@ def case(ude, batch=3, days=9):
 
 
 def test_unknowns_satisfy_their_equations(implicit_models, compiled):
-    parameters, weights, forcing, initial = arrays = case(implicit_models["two"])
+    parameters, _, forcing, _ = arrays = case(implicit_models["two"])
     solution = compiled(implicit_models["two"], output="instantaneous").solve(*arrays)
     between, leaves = solution.flux("between"), solution.flux("leaves")
     values = dict(zip(implicit_models["two"].program.parameters, parameters.T, strict=True))

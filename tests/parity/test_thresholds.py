@@ -1,0 +1,83 @@
+"""Located thresholds, engine against engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hybridwater.engines import Options, get_engine
+from hybridwater.ude import UDE, models
+
+pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+
+TIGHT = {"rtol": 1e-8, "atol": 1e-8, "thresholds": "located"}
+
+
+def gradients(engine, ude, arrays, **options):
+    solver = get_engine(engine).compile(ude, Options(**options))
+    solution, pullback = solver.solve_with_pullback(*arrays, forcing_gradient=True)
+    assert not solution.failures
+    rng = np.random.default_rng(0)
+    bars = [rng.normal(size=a.shape) / a.shape[1] for a in (solution.fluxes, solution.states)]
+    return solution, pullback(*bars)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tsit5", "rodas5p"])
+def test_gradients_of_exp_hydro_agree_for_every_parameter(make_inputs, method):
+    """Melt is min(snow, ...): with steps that pass the kink they differ by per cents."""
+    ude = models.exp_hydro()
+    arrays = make_inputs(ude, batch=1, days=1461)
+    expected = gradients("embedded", ude, arrays, method="tsit5", fluxes=("q",), **TIGHT)
+    found = gradients("julia", ude, arrays, method=method, fluxes=("q",), **TIGHT)
+    q = expected[0].fluxes
+    np.testing.assert_allclose(found[0].fluxes, q, rtol=0, atol=1e-6 * q.max())
+    for name in ("parameters", "initial_state"):
+        np.testing.assert_allclose(
+            getattr(found[1], name), getattr(expected[1], name), rtol=1e-5, err_msg=name
+        )
+    scale = np.abs(expected[1].forcing).max()
+    np.testing.assert_allclose(found[1].forcing, expected[1].forcing, rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("method", ["rk4", "tsit5", "rodas5p"])
+def test_a_bucket_that_fills_and_spills(method):
+    """All that depends on the capacity is known: the spill, and water left when it is full."""
+    ude = UDE.from_dict(
+        {
+            "name": "bucket",
+            "forcings": {"prcp": {"unit": "mm d-1"}, "pet": {"unit": "mm d-1"}},
+            "parameters": {"full": {"unit": "mm", "bounds": [1, 500], "default": 100}},
+            "constants": {"none": {"unit": "mm d-1", "value": 0}},
+            "fluxes": {
+                "net": {"unit": "mm d-1", "equation": "prcp - pet"},
+                "spill": {"unit": "mm d-1", "equation": "where(S > full, max(net, none), 0)"},
+            },
+            "states": {"S": {"unit": "mm", "initial": 95, "equation": "net - spill"}},
+        }
+    )
+    prcp, pet = [3.0, 3, 3, 0, 0, 4, 4, 4], [1.0, 1, 1, 2, 2, 1, 1, 1]
+    forcing = np.stack([prcp, pet], axis=-1)[None]
+    arrays = (np.array([[100.0]]), np.zeros(0), forcing, np.array([[95.0]]))
+    options = Options(method=method, substeps=1, thresholds="located", fluxes=("spill",))
+    solution, pullback = get_engine("julia").compile(ude, options).solve_with_pullback(*arrays)
+    np.testing.assert_allclose(solution.states[0, :, 0], [97, 99, 100, 98, 96, 99, 100, 100])
+    np.testing.assert_allclose(solution.fluxes[0, :, 0], [0, 0, 1, 0, 0, 0, 2, 3], atol=1e-9)
+    of_spill = pullback(np.ones_like(solution.fluxes))
+    of_states = pullback(np.zeros_like(solution.fluxes), np.ones_like(solution.states))
+    np.testing.assert_allclose([of_spill.parameters[0, 0], of_states.parameters[0, 0]], [-1, 6])
+    found = [of_spill.initial_state[0, 0], of_states.initial_state[0, 0]]
+    np.testing.assert_allclose(found, [1, 2])
+
+
+def test_record_wise_methods_give_the_same_numbers(make_inputs):
+    ude = models.hbv()  # ten thresholds
+    arrays = make_inputs(ude)
+    options = {"method": "rk4", "substeps": 8, "thresholds": "located"}
+    expected = gradients("embedded", ude, arrays, **options)
+    found = gradients("julia", ude, arrays, **options)
+    np.testing.assert_allclose(found[0].states, expected[0].states, rtol=1e-9, atol=1e-9)
+    scale = np.abs(expected[1].parameters).max()
+    # Julia differentiates crossings of the solution, the embedded engine those of the steps
+    difference = np.abs(found[1].parameters - expected[1].parameters).max()
+    assert difference < 1e-5 * scale
