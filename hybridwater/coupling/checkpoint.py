@@ -43,7 +43,8 @@ def write(path: str | Path, manifest: Mapping[str, Any], arrays: Mapping[str, np
     """
     stream = io.BytesIO()
     text = json.dumps({"format": FORMAT, **manifest}).encode()
-    np.savez(stream, **{_MANIFEST: np.frombuffer(text, np.uint8)}, **arrays)
+    members: dict[str, Any] = {_MANIFEST: np.frombuffer(text, np.uint8), **arrays}
+    np.savez(stream, **members)
     return write_bytes(path, stream.getvalue())
 
 
