@@ -17,20 +17,19 @@ from pathlib import Path
 import delaware_prms
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from hybridwater import scores
-from hybridwater.data import delaware, read_delaware, write_netcdf
+from hybridwater.data import delaware, read_delaware
+from hybridwater.data.netcdf import write_netcdf
 from hybridwater.residuals import ResidualModel, ResidualPosterior
 
 FITTED = slice("1979-02-01", "1979-12-31")
 TESTED = slice("1980-01-01", "1980-12-31")
 MEMBERS = 200
 MODELS = {
-    "plain Box-Cox, each gage alone": (
-        ResidualModel(bias=(), scale=(), persistence=(), tails="normal"),
-        {"calibrate": 0},
-    ),
-    "default": (ResidualModel(), {}),
+    "plain Box-Cox": ResidualModel(bias=(), scale=(), persistence=(), tails="normal"),
+    "default": ResidualModel(),
 }
 
 
@@ -53,17 +52,18 @@ def read_pair(cache: Path | None) -> xr.Dataset:
 def groups(pair: xr.Dataset, ensemble: xr.DataArray) -> dict[str, xr.DataArray]:
     """Thirds of the records by forecast flow, and of the gages by area and by snow."""
     lumped = delaware(list(pair["gage"].values)).rename(basin="gage")
-    snow = lumped["prcp"].where(lumped["tmean"] < 0, 0).sum("time") / lumped["prcp"].sum("time")
-    forecast = ensemble.median("member").rank("time", pct=True)
+    snow = lumped["prcp"].where(lumped["tmean"] < 0, 0.0).sum("time") / lumped["prcp"].sum("time")
     return {
-        "flow": third(forecast),
-        "area": third(lumped["area"].rank("gage", pct=True)),
-        "snow": third(snow.rank("gage", pct=True)),
+        "flow": thirds(ensemble.median("member"), "time"),
+        "area": thirds(lumped["area"], "gage"),
+        "snow": thirds(snow, "gage"),
     }
 
 
-def third(rank: xr.DataArray) -> xr.DataArray:
-    return np.minimum((rank * 3 - 1e-9) // 1, 2).astype(int)
+def thirds(values: xr.DataArray, dim: str) -> xr.DataArray:
+    """Return 0, 1 or 2 for the lowest, middle and highest third along a dimension."""
+    rank = stats.rankdata(values.values, axis=values.get_axis_num(dim), method="ordinal")
+    return values.copy(data=(rank - 1) * 3 // values.sizes[dim]).rename("third")
 
 
 def judge(pair: xr.Dataset, ensemble: xr.DataArray, past: slice) -> dict[str, float]:
@@ -74,7 +74,7 @@ def judge(pair: xr.Dataset, ensemble: xr.DataArray, past: slice) -> dict[str, fl
     skill = scores.skill(crps, scores.crps(reference, observed))
     coverage = scores.coverage(ensemble, observed)
     spread = {
-        name: np.ptp(scores.coverage(ensemble, observed, by=group.rename("group")).values)
+        name: np.ptp(scores.coverage(ensemble, observed, by=group).values)
         for name, group in groups(pair, ensemble).items()
     }
     flat = scores.flatness(scores.pit(ensemble, observed))
@@ -111,10 +111,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     pair = read_pair(arguments.simulation)
     rows = {}
-    for name, (model, options) in MODELS.items():
+    for name, model in MODELS.items():
         began = time.perf_counter()
         part = pair.sel(time=FITTED)
-        posterior = model.fit(part["simulated"], part["observed"], **options)
+        posterior = model.fit(part["simulated"], part["observed"])
         print(f"{name}: fitted in {time.perf_counter() - began:.0f} s;", posterior)
         for lead, what in ((None, "no updating"), (1, "updated daily")):
             rows[f"{name}, {what}"] = judge(pair, forecast(posterior, pair, TESTED, lead), FITTED)

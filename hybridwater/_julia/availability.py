@@ -175,8 +175,11 @@ def _shortcomings(project: Path) -> Iterator[str]:
     held = packages["HybridWater"].get("version")
     if held != needed["version"]:
         yield f"The project holds HybridWater {held}, and this is {needed['version']}"
-    for name in sorted(set(needed.get("deps", {})) - set(packages)):
-        yield f"The project lacks the Julia package {name}"
+    known = set(packages) & set(packages["HybridWater"].get("deps", ()))
+    for name in sorted(set(needed.get("deps", {})) - known):
+        yield (
+            f"The project lacks the Julia package {name}, or does not know that HybridWater needs it"
+        )
     bridge = packages.get("PythonCall", {}).get("version")
     try:
         juliacall = importlib.metadata.version("juliacall")

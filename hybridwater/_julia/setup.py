@@ -19,6 +19,13 @@ package, bridge = ARGS
 Pkg.develop(path = package)
 Pkg.add(name = "PythonCall", uuid = "6099a3de-0909-46bc-b1f4-468b9a2dfc0d", version = bridge)
 """
+# What the gradients by adjoint equations need; large, hence not installed without being asked for.
+_ADJOINTS = ("SciMLSensitivity", "1ed8b502-d754-442c-8d5d-10ac956f44a1")
+_ADD = """
+import Pkg
+name, uuid = ARGS
+Pkg.add(; name, uuid)
+"""
 _PRECOMPILE = """
 import Pkg
 Pkg.instantiate()
@@ -45,7 +52,7 @@ print(f"Julia {julia.version} starts in {seconds:.1f} s with {julia.threads} thr
 """
 
 
-def install(*, offline: bool = False) -> str:
+def install(*, offline: bool = False, adjoints: bool = False) -> str:
     """Install Julia and its packages, or complete the project that is named, and try it.
 
     With `julia_executable` and `julia_project` in the settings (or in the environment) nothing but
@@ -56,6 +63,8 @@ def install(*, offline: bool = False) -> str:
     ----------
     offline : bool
         Use only what has been downloaded before.
+    adjoints : bool
+        Install SciMLSensitivity as well, for gradients by adjoint equations.
 
     Returns
     -------
@@ -69,9 +78,9 @@ def install(*, offline: bool = False) -> str:
     """
     state = available()
     if state.named:
-        _complete(state, offline)
+        _complete(state, offline, adjoints)
     else:
-        _resolve(offline)
+        _resolve(offline, adjoints)
     available().demand()
     return _trial()
 
@@ -134,7 +143,7 @@ def status() -> list[tuple[str, str]]:
     ]
 
 
-def _complete(state: Availability, offline: bool) -> None:
+def _complete(state: Availability, offline: bool, adjoints: bool) -> None:
     """Install and compile what the project that the user names lacks."""
     if state.executable is None or state.project is None:
         state.demand()
@@ -142,6 +151,8 @@ def _complete(state: Availability, offline: bool) -> None:
         state.project.mkdir(parents=True, exist_ok=True)
         bridge = importlib.metadata.version("juliacall")
         _run(state, _INSTALL, str(PACKAGE.resolve()), bridge, offline=offline)
+    if adjoints:
+        _run(state, _ADD, *_ADJOINTS, offline=offline)
     _run(state, _PRECOMPILE, offline=offline)
 
 
@@ -163,7 +174,7 @@ def _run(state: Availability, script: str, *arguments: str, offline: bool) -> No
         )
 
 
-def _resolve(offline: bool) -> None:
+def _resolve(offline: bool, adjoints: bool) -> None:
     """Let juliapkg install Julia, if need be, and the packages of ``juliapkg.json``."""
     if offline:
         os.environ["PYTHON_JULIAPKG_OFFLINE"] = "yes"
@@ -175,6 +186,8 @@ def _resolve(offline: bool) -> None:
 
     reset_state()  # it may have been imported, and read its options, before
     try:
+        if adjoints:
+            juliapkg.add(_ADJOINTS[0], uuid=_ADJOINTS[1])
         juliapkg.resolve(force=True)
     except Exception as error:  # of the network, of Julia, of conflicting packages
         raise HybridwaterError(

@@ -74,7 +74,7 @@ class Model:
             return self.made(**options)
         from hybridwater.components.isolation import IsolatedComponent
 
-        return IsolatedComponent(self.kind, timeout=timeout, options=options)
+        return IsolatedComponent(self.kind, timeout=timeout, options=options)  # type: ignore[abstract]
 
 
 @dataclass(frozen=True)

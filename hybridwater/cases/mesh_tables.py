@@ -48,10 +48,9 @@ def _columns(name: str, areas: Any, lon: Any = None, lat: Any = None) -> Mesh:
     from hybridwater.meshes import column_mesh
 
     lonlat = lon is not None and lat is not None
-    points = (lon, lat) if lonlat else (np.arange(len(areas)), np.zeros(len(areas)))
-    return column_mesh(
-        np.array(areas, float), np.stack(points, axis=1).astype(float), name=name, lonlat=lonlat
-    )
+    x, y = (lon, lat) if lonlat else (np.arange(len(areas)), np.zeros(len(areas)))
+    points = np.stack([np.array(x, float), np.array(y, float)], axis=1)
+    return column_mesh(np.array(areas, float), points, name=name, lonlat=lonlat)
 
 
 def _healpix(name: str, nside: int) -> Mesh:

@@ -14,18 +14,22 @@ app = typer.Typer(help='Set up Julia, for engine = "julia".', no_args_is_help=Tr
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use only what has been downloaded before.")
 ]
+Adjoints = Annotated[
+    bool,
+    typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoint equations."),
+]
 
 
 @app.command("install")
 @plainly
-def julia_install(offline: Offline = False) -> None:
+def julia_install(offline: Offline = False, adjoints: Adjoints = False) -> None:
     """Install Julia and its packages (minutes), and try to start it.
 
     With julia_executable and julia_project in the settings, completes that project instead.
     """
     from hybridwater._julia.setup import install
 
-    make_console().print(install(offline=offline), markup=False)
+    make_console().print(install(offline=offline, adjoints=adjoints), markup=False)
 
 
 @app.command("status")

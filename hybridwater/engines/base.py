@@ -26,12 +26,14 @@ METHODS = {
     ),
     "julia": (
         *("euler", "heun", "rk4"),
-        *("tsit5", "rosenbrock23", "rodas5p", "trbdf2", "kencarp4", "fbdf"),
+        *("tsit5", "rosenbrock23", "rodas5p", "trbdf2", "kencarp4", "fbdf", "auto"),
     ),
 }
 INTERPOLATIONS = ("constant", "linear", "pchip")
 #: Thresholds that may be crossed one after the other in a substep or record of an adaptive method.
 MAX_CROSSINGS = 3
+#: Ways to the gradient; those behind "discrete" are of the Julia engine's adaptive methods.
+GRADIENTS = ("auto", "discrete", "forward", "gauss", "interpolating")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Options:
         Euler), ``rosenbrock2`` (Verwer et al. 1999, L-stable, second order). Adaptive and explicit:
         ``bosh3``, ``tsit5``, ``dopri5``, ``heun_adaptive``; adaptive and implicit: ``kvaerno3``,
         ``kvaerno5`` (embedded engine), ``rosenbrock23``, ``rodas5p``, ``trbdf2``, ``kencarp4``,
-        ``fbdf`` (Julia). :data:`METHODS` says which engine has which.
+        ``fbdf`` (Julia). ``auto`` (Julia): ``tsit5``, and ``rodas5p`` while the model is stiff.
+        :data:`METHODS` says which engine has which.
     substeps : int
         Steps per forcing record of a record-wise method.
     rtol, atol : float
@@ -66,6 +69,13 @@ class Options:
         and gradients above all, no longer depend on where steps happen to end.
     precision : {"float64", "float32"}
         Arithmetic of the embedded engine; results are always float64 arrays.
+    gradient : {"auto", "discrete", "forward", "gauss", "interpolating"}
+        How gradients are found. ``discrete``: the exact derivative of the steps that were taken;
+        what ``auto`` takes wherever the method has it. The others differentiate the exact solution
+        by solving each record again (Julia, adaptive methods): ``forward`` with dual numbers, what
+        ``auto`` takes for methods without a discrete adjoint if there are at most 24 parameters,
+        weights and states; ``gauss`` and ``interpolating`` by adjoint equations of
+        SciMLSensitivity, with ``gauss`` what ``auto`` takes for more.
     """
 
     method: str = "rk4"
@@ -78,6 +88,7 @@ class Options:
     fluxes: tuple[str, ...] | None = None
     thresholds: Literal["passed", "located"] = "passed"
     precision: Literal["float64", "float32"] = "float64"
+    gradient: Literal["auto", "discrete", "forward", "gauss", "interpolating"] = "auto"
 
     def __post_init__(self) -> None:
         choices = {
@@ -86,6 +97,7 @@ class Options:
             "output": ("mean", "instantaneous"),
             "thresholds": ("passed", "located"),
             "precision": ("float64", "float32"),
+            "gradient": GRADIENTS,
         }
         for key, known in choices.items():
             value = getattr(self, key)
@@ -136,6 +148,11 @@ def shortcoming(engine: str, options: Options) -> str:
         return f"the {engine} engine has no method '{options.method}'"
     if engine == "julia" and options.precision != "float64":
         return f"the julia engine does not compute in {options.precision}"
+    if options.gradient not in ("auto", "discrete"):
+        if engine == "embedded":
+            return f"the embedded engine has no gradient '{options.gradient}'"
+        if options.method in FIXED_STEP:
+            return f"the gradient '{options.gradient}' is one of adaptive methods"
     return ""
 
 
@@ -147,7 +164,7 @@ def check_options(engine: str, options: Options) -> None:
         other = f", or engine='{able[0]}'" if able else ""
         raise DeclarationError(
             f"{lacks[0].upper()}{lacks[1:]}.",
-            fix=f"Use float64 and one of {', '.join(METHODS[engine])}{other}",
+            fix=f"Use float64, one of {', '.join(METHODS[engine])}, and no gradient='...'{other}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Which unknown of a model had no solution where a solve failed."""
+"""What in a model may have been the reason that a solve failed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def name_unsolved(
 ) -> Solution:
     """Give failures the reason that an unknown had no solution at the start of their record.
 
+    Where the model has events, failures say that one may have happened endlessly.
+
     Parameters
     ----------
     solver : Solver
@@ -33,6 +35,12 @@ def name_unsolved(
         The same where there is nothing to say.
     """
     unknowns = solver.ude.unknowns
+    if solver.ude.events:
+        maybe = ", or an event happened endlessly."
+        failures = (
+            dataclasses.replace(f, reason=f.reason.rstrip(".") + maybe) for f in solution.failures
+        )
+        solution = dataclasses.replace(solution, failures=tuple(failures))
     if not (solution.failures and unknowns):
         return solution
     watch = type(solver)(solver.ude, Options(fluxes=tuple(u.name for u in unknowns)))  # type: ignore

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hybridwater.report.duration import flow_duration
     from hybridwater.report.files import save_figure, save_figures
     from hybridwater.report.graph import coupling_graph
+    from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
     from hybridwater.report.ledger import water_ledger
@@ -27,10 +28,13 @@ _HOME = {
     "Section": "page",
     "Table": "page",
     "coupling_graph": "graph",
+    "coverage_chart": "ensembles",
+    "fan_chart": "ensembles",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
+    "pit_histogram": "ensembles",
     "remap_map": "meshes",
     "save_figure": "files",
     "save_figures": "files",
@@ -47,10 +51,13 @@ __all__ = [
     "Section",
     "Table",
     "coupling_graph",
+    "coverage_chart",
+    "fan_chart",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
+    "pit_histogram",
     "remap_map",
     "save_figure",
     "save_figures",

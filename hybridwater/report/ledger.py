@@ -94,11 +94,11 @@ def relative_residual(ledger: xr.Dataset) -> np.ndarray:
         Shape (time,).
     """
     scale = (
-        np.abs(ledger["storage"]).sum("component")
-        + np.abs(ledger["boundary_flux"]).sum("flux")
+        abs(ledger["storage"]).sum("component")
+        + abs(ledger["boundary_flux"]).sum("flux")
         + (ledger["given"] + ledger["delivered"]).sum("exchange")
     )
-    return (np.abs(ledger["residual"]) / scale.where(scale > 0, 1.0)).values
+    return (abs(ledger["residual"]) / scale.where(scale > 0, 1.0)).values
 
 
 def _draw_closure(axes: Axes, ledger: xr.Dataset, times: np.ndarray) -> float:
@@ -114,7 +114,7 @@ def _draw_closure(axes: Axes, ledger: xr.Dataset, times: np.ndarray) -> float:
     return float(relative.max())
 
 
-def _power(value: float, _: int) -> str:
+def _power(value: float, _: float) -> str:
     return style.scientific(value).removeprefix("1.0 × ")  # noqa: RUF001
 
 

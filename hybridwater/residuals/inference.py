@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyro
@@ -20,6 +21,8 @@ from pyro import poutine
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoMultivariateNormal, init_to_mean
 from pyro.ops.stats import effective_sample_size, split_gelman_rubin
+from pyro.optim.optim import PyroOptim
+from pyro.util import get_rng_state, set_rng_state
 from rich.progress import Progress
 from torch import Tensor
 
@@ -137,25 +140,30 @@ def infer(
         kept = Predictive(model, draws, return_sites=wanted)(*arguments)
     if not diagnostics.converged:
         warnings.warn(diagnostics.message, NotConverged, stacklevel=4)
-    nodes = poutine.trace(model).get_trace(*arguments).nodes
+    nodes = _nodes(model, arguments)
     return {n: kept[n].reshape(-1, *nodes[n]["value"].shape) for n in wanted}, diagnostics
+
+
+def _nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
+    """Run a model or guide once and return what it did, by name."""
+    return poutine.trace(model).get_trace(*arguments).nodes
 
 
 @contextmanager
 def _isolated(seed: int) -> Iterator[None]:
     """Keep Pyro's global parameters and random numbers of the caller as they are."""
-    state = pyro.util.get_rng_state()
+    state = get_rng_state()
     try:
         with pyro.get_param_store().scope(), pyro.validation_enabled(False):
             pyro.set_rng_seed(seed)
             yield
     finally:
-        pyro.util.set_rng_state(state)
+        set_rng_state(state)
 
 
 def _guide(model: Model, arguments: tuple[object, ...]) -> Callable[..., dict[str, Tensor]]:
     """Return a normal guide with full covariance within a site and among shared variables."""
-    nodes = poutine.trace(model).get_trace(*arguments).nodes
+    nodes = _nodes(model, arguments)
     latent = {n for n, s in nodes.items() if s["type"] == "sample" and not s["is_observed"]}
     prototype = nodes[SITE]["value"]
     sites, terms = prototype.shape
@@ -185,8 +193,14 @@ def _svi(
     rounds: list[np.ndarray] = []
 
     def take(rate: float) -> None:
-        svi = SVI(model, guide, pyro.optim.Adam({"lr": rate, "betas": (0.9, 0.99)}), Trace_ELBO())
-        rounds.append(np.array([-svi.step(*arguments) for _ in range(_ROUND)]))
+        svi = SVI(
+            model,
+            guide,
+            PyroOptim(torch.optim.Adam, {"lr": rate, "betas": (0.9, 0.99)}),
+            Trace_ELBO(),
+        )
+        losses = [cast(float, svi.step(*arguments)) for _ in range(_ROUND)]
+        rounds.append(-np.array(losses))
 
     with Progress(transient=True, disable=not settings.current().progress) as progress:
         task = progress.add_task("variational inference", total=inference.steps)
@@ -208,7 +222,7 @@ def _svi(
     else:
         message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
     with torch.no_grad():
-        traces = [poutine.trace(guide).get_trace(*arguments).nodes for _ in range(inference.draws)]
+        traces = [_nodes(guide, arguments) for _ in range(inference.draws)]
     names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
     draws = {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
     return draws, Diagnostics("svi", finite and settled, message, elbo)

@@ -102,7 +102,9 @@ class Layout:
         relative = simulation.values / self.flow[:, np.newaxis]
         z = _transformed(relative, transform)
         standard = {n: (covariates[n] - m) / s for n, (m, s) in self.covariates.items()}
-        designs = [design(t, z, self.scaling, simulation.times, standard) for t in terms]
+        bias, scale, persistence = (
+            torch.as_tensor(design(t, z, self.scaling, simulation.times, standard)) for t in terms
+        )
         valid = np.isfinite(observed)
         flow = np.where(valid, observed / self.flow[:, np.newaxis], relative)
         scales = np.array(list(self.attributes.values())).reshape(-1, 2)
@@ -110,7 +112,9 @@ class Layout:
             torch.as_tensor(relative),
             torch.as_tensor(flow),
             torch.as_tensor(valid),
-            *(torch.as_tensor(d) for d in designs),
+            bias,
+            scale,
+            persistence,
             torch.as_tensor((attributes - scales[:, 0]) / scales[:, 1]),
         )
 

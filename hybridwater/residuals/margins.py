@@ -91,8 +91,8 @@ class Margins:
             Prior(np.array(tails.centre), np.array(tails.scale), np.array(tails.spread)),
         )
 
-    def model(self, pairs: Pairs, weight: Tensor) -> None:
-        """Pyro model; an observation of a site counts as ``weight`` (site, 1) independent ones."""
+    def model(self, pairs: Pairs, weight: float) -> None:
+        """Pyro model; an observation counts as ``weight`` independent ones."""
         coefficients = site_coefficients(self.prior(), pairs.attributes, len(pairs.simulated))
         pyro.deterministic(COEFFICIENTS, coefficients, event_dim=2)
         start = torch.tensor(self.transform.start, dtype=torch.float64)
@@ -104,7 +104,7 @@ class Margins:
         density = -0.5 * n * n - 0.918938533204673 + slope
         if bool(pairs.dry.any()):
             density = torch.where(pairs.dry, torch.special.log_ndtr(n), density)
-        pyro.factor("observations", (weight * density * pairs.valid).sum())
+        pyro.factor("observations", weight * (density * pairs.valid).sum())
 
     def parts(self, pairs: Pairs, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return bias, scale (..., site, time) and shape of the tails (..., site, n)."""

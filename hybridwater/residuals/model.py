@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import xarray as xr
 
@@ -16,13 +12,12 @@ from hybridwater.errors import DeclarationError
 from hybridwater.residuals import margins, persistence
 from hybridwater.residuals.inference import Diagnostics, Inference, infer
 from hybridwater.residuals.layout import Layout
+from hybridwater.residuals.memory import independent_fraction
 from hybridwater.residuals.pairing import read_attributes, read_covariates, read_pair
 from hybridwater.residuals.posterior import ResidualPosterior
 from hybridwater.residuals.tails import get_tails
 from hybridwater.residuals.terms import check_terms
 from hybridwater.residuals.transforms import get_transform
-
-_COVERED = 0.9  # central interval whose coverage is calibrated
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,9 @@ class ResidualModel:
         Whether errors of successive records are related. Needed to update on observations.
     weight : float, optional
         How many independent observations one observation is worth in the fit of the marginal
-        distribution, since neighbours in time repeat each other. Found from the autocorrelation
-        if left out; 1 where errors are not autocorrelated.
+        distribution, since neighbours in time repeat each other. Left out, it is found from the
+        autocorrelation (:func:`hybridwater.residuals.memory.independent_fraction`); 1 where errors
+        are not autocorrelated.
 
     Examples
     --------
@@ -83,7 +79,6 @@ class ResidualModel:
         attributes: xr.Dataset | None = None,
         covariates: xr.Dataset | None = None,
         inference: Inference | None = None,
-        calibrate: int = 2,
     ) -> ResidualPosterior:
         """Learn the errors of a simulation.
 
@@ -103,9 +98,6 @@ class ResidualModel:
             ``persistence``. They will be needed for every sample, too.
         inference : Inference, optional
             How; SVI by default.
-        calibrate : int, optional
-            Number of periods that are left out in turn to see how much wider errors are in a period
-            that was not fitted; the scale is then multiplied by what that shows. 0 for none.
 
         Returns
         -------
@@ -139,9 +131,6 @@ class ResidualModel:
 
         weight = self._worth(pairs)
         draws, diagnostics = self._margins(pairs, weight, inference)
-        if calibrate:
-            inflation = self._inflation(pairs, weight, inference, calibrate)
-            draws[margins.COEFFICIENTS][..., len(pairs.bias)] += math.log(inflation)
         found = {"margins": diagnostics}
         if self.autocorrelated:
             chain = persistence.Persistence(len(pairs.persistence))
@@ -169,50 +158,16 @@ class ResidualModel:
         return margins.Margins(transform, tails, len(pairs.bias), len(pairs.scale))
 
     def _margins(
-        self, pairs: margins.Pairs, weight: torch.Tensor, inference: Inference
+        self, pairs: margins.Pairs, weight: float, inference: Inference
     ) -> tuple[dict[str, torch.Tensor], Diagnostics]:
         wanted = (margins.COEFFICIENTS, margins.TRANSFORM)
         return infer(self.margins(pairs).model, (pairs, weight), wanted, inference)
 
-    def _worth(self, pairs: margins.Pairs) -> torch.Tensor:
-        """Return what an observation of each site is worth, shape (site, 1)."""
-        if not self.autocorrelated or self.weight is not None:
-            worth = 1.0 if self.weight is None else self.weight
-            return torch.full((len(pairs.simulated), 1), worth, dtype=torch.float64)
+    def _worth(self, pairs: margins.Pairs) -> float:
+        """Return how many independent observations an observation is worth."""
+        if self.weight is not None or not self.autocorrelated:
+            return 1.0 if self.weight is None else self.weight
         transform = get_transform(self.transform)
         start = torch.tensor(transform.start, dtype=torch.float64)
         error = transform.forward(pairs.observed, start) - transform.forward(pairs.simulated, start)
-        worth = [
-            _independent_fraction(e.numpy(), b.numpy(), v.numpy())
-            for e, b, v in zip(error, pairs.bias.transpose(0, 1), pairs.valid, strict=True)
-        ]
-        return torch.tensor(worth, dtype=torch.float64)[:, None]
-
-    def _inflation(
-        self, pairs: margins.Pairs, weight: torch.Tensor, inference: Inference, folds: int
-    ) -> float:
-        """Return how much wider errors are in periods that were left out of the fit."""
-        edges = np.linspace(0, pairs.valid.shape[1], folds + 1).astype(int)
-        left_out = []
-        for start, end in itertools.pairwise(edges):
-            out = torch.zeros_like(pairs.valid)
-            out[:, start:end] = True
-            out &= pairs.valid
-            draws, _ = self._margins(
-                dataclasses.replace(pairs, valid=pairs.valid & ~out), weight, inference
-            )
-            n = self.margins(pairs).predictive_numbers(pairs, draws)
-            left_out.append(n[out].abs())
-        level = float(torch.quantile(torch.cat(left_out), _COVERED))
-        return max(1.0, level / float(torch.special.ndtri(torch.tensor((1 + _COVERED) / 2))))
-
-
-def _independent_fraction(error: np.ndarray, terms: np.ndarray, valid: np.ndarray) -> float:
-    """Effective over actual number of observations for a mean, from lag-one autocorrelation."""
-    fitted, *_ = np.linalg.lstsq(terms[:, valid].T, error[valid], rcond=None)
-    rest = error - fitted @ terms
-    both = valid[1:] & valid[:-1]
-    if both.sum() < 2:
-        return 1.0
-    r = np.corrcoef(rest[1:][both], rest[:-1][both])[0, 1]
-    return float(np.clip((1 - r) / (1 + r), 0.02, 1.0))
+        return independent_fraction(error.numpy(), pairs.bias.numpy(), pairs.valid.numpy())

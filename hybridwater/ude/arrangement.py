@@ -32,7 +32,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """An order of all events, fluxes, networks and unknowns; and the blocks by their first unknown."""
+    """An order of all that is computed, and the blocks by their first unknown."""
 
     order: tuple[str, ...]
     blocks: dict[str, Block]

@@ -57,7 +57,8 @@ def as_text(ude: UDE) -> str:
         [
             (
                 e.name,
-                f"[{e.unit}] moves {print_expression(e.amount)} when {print_expression(e.when)} > 0",
+                f"[{e.unit}] moves {print_expression(e.amount)} when "
+                f"{print_expression(e.when)} > 0",
             )
             for e in ude.events
         ],

@@ -158,10 +158,8 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
         "events": tuple(
             Event(
                 **common(s, k),
-                **{
-                    part: equation(s, f"'{part}' of event '{k}'", part)
-                    for part in ("when", "amount")
-                },
+                when=equation(s, f"the condition of '{k}'", "when"),
+                amount=equation(s, f"the amount of '{k}'", "amount"),
             )
             for k, s in tables["events"].items()
         ),

@@ -32,7 +32,8 @@ class Switched:
     thresholds : tuple of str
         What each switch goes by, a quantity of the program: on where positive.
     events : tuple of (str, str)
-        Per event, what is positive where it happens and how much it moves: quantities of the program.
+        Per event, quantities of the program: what is positive where it happens, and how much it
+        moves.
     depth : int
         How often thresholds must be evaluated, one after the other, until all switches are set:
         a threshold may depend on switches before it.

@@ -122,8 +122,8 @@ class Unknown:
 class Event:
     """An amount that moves at once, as soon as a quantity is positive.
 
-    In equations it is a flux that is zero between its moments: what it has in common with every other
-    flux is that it is taken from one store, and given to another, by the derivatives that have it.
+    In equations it is a flux that is zero between its moments. Like every other flux it is taken
+    from one store, and given to another, by the derivatives that have it.
 
     Parameters
     ----------

@@ -62,13 +62,13 @@ def program(tmp_path):
 def make_project(tmp_path):
     """Write a manifest that holds what is needed, but for the changes given as versions."""
 
-    def make_project(folder=None, **versions):
+    def make_project(folder=None, needs=None, **versions):
         folder = folder or tmp_path / "project"
         folder.mkdir(parents=True, exist_ok=True)
         needed = tomllib.loads((_julia.PACKAGE / "Project.toml").read_text("utf-8"))
+        needs = needed.get("deps", {}) if needs is None else needs
         held = {
             "HybridWater": needed["version"],
-            "PythonCall": importlib.metadata.version("juliacall"),
             **dict.fromkeys(needed.get("deps", {}), "1.0.0"),
         }
         held["PythonCall"] = importlib.metadata.version("juliacall")
@@ -77,6 +77,8 @@ def make_project(tmp_path):
             if version is not None:
                 uuid = _julia.UUID if name == "HybridWater" else "0"
                 lines += [f"[[deps.{name}]]", f'uuid = "{uuid}"', f'version = "{version}"']
+                if name == "HybridWater":
+                    lines.append(f"deps = {json.dumps(sorted(needs))}")
         (folder / "Manifest.toml").write_text("\n".join(lines))
         return folder
 
@@ -109,7 +111,7 @@ def python():
             capture_output=True,
             text=True,
             env=os.environ | variables,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         if check:

@@ -106,7 +106,14 @@ def test_a_project_without_a_dependency(choose, program, make_project, monkeypat
     (package / "Project.toml").write_text(needs.split("[compat]")[0] + '[deps]\nRareThing = "0"\n')
     choose(julia_executable=program, julia_project=make_project())
     monkeypatch.setattr("hybridwater._julia.availability.PACKAGE", package)
-    assert available().reason == "The project lacks the Julia package RareThing"
+    assert available().reason.startswith("The project lacks the Julia package RareThing")
+
+
+def test_a_project_of_an_older_state_of_the_package(choose, program, make_project):
+    choose(julia_executable=program, julia_project=make_project(needs=["ForwardDiff"]))
+    found = available()
+    assert "does not know that HybridWater needs it" in found.reason
+    assert found.fix == "Run 'hybridwater julia install'"
 
 
 def test_a_project_that_was_never_resolved(choose, program, tmp_path):

@@ -52,6 +52,12 @@ def test_a_failure_of_julia_is_said(choose, clean, program, make_project):
     assert "--offline" in str(caught.value)
 
 
+def test_adjoints_are_installed_when_asked_for(choose, program, make_project):
+    choose(julia_executable=program, julia_project=make_project())
+    setup.install(adjoints=True)
+    assert "SciMLSensitivity" in asked(program)
+
+
 def test_half_a_choice_is_refused(choose, make_project):
     choose(julia_project=make_project())
     with pytest.raises(MissingDependency, match="without a Julia program"):
@@ -106,3 +112,12 @@ def test_status_of_nothing(clean):
     found = dict(setup.status())
     assert found["Julia"] == "none"
     assert found["HybridWater"] == "not in the project"
+
+
+def test_juliapkg_is_asked_for_adjoints(resolved, clean, monkeypatch):
+    calls = []
+    monkeypatch.setattr("juliapkg.resolve", lambda **how: None)
+    monkeypatch.setattr("juliapkg.state.reset_state", lambda: None)
+    monkeypatch.setattr("juliapkg.add", lambda name, uuid: calls.append(name))
+    setup.install(adjoints=True)
+    assert calls == ["SciMLSensitivity"]

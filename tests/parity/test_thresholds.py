@@ -70,6 +70,38 @@ def test_a_bucket_that_fills_and_spills(method):
     np.testing.assert_allclose(found, [1, 2])
 
 
+@pytest.mark.parametrize("method", ["rk4", "tsit5", "rodas5p"])
+def test_events(method):
+    """A siphon that fills a reservoir: what comes out later depends on when it ran."""
+    ude = UDE.from_dict(
+        {
+            "name": "siphon",
+            "forcings": {"prcp": {"unit": "mm d-1"}},
+            "parameters": {
+                "crest": {"unit": "mm", "bounds": [10, 100], "default": 20},
+                "intake": {"unit": "mm", "bounds": [0, 10], "default": 4},
+                "k": {"unit": "d-1", "bounds": [0.01, 1], "default": 0.1},
+            },
+            "states": {
+                "S": {"unit": "mm", "initial": 3, "equation": "prcp - q"},
+                "R": {"unit": "mm", "initial": 0, "equation": "q - out"},
+            },
+            "fluxes": {"out": {"unit": "mm d-1", "equation": "k * R"}},
+            "events": {"q": {"unit": "mm d-1", "when": "S - crest", "amount": "S - intake"}},
+        }
+    )
+    forcing = np.full((1, 8, 1), 6.3) + 0.2 * np.arange(8)[None, :, None]
+    arrays = (np.array([[20.0, 4.0, 0.1]]), np.zeros(0), forcing, np.array([[3.0, 0.0]]))
+    expected = gradients("embedded", ude, arrays, method="rk4", substeps=8, interpolation="linear")
+    options = {"method": method, "substeps": 8, "rtol": 1e-9, "atol": 1e-9}
+    found = gradients("julia", ude, arrays, interpolation="linear", **options)
+    np.testing.assert_allclose(found[0].fluxes, expected[0].fluxes, atol=1e-6)
+    for name in ("parameters", "initial_state", "forcing"):
+        np.testing.assert_allclose(
+            getattr(found[1], name), getattr(expected[1], name), rtol=1e-5, atol=1e-6
+        )
+
+
 def test_record_wise_methods_give_the_same_numbers(make_inputs):
     ude = models.hbv()  # ten thresholds
     arrays = make_inputs(ude)

@@ -1,45 +1,11 @@
-"""Synthetic truth: simulations, and observations whose errors are known."""
+import sys
+from pathlib import Path
 
-import numpy as np
 import pytest
-import xarray as xr
 
+sys.path.insert(0, str(Path(__file__).parent))  # synthetic.py is imported by name
 
-def flows(values, start="2001-01-01", units="m3 s-1", dim="gage"):
-    values = np.asarray(values, dtype=float)
-    time = np.datetime64(start, "ns") + np.arange(values.shape[-1]) * np.timedelta64(1, "D")
-    coords = {"time": time}
-    dims = ("time",)
-    if values.ndim == 2:
-        dims = (dim, "time")
-        coords[dim] = [f"g{i}" for i in range(len(values))]
-    return xr.DataArray(values, coords, dims, name="q", attrs={"units": units})
-
-
-def storms(sites, times, seed=0):
-    """Simulated flow of a few sites that share storms."""
-    rng = np.random.default_rng(seed)
-    rain = rng.gamma(0.3, 8.0, times) * (rng.uniform(size=times) < 0.4)
-    flow = np.empty((sites, times))
-    store = np.full(sites, 5.0)
-    speed = np.linspace(0.05, 0.3, sites)
-    for t in range(times):
-        store = store * (1 - speed) + rain[t]
-        flow[:, t] = speed * store + 0.05
-    return flow * np.logspace(0, 2, sites)[:, np.newaxis]
-
-
-def erring(simulated, memory=0.8, bias=0.1, scale=0.3, seed=1):
-    """Observations: Box-Cox errors of power 0.2 with an AR(1) in them."""
-    rng = np.random.default_rng(seed)
-    level = simulated.mean(1, keepdims=True)
-    n = np.empty_like(simulated)
-    now = rng.standard_normal(len(simulated))
-    for t in range(simulated.shape[1]):
-        now = memory * now + np.sqrt(1 - memory**2) * rng.standard_normal(len(now))
-        n[:, t] = now
-    z = ((simulated / level + 0.01) ** 0.2 - 1) / 0.2 + bias + scale * n
-    return np.maximum((1 + 0.2 * z) ** 5 - 0.01, 0) * level
+from synthetic import erring, flows, storms
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def test_parameters_are_named(posterior):
 def test_one_series_without_sites(pair):
     simulated, observed = (data.isel(gage=1, drop=True) for data in pair)
     model = ResidualModel(bias=[], scale=[], tails="normal", autocorrelated=False)
-    fitted = model.fit(simulated, observed, inference=Inference(draws=20), calibrate=0)
+    fitted = model.fit(simulated, observed, inference=Inference(draws=20))
     assert fitted.sample(simulated, 3).dims == ("member", "time")
     with pytest.raises(DataError, match="not autocorrelated"):
         fitted.sample(simulated, observed=observed)

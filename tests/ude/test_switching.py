@@ -88,6 +88,6 @@ def test_a_threshold_that_comes_twice_is_one():
 
 
 def test_a_smooth_model_has_none():
-    found = switched(models.linear_reservoir().program, forcing_varies=True)
+    found = switched(bucket("k * S").program, forcing_varies=True)
     assert found.thresholds == ()
     assert found.depth == 0

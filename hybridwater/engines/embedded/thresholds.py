@@ -44,9 +44,9 @@ class Given(NamedTuple):
 class Switches:
     """Equations with switches and events, see :class:`hybridwater.ude.switching.Switched`.
 
-    Their last forcings are ``count`` switches and the fluxes of ``events`` events. After ``outputs``
-    outputs come the thresholds, what events happen by, and the amounts of events. Events have a
-    switch that is always off.
+    Their last forcings are ``count`` switches and the fluxes of ``events`` events. After
+    ``outputs`` outputs come the thresholds, what events happen by, and the amounts of events.
+    Events have a switch that is always off.
     """
 
     f: Equations

@@ -22,12 +22,15 @@ from hybridwater.engines.base import (
 )
 from hybridwater.engines.julia import loops, source
 from hybridwater.engines.unsolved import name_unsolved
-from hybridwater.errors import DeclarationError
+from hybridwater.errors import DeclarationError, MissingDependency
 from hybridwater.ude.model import UDE
 from hybridwater.ude.switching import switched
 
 #: Methods whose steps can be differentiated.
-DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p")
+DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p", "auto")
+#: Up to how many parameters, weights and states forward mode is chosen for other methods: three
+#: passes of eight directions.
+FEW = 24
 
 
 class JuliaSolver:
@@ -40,7 +43,7 @@ class JuliaSolver:
         self.flux_names = options.resolve_fluxes(ude)
         self._plain = _compiled(ude, self.flux_names)
         self._model = self._plain
-        if options.thresholds == "located":
+        if options.thresholds == "located" or ude.events:
             varies = options.interpolation != "constant"
             self._model = _compiled(ude, self.flux_names, located=True, forcing_varies=varies)
 
@@ -73,14 +76,11 @@ class JuliaSolver:
         Raises
         ------
         DeclarationError
-            If the method has no gradient.
+            If the method has no discrete adjoint and that is asked for.
+        MissingDependency
+            If an adjoint equation is asked for and the Julia project has no SciMLSensitivity.
         """
-        if self.options.method not in DIFFERENTIABLE:
-            raise DeclarationError(
-                f"The method '{self.options.method}' has no gradient.",
-                "engine 'julia'",
-                f"Train with one of {', '.join(DIFFERENTIABLE)}; simulate with any",
-            )
+        gradient = self._gradient()
         solution, failed, record = self._solve(
             parameters, weights, forcing, initial_state, step, keep=True
         )
@@ -90,11 +90,50 @@ class JuliaSolver:
             if states_bar is None:
                 states_bar = np.zeros(solution.states.shape)
             p, w, s, x = _julia.call(
-                "pull", record, _array(fluxes_bar), _array(states_bar), failed, forcing_gradient
+                "pull",
+                record,
+                _array(fluxes_bar),
+                _array(states_bar),
+                failed,
+                forcing_gradient,
+                gradient,
             )
             return Gradients(p, w[0] if shared else w, s, x if forcing_gradient else None)
 
         return solution, pullback
+
+    def _gradient(self) -> str:
+        """Choose how gradients are found."""
+        chosen, method = self.options.gradient, self.options.method
+        if chosen == "discrete" and method not in DIFFERENTIABLE:
+            raise DeclarationError(
+                f"The method '{method}' has no discrete adjoint.",
+                "engine 'julia'",
+                f"Use one of {', '.join(DIFFERENTIABLE)}, or leave gradient='discrete' out",
+            )
+        if chosen == "auto":
+            program = self.ude.program
+            directions = program.n_states + len(program.parameters) + program.n_weights
+            chosen = "forward" if directions <= FEW else "gauss"
+            if method in DIFFERENTIABLE:
+                chosen = "discrete"
+        located = self.options.thresholds == "located"
+        if chosen != "discrete" and (self.ude.columns or located):
+            raise DeclarationError(
+                f"The method '{method}' has no gradient "
+                + ("across thresholds." if located else "of columns."),
+                f"engine 'julia', model '{self.ude.name}'",
+                f"Train with one of {', '.join(DIFFERENTIABLE)}; simulate with any",
+            )
+        if chosen in ("gauss", "interpolating") and not _adjoints():
+            raise MissingDependency(
+                f"The gradient '{chosen}' of method '{method}' needs the Julia package "
+                "SciMLSensitivity",
+                "engine 'julia'",
+                "Run 'hybridwater julia install --adjoints', or choose gradient='forward' or one "
+                f"of the methods {', '.join(DIFFERENTIABLE)}",
+            )
+        return chosen
 
     def _solve(
         self,
@@ -172,15 +211,16 @@ def _compiled(
     ude: UDE, fluxes: tuple[str, ...], *, located: bool = False, forcing_varies: bool = False
 ) -> Any:
     """Compile a model in Julia once, whatever it will be solved with."""
-    program, thresholds, depth = ude.program, (), 0
+    program, watched, counts = ude.program, (), (0, 0, 0)
     if located:
-        switches = switched(program, forcing_varies=forcing_varies)
-        program, thresholds, depth = switches.program, switches.thresholds, switches.depth
+        found = switched(program, forcing_varies=forcing_varies)
+        program, watched = found.program, found.levels
+        counts = (len(found.thresholds), len(found.events), found.depth)
     write = loops.write_source if program.places else source.write_source
     text = write(program, fluxes)
     levels = ("", "")
-    if thresholds:
-        written = source.write_source(dataclasses.replace(program, derivatives=()), thresholds)
+    if watched:
+        written = source.write_source(dataclasses.replace(program, derivatives=()), watched)
         levels = (written.rates, written.pullback)
     signs = np.zeros(program.n_weights)
     for layout in program.networks:
@@ -190,13 +230,19 @@ def _compiled(
     return _julia.call(
         "compile",
         (text.rates, text.pullback, text.jacobian, *levels),
-        (*sizes, sum(program.sizes(fluxes)), program.n_weights, len(thresholds), depth),
+        (*sizes, sum(program.sizes(fluxes)), program.n_weights, *counts),
         tuple((layout.sizes, layout.activation, layout.offset) for layout in program.networks),
         signs,
         np.array(text.pattern, dtype=np.int64).reshape(-1, 2) + 1,
         np.array(text.colours, dtype=np.int64) + 1,
         np.concatenate([*program.geometry.values(), np.zeros(0)]),
     )
+
+
+@functools.cache
+def _adjoints() -> bool:
+    """Load SciMLSensitivity, once; say whether it is there."""
+    return _julia.call("load_adjoints")
 
 
 def _array(values: np.ndarray) -> np.ndarray:

@@ -12,9 +12,10 @@ using KLU: klu, klu!
 using LinearAlgebra: I, axpy!, ldiv!, lu!, mul!
 using LinearSolve: KLUFactorization
 using OrdinaryDiffEqBDF: FBDF
+using OrdinaryDiffEqCore: CompositeAlgorithm
 using OrdinaryDiffEqRosenbrock: Rodas5P, Rosenbrock23
 using OrdinaryDiffEqSDIRK: KenCarp4, TRBDF2
-using OrdinaryDiffEqTsit5: Tsit5
+using OrdinaryDiffEqTsit5: AutoTsit5, Tsit5
 using PrecompileTools: @compile_workload
 using RuntimeGeneratedFunctions: RuntimeGeneratedFunctions, RuntimeGeneratedFunction
 using SciMLBase:
@@ -39,6 +40,8 @@ include("second.jl")
 include("rosenbrock.jl")
 include("thresholds.jl")
 include("adaptive.jl")
+include("steps.jl")
+include("forward.jl")
 include("sweep.jl")
 include("batch.jl")
 include("evaluate.jl")

@@ -8,6 +8,7 @@ const ADAPTIVE = Dict{Symbol,Any}(
     :trbdf2 => TRBDF2(),
     :kencarp4 => KenCarp4(),
     :fbdf => FBDF(),
+    :auto => AutoTsit5(Rodas5P()),
 )
 
 "The same for models with columns, whose linear systems are sparse."
@@ -18,7 +19,14 @@ const ADAPTIVE_SPARSE = Dict{Symbol,Any}(
     :trbdf2 => TRBDF2(; linsolve=KLUFactorization()),
     :kencarp4 => KenCarp4(; linsolve=KLUFactorization()),
     :fbdf => FBDF(; linsolve=KLUFactorization()),
+    :auto => AutoTsit5(Rodas5P(; linsolve=KLUFactorization())),
 )
+
+"Whether the last step was one of Rodas5P."
+implicit(integrator) = _implicit(integrator.alg, integrator.cache)
+_implicit(::Rodas5P, _) = true
+_implicit(::CompositeAlgorithm, cache) = cache.current == 2
+_implicit(_, _) = false
 
 "States and outputs so far, the outputs as further states under the same error control."
 function augmented!(dy, y, entry::Entry, t)
@@ -99,23 +107,23 @@ function run_record!(state, integral, integrator, entry::Entry, path)
         before = integrator.t
         step!(integrator)
         tau = _local(entry, before)
-        note!(path, tau, (integrator.t - before) / o.step, state, n)
+        note!(path, tau, (integrator.t - before) / o.step, state, n, implicit(integrator))
         SciMLBase.successful_retcode(check_error(integrator)) ||
             check_error(integrator) == ReturnCode.Default ||
             return false
         if !isempty(entry.levels)
-            held = copy(entry.coefficients)
             which = cross!(integrator, entry, before)
-            if !isnothing(path)
-                path.width[end] = (integrator.t - before) / o.step
-                now = copy(entry.coefficients)
-                copyto!(entry.coefficients, held)
-                note_switches!(path, entry, which)
-                copyto!(entry.coefficients, now)
+            shorten!(path, (integrator.t - before) / o.step)
+            note_switches!(path, entry, which)
+            note_end!(path, entry, y)
+            if which > 0
+                crossings += 1
+                crossings > MAX_CROSSINGS && return false
+                tau = _local(entry, integrator.t)
+                change_over!(view(y, 1:n), view(y, (n + 1):length(y)), entry, tau, which, 1.0)
+                u_modified!(integrator, true)
+                integrator.t < edge && add_tstop!(integrator, edge)
             end
-            crossings += which > 0
-            crossings > MAX_CROSSINGS && return false
-            integrator.t < edge && which > 0 && add_tstop!(integrator, edge)
         end
         if integrator.t >= edge
             copyto!(state, 1, integrator.u, 1, n)

@@ -70,18 +70,19 @@ function solve(model::Model, parameters, weights, forcing, initial, how, mean, s
 end
 
 """
-    pull(record, fluxes_bar, states_bar, failed, forcing)
+    pull(record, fluxes_bar, states_bar, failed, forcing, gradient="discrete")
 
 Turn sensitivities to `fluxes` and `states` of [`solve`](@ref) into those to parameters, weights,
-initial states and, if asked for, forcing. Entries that failed have none.
+initial states and, if asked for, forcing. Entries that failed have none. `gradient` is the way:
+`"discrete"` ([`Steps`](@ref)), `"forward"` ([`Forward`](@ref)), or an [`adjoint`](@ref).
 """
-function pull(record::Record, fluxes_bar, states_bar, failed, forcing)
+function pull(record::Record, fluxes_bar, states_bar, failed, forcing, gradient="discrete")
     model, batch = record.model, length(record.entries)
     parameters = zeros(model.parameters, batch)
     weights = zeros(model.weights, batch)
     initial = zeros(model.states, batch)
     records = size(fluxes_bar, 2)
-    forcings = zeros(forcing ? model.forcings - model.switches : 0, records, batch)
+    forcings = zeros(forcing ? model.forcings - model.switches - model.events : 0, records, batch)
     each_entry(model, batch) do workspace, b
         iszero(failed[b]) || return nothing
         kept = record.entries[b]
@@ -89,7 +90,8 @@ function pull(record::Record, fluxes_bar, states_bar, failed, forcing)
         sums = Sums(model, entry)
         into = forcing ? view(forcings, :, :, b) : nothing
         bars = (view(states_bar, :, :, b), view(fluxes_bar, :, :, b))
-        initial[:, b] .= pull_sweep!(sums, into, bars..., entry, record.paths[b])
+        way = back(Val(Symbol(gradient)), model, entry, forcing)
+        initial[:, b] .= pull_sweep!(sums, into, bars..., way, entry, record.paths[b])
         parameters[:, b] .= sums.parameters
         w = view(record.weights, :, _column(record.weights, b))
         weights[:, b] .= pull_effective!(sums.weights, w, model.signs)

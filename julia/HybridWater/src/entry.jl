@@ -18,24 +18,28 @@ end
 
 """
 Steps that were taken: local time `tau` and `width` of each, relative to the record; the states at
-its start, one column each; `last[r]`, the number of the last step of record r; where thresholds
-are located, the switches `on` in each step, and the number `crossed` at its end, or zero.
+its start, one column each; `implicit`, whether it was one of Rodas5P; `last[r]`, the number of the
+last step of record r; where thresholds are located, the switches `on` in each step, the number
+`crossed` at its end, or zero, and, if there are events, the states at its `ends`.
 """
 struct Path
     tau::Vector{Float64}
     width::Vector{Float64}
     states::Vector{Float64}
+    implicit::Vector{Bool}
     last::Vector{Int}
     on::Vector{Float64}
     crossed::Vector{Int}
+    ends::Vector{Float64}
 end
 
-Path() = Path(Float64[], Float64[], Float64[], Int[], Float64[], Int[])
+Path() = Path(Float64[], Float64[], Float64[], Bool[], Int[], Float64[], Int[], Float64[])
 
-function note!(path::Path, tau, width, states, n)
+function note!(path::Path, tau, width, states, n, implicit=false)
     push!(path.tau, tau)
     push!(path.width, width)
     append!(path.states, view(states, 1:n))
+    push!(path.implicit, implicit)
     return nothing
 end
 
@@ -62,6 +66,7 @@ mutable struct Entry
     const dx::Vector{Float64}
     const T::Vector{Float64}
     const levels::Vector{Float64}
+    const events::Int
     const depth::Int
     "Of an adaptive method: steps, rejected steps, evaluations, Jacobians, factorisations."
     const statistics::Vector{Int}
@@ -81,7 +86,8 @@ function Entry(functions::Workspace, model::Model, options::Options, p, w, forci
         zeros(model.forcings),
         zeros(model.forcings),
         zeros(model.states + model.outputs),
-        zeros(model.switches),
+        zeros(model.switches + 2model.events),
+        model.events,
         model.depth,
         zeros(Int, 5),
         0,

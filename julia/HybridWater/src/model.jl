@@ -2,9 +2,10 @@
 
 """
 A right-hand side, compiled from source by [`compile`](@ref): functions, the numbers of states,
-forcings, parameters, outputs, weights and switches (the last of the forcings, see thresholds.jl),
-how deep these depend on each other, the networks, the signs of constrained weights (zero where a
-weight is free), and the places (row, column) of the Jacobian that are not always zero.
+forcings, parameters, outputs, weights, switches and events (the last of the forcings, see
+thresholds.jl), how deep switches depend on each other, the networks, the signs of constrained
+weights (zero where a weight is free), and the places (row, column) of the Jacobian that are not
+always zero.
 A model with columns has `colours`, one per state (see [`Sparsity`](@ref)), and the `geometry` of
 its cells and faces; both are empty in other models.
 """
@@ -20,6 +21,7 @@ struct Model
     outputs::Int
     weights::Int
     switches::Int
+    events::Int
     depth::Int
     networks::Vector{Layout}
     signs::Vector{Float64}
@@ -37,8 +39,10 @@ Make a [`Model`](@ref) from source as the Python package writes it.
 - `sources`: texts of the anonymous functions `rates(y, u, x, p, w, c)`, derivatives and outputs
   into `y`; `pullback(us, xs, ps, ws, u, x, p, w, ys, c)`, which adds up sensitivities;
   `jacobian(J, T, u, x, dx, p, w, c)`, slopes with respect to states into `J`, along time into `T`;
-  `levels` and its `pullback`: thresholds into `y`, like rates.
-- `sizes`: numbers of states, forcings, parameters, outputs, weights and switches, and their depth.
+  `levels` and its `pullback`: like rates, see thresholds.jl. A function that is never called may be
+  an empty text.
+- `sizes`: numbers of states, forcings, parameters, outputs, weights, switches and events, and how
+  deep switches depend on each other.
 - `networks`: sizes, activation and offset of each.
 - `signs`: one per weight.
 - `pattern`: (2, places).

@@ -67,15 +67,14 @@ function _sweep!(run!, states, fluxes, initial, entry::Entry, path, memory)
 end
 
 """
-    pull_sweep!(sums, forcings, states_bar, fluxes_bar, entry, path)
+    pull_sweep!(sums, forcings, states_bar, fluxes_bar, way, entry, path)
 
-Go back through the steps in `path`. Return the sensitivity to the initial state; add those to
-parameters and weights to `sums`, and those to the forcing to `forcings` unless it is `nothing`.
+Go back through the records. Return the sensitivity to the initial state; add those to parameters
+and weights to `sums`, and those to the forcing to `forcings` unless it is `nothing`. `way` is how a
+record is gone back through: [`Steps`](@ref) in `path`, [`Forward`](@ref), or an adjoint equation.
 """
-function pull_sweep!(sums::Sums, forcings, states_bar, fluxes_bar, entry::Entry, path::Path)
+function pull_sweep!(sums::Sums, forcings, states_bar, fluxes_bar, way, entry::Entry, path::Path)
     n, m, o = entry.states, entry.outputs, entry.options
-    method = o.method === :rodas5p ? RODAS5P : TABLEAUX[o.method]
-    stages = memory(method, entry)
     bar, start, ys = zeros(n), zeros(n), zeros(n + m)
     outputs_bar = zeros(m)
     for record in length(path.last):-1:1
@@ -86,13 +85,7 @@ function pull_sweep!(sums::Sums, forcings, states_bar, fluxes_bar, entry::Entry,
             bar .+= view(states_bar, :, record)
             outputs_bar .= view(fluxes_bar, :, record)
         end
-        first_step = record == 1 ? 1 : path.last[record - 1] + 1
-        for step in path.last[record]:-1:first_step
-            copyto!(start, 1, path.states, n * (step - 1) + 1, n)
-            tau, width = path.tau[step], path.width[step]
-            pull_crossing!(bar, sums, outputs_bar, entry, path, step)
-            iszero(width) || pull_step!(bar, sums, outputs_bar, stages, method, entry, start, tau, width)
-        end
+        pull_record!(bar, sums, outputs_bar, start, way, entry, path)
         if !o.mean  # `start` is the state at the start of the record
             bar .+= view(states_bar, :, record)
             fill!(ys, 0.0)
@@ -104,4 +97,31 @@ function pull_sweep!(sums::Sums, forcings, states_bar, fluxes_bar, entry::Entry,
         )
     end
     return bar
+end
+
+back(::Val{:discrete}, model, entry, forcing) = Steps(entry)
+back(::Val{:forward}, model, entry, forcing) = Forward(model, entry, forcing)
+back(::Val{kind}, model, entry, forcing) where {kind} = adjoint(Val(kind), model, entry)
+
+"""
+    adjoint(kind, model, entry)
+
+Return the way back through records by an adjoint equation: `Val(:gauss)` or `Val(:interpolating)`.
+Needs SciMLSensitivity to be loaded, see [`load_adjoints`](@ref).
+"""
+function adjoint end
+
+const SENSITIVITY = Base.PkgId(
+    Base.UUID("1ed8b502-d754-442c-8d5d-10ac956f44a1"), "SciMLSensitivity"
+)
+
+"""
+    load_adjoints()
+
+Load SciMLSensitivity; return whether the project has it.
+"""
+function load_adjoints()
+    isnothing(Base.locate_package(SENSITIVITY)) && return false
+    Base.require(SENSITIVITY)
+    return true
 end

@@ -25,13 +25,14 @@ const RESERVOIR = (
         T[1] = dx[1] * (1 - b)
         nothing
     end",
-    "(y, u, x, p, w, c) -> nothing",
-    "(us, xs, ps, ws, u, x, p, w, ys, c) -> nothing",
+    "",
+    "",
 )
 
 function reservoir()
     places = [1 2; 1 1]
-    return compile(RESERVOIR, (1, 1, 1, 1, 13, 0, 0), (((2, 3, 1), "tanh", 0),), zeros(13), places)
+    sizes = (1, 1, 1, 1, 13, 0, 0, 0)
+    return compile(RESERVOIR, sizes, (((2, 3, 1), "tanh", 0),), zeros(13), places)
 end
 
 "Source of two cells that exchange water, in the same manner: their Jacobian is sparse."
@@ -54,11 +55,13 @@ const CELLS = (
         nothing
     end",
     "",
+    "",
+    "",
 )
 
 function two_cells()
     places = [1 2 1 2 3; 1 1 2 2 2]
-    return compile(CELLS, (2, 1, 1, 1, 0), (), Float64[], places, [1, 2], [0.5])
+    return compile(CELLS, (2, 1, 1, 1, 0, 0, 0, 0), (), Float64[], places, [1, 2], [0.5])
 end
 
 "Solve both in every way that Python may ask for."

@@ -10,5 +10,6 @@ using Test
     include("solving.jl")
     include("gradients.jl")
     include("columns.jl")
+    include("adjoints.jl")
     include("boundary.jl")
 end

@@ -10,10 +10,12 @@ const EXPLODING = (
         nothing
     end",
     "(J, T, u, x, dx, p, w, c) -> (J[1, 1] = 2p[1] * u[1]; J[2, 1] = 1.0; T[1] = dx[1]; nothing)",
+    "",
+    "",
 )
 
 function exploding()
-    return compile(EXPLODING, (1, 1, 1, 1, 0, 0, 0), (), Float64[], [1 2; 1 1])
+    return compile(EXPLODING, (1, 1, 1, 1, 0, 0, 0, 0), (), Float64[], [1 2; 1 1])
 end
 
 "Solve the linear reservoir (its network switched off) and return the storage and outflow."

@@ -68,7 +68,8 @@ def case(ude, batch=3, days=9):
 
 
 def test_unknowns_satisfy_their_equations(implicit_models, compiled):
-    parameters, _, forcing, _ = arrays = case(implicit_models["two"])
+    arrays = case(implicit_models["two"])
+    parameters, forcing = arrays[0], arrays[2]
     solution = compiled(implicit_models["two"], output="instantaneous").solve(*arrays)
     between, leaves = solution.flux("between"), solution.flux("leaves")
     values = dict(zip(implicit_models["two"].program.parameters, parameters.T, strict=True))

@@ -1,0 +1,203 @@
+"""Figures of ensembles: fan chart, histogram of the probability integral transform, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.dates import date2num
+
+from hybridwater import scores, units
+from hybridwater.errors import DataError
+from hybridwater.report import style
+from hybridwater.report.series import drawing_times
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_BANDS = (0.9, 0.5)
+_FAN = style.MODELS[1]
+
+
+@style.styled
+def fan_chart(
+    ensemble: xr.DataArray,
+    observed: xr.DataArray | None = None,
+    *,
+    issued: str | np.datetime64 | None = None,
+    quantity: str = "discharge",
+) -> style.ReportFigure:
+    """Draw the central 50 and 90 % of an ensemble over time, its median, and what was observed.
+
+    Parameters
+    ----------
+    ensemble : xarray.DataArray
+        Shape (member, time), with units.
+    observed : xarray.DataArray, optional
+        Shape (time,), in a compatible unit; NaN marks a missing value.
+    issued : datetime-like, optional
+        When the forecast was made; marked by a line.
+    quantity : str
+        Name of what is drawn, for the axis.
+
+    Returns
+    -------
+    ReportFigure
+        A matplotlib figure with caption and alternative text.
+
+    Raises
+    ------
+    DataError
+        If there are other dimensions left, or fewer than two members or times.
+    UnitError
+        If units are missing or incompatible.
+    """
+    unit = units.require(ensemble)
+    if set(ensemble.dims) != {"member", "time"} or min(ensemble.shape) < 2:
+        raise DataError(
+            f"The ensemble has the dimensions {dict(ensemble.sizes)}, not member and time.",
+            where=str(ensemble.name or "ensemble"),
+            fix="Select one site, for example ensemble.sel(gage='01420500')",
+        )
+    figure = style.new_figure(3.6)
+    axes = figure.subplots()
+    style.horizontal_grid(axes)
+    times = drawing_times(ensemble)
+    for band, alpha in zip(_BANDS, (0.22, 0.45), strict=True):
+        low, high = (ensemble.quantile((1 + sign * band) / 2, "member").values for sign in (-1, 1))
+        axes.fill_between(
+            times, low, high, color=_FAN, alpha=alpha, linewidth=0, label=f"central {band:.0%}"
+        )
+    axes.plot(times, ensemble.median("member").values, color=_FAN, linewidth=1.2, label="median")
+    caption = f"Forecast of {quantity} by {ensemble.sizes['member']} members."
+    if observed is not None:
+        observed = units.to_units(observed.astype(float), unit)
+        axes.plot(
+            drawing_times(observed), observed.values, color=style.OBSERVED, linewidth=0.9,
+            label="observed",
+        )  # fmt: skip
+        inside = float(scores.coverage(ensemble, observed))
+        caption += f" {inside:.0%} of the observations lie within the central 90 %."
+    if issued is not None:
+        when = float(date2num(np.datetime64(issued)))
+        axes.axvline(
+            when, color=style.MUTED, linestyle="--", linewidth=1.0, label="forecast issued"
+        )
+    axes.set_xlim(times[0], times[-1])
+    axes.set_ylim(bottom=0 if float(ensemble.min()) >= 0 else None)
+    axes.set_ylabel(style.labelled(quantity, unit))
+    style.legend_below(figure, columns=5)
+    figure.caption = figure.alt = caption
+    return figure
+
+
+@style.styled
+def pit_histogram(
+    pits: xr.DataArray | Mapping[str, xr.DataArray], *, bins: int = 10
+) -> style.ReportFigure:
+    """Draw histograms of probability integral transforms beside the flat one.
+
+    Parameters
+    ----------
+    pits : xarray.DataArray or mapping of str to xarray.DataArray
+        From :func:`hybridwater.scores.pit`, any dimensions with time: one, or several by name.
+    bins : int
+        Number of bins.
+
+    Returns
+    -------
+    ReportFigure
+        A matplotlib figure; the caption tells the test of :func:`hybridwater.scores.flatness`.
+
+    Raises
+    ------
+    DataError
+        If there are too few records for the test.
+    """
+    named = pits if isinstance(pits, Mapping) else {"forecast": pits}
+    figure = style.new_figure(3.2)
+    panels = figure.subplots(1, len(named), sharey=True, squeeze=False)[0]
+    told = []
+    for index, (axes, (name, places)) in enumerate(zip(panels, named.items(), strict=True)):
+        style.horizontal_grid(axes)
+        values = places.values[np.isfinite(places.values)]
+        counts, edges = np.histogram(values, bins, (0, 1))
+        axes.bar(
+            edges[:-1], counts * bins / len(values), 1 / bins, align="edge", edgecolor="white",
+            color=style.MODELS[index % len(style.MODELS)],
+        )  # fmt: skip
+        axes.axhline(1.0, color=style.OBSERVED, linewidth=1.0)
+        axes.set_xlim(0, 1)
+        axes.set_title(name)
+        axes.set_xlabel("place of the observation (–)")  # noqa: RUF001
+        test = scores.flatness(places, bins=bins)
+        told.append(
+            f"{name}: largest deviation {float(test['largest_deviation']):.0%},"
+            f" p = {float(test['p_value']):.3f}"
+        )
+    panels[0].set_ylabel("relative frequency (–)")  # noqa: RUF001
+    figure.caption = (
+        "Where observations fall in their forecast distributions; flat (the line) if calibrated,"
+        " U-shaped if too sure, higher at the left if too wet."
+        f" {'; '.join(told)} (block bootstrap)."
+    )
+    figure.alt = figure.caption
+    return figure
+
+
+@style.styled
+def coverage_chart(
+    ensemble: xr.DataArray | Mapping[str, xr.DataArray],
+    observed: xr.DataArray,
+    *,
+    levels: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95),
+) -> style.ReportFigure:
+    """Draw how often central intervals hold the observation, against how often they should.
+
+    Parameters
+    ----------
+    ensemble : xarray.DataArray or mapping of str to xarray.DataArray
+        Shape (member, ..., time): one, or several by name.
+    observed : xarray.DataArray
+        Shape (..., time).
+    levels : sequence of float
+        Probabilities of the intervals.
+
+    Returns
+    -------
+    ReportFigure
+        A matplotlib figure; bars reach over the central 80 % of the sites.
+
+    Raises
+    ------
+    DataError, UnitError
+        As :func:`hybridwater.scores.coverage`.
+    """
+    named = ensemble if isinstance(ensemble, Mapping) else {"forecast": ensemble}
+    figure = style.new_figure(4.4)
+    axes = figure.subplots()
+    axes.grid()
+    axes.plot([0, 1], [0, 1], color=style.OBSERVED, linewidth=1.0)
+    told = []
+    for index, (name, members) in enumerate(named.items()):
+        found = [scores.coverage(members, observed, level=level).values.ravel() for level in levels]
+        middle = np.array([np.nanmean(f) for f in found])
+        ends = np.array([np.nanquantile(f, [0.1, 0.9]) for f in found])
+        axes.errorbar(
+            np.array(levels) + 0.006 * index, middle,
+            np.abs(ends - middle[:, np.newaxis]).T, fmt="o-", capsize=3, markersize=4,
+            color=style.MODELS[index % len(style.MODELS)], label=name,
+        )  # fmt: skip
+        told.append(f"{name}: {middle[-2]:.0%} within the central {levels[-2]:.0%}")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("probability of the central interval (–)")  # noqa: RUF001
+    axes.set_ylabel("observations within (–)")  # noqa: RUF001
+    style.legend_below(figure, columns=3)
+    figure.caption = (
+        "Coverage of central intervals, mean over sites with bars over the central 80 % of them;"
+        f" on the line if calibrated, below if too sure. {'; '.join(told)}."
+    )
+    figure.alt = figure.caption
+    return figure

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from hybridwater import scores
+from hybridwater.errors import DataError, UnitError
+from hybridwater.report import coverage_chart, fan_chart, pit_histogram
+
+
+@pytest.fixture
+def ensemble(observed, rng):
+    members = observed.fillna(1.0).expand_dims(member=30)
+    noise = rng.lognormal(0.0, 0.5, members.shape)
+    return (members * noise * rng.lognormal(0.0, 0.5, observed.shape)).assign_attrs(units="mm d-1")
+
+
+def test_a_fan_has_two_bands_a_median_and_the_truth(ensemble, observed):
+    figure = fan_chart(ensemble.isel(basin=0), observed.isel(basin=0), issued="2001-06-01")
+    (axes,) = figure.axes
+    assert len(axes.collections) == 2
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["central 90%", "central 50%", "median", "observed", "forecast issued"]
+    outer, inner = (c.get_paths()[0].get_extents().height for c in axes.collections)
+    assert outer > inner
+    inside = float(scores.coverage(ensemble.isel(basin=0), observed.isel(basin=0)))
+    assert f"{inside:.0%} of the observations" in figure.caption
+
+
+def test_a_fan_of_many_sites_is_refused(ensemble):
+    with pytest.raises(DataError, match="Select one site"):
+        fan_chart(ensemble)
+    with pytest.raises(UnitError):
+        fan_chart(ensemble.isel(basin=0).drop_attrs())
+
+
+def test_a_flat_histogram_is_told_from_one_that_is_not(observed, rng):
+    uniform = observed.copy(data=rng.uniform(size=observed.shape)).assign_attrs(units="1")
+    figure = pit_histogram(
+        {"good": uniform, "too sure": (uniform - 0.5).clip(-0.2, 0.2) * 2.4 + 0.5}
+    )
+    heights = [[p.get_height() for p in axes.patches] for axes in figure.axes]
+    assert np.mean(heights, axis=1) == pytest.approx([1, 1])
+    assert max(heights[0]) < 1.3 < max(heights[1])
+    assert "too sure: largest deviation" in figure.caption
+    assert "p = 0.001" in figure.caption
+
+
+def test_coverage_is_drawn_at_every_level(ensemble, observed):
+    figure = coverage_chart(ensemble, observed, levels=(0.5, 0.8, 0.9))
+    (axes,) = figure.axes
+    drawn = axes.lines[1].get_ydata()
+    expected = [float(scores.coverage(ensemble, observed, level=k).mean()) for k in (0.5, 0.8, 0.9)]
+    np.testing.assert_allclose(drawn, expected)
+    assert f"{expected[1]:.0%} within the central 80%" in figure.caption
