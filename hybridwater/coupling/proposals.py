@@ -171,7 +171,7 @@ def _remap(
     one, other = source.mesh(given.grid), target.mesh(taken.grid)
     if isinstance(one, Mesh) and isinstance(other, Mesh):
         if n == m and np.allclose(one.areas, other.areas, rtol=1e-9):
-            return "identity", f"the same {n} cells"
+            return "identity", "the same cells"
         if "columns" not in (one.geometry, other.geometry) and one.geometry == other.geometry:
             return "conservative", f"{n} to {m} cells by overlap"
         return None, f"{n} to {m} cells, whose map is not known"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
     from hybridwater.report.duration import flow_duration
+    from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
     from hybridwater.report.files import save_figure, save_figures
     from hybridwater.report.graph import coupling_graph
-    from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
     from hybridwater.report.ledger import water_ledger

@@ -152,3 +152,20 @@ def test_values_that_a_component_refuses_name_the_table(changed):
 def test_a_start_without_records_is_refused(changed):
     with pytest.raises(CaseError, match="No record begins at 2000-01-01"):
         cases.load_coupled(changed("start = 2001-01-01", "start = 2000-01-01")).build()
+
+
+def test_one_word_puts_the_surrogate_in_place(tmp_path):
+    (tmp_path / "emulated").mkdir()
+    text = CASE.replace("area = 2e6", 'area = 2e6\nuse = "surrogate"')
+    table = '\n[components.hill.surrogate]\nmodel = "emulated"\n'
+    case = cases.load_coupled(write_case(tmp_path, text + table))
+    hill = case.components["hill"]
+    assert hill.model.kind == "surrogate"
+    assert hill.model.options == {
+        "replaces": "hybridwater.components.template:Template",
+        "model": tmp_path / "emulated",
+    }
+    assert {n.name: n.kind for n in case.graph()[0]}["hill"] == "surrogate"
+    analytic = cases.load_coupled(write_case(tmp_path, CASE + table))
+    assert analytic.components["hill"].model.kind.endswith("Template")
+    analytic.build().run("3 d")

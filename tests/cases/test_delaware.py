@@ -3,7 +3,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from hybridwater import cases
+from hybridwater import cases, demo
 from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
 from hybridwater.errors import CaseError
 
@@ -24,14 +24,20 @@ def test_the_case_is_the_template(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Return the first week, without numba."""
+def quick(tmp_path_factory):
+    """Return the case without numba, which takes long to compile."""
     path = cases.write_template(tmp_path_factory.mktemp("basin"), "delaware")
     text = path.read_text()
     for name in ("land", "groundwater", "channel"):
         text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
     path.write_text(text.replace("# compile = false", "#"))
-    return cases.load_coupled(path).run(until="1979-01-08")
+    return cases.load_coupled(path)
+
+
+@pytest.fixture(scope="module")
+def model(quick):
+    """Return the first week."""
+    return quick.run(until="1979-01-08")
 
 
 def test_discharge_stands_beside_what_was_observed(model):
@@ -55,3 +61,18 @@ def test_the_section_has_a_map_and_hydrographs(model):
     assert len(section.figures) == 3
     median = gage_skill(discharge)["NSE"].median()
     assert f"Median NSE {median:.3f}" in section.text
+
+
+def test_the_demo_tells_skill_and_closure(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("hybridwater.cases.delaware.delaware_case", lambda: quick)
+    made = demo.run_coupled(tmp_path / "coupled", until="1979-01-04", show_progress=False)
+    assert [section.title for section in made.sections] == [
+        "Discharge",
+        "Components and exchanges",
+        "Water",
+        "Time",
+    ]
+    assert made.closure < 1e-12
+    text = made.summary()
+    assert "3 days" in text
+    assert f"median NSE {made.skill['NSE'].median():.3f} at 101 gages" in text
