@@ -17,9 +17,9 @@ from hybridwater.components.ports import Port, make_ports
 from hybridwater.components.recording import INITIAL, Recorder, drive, record
 from hybridwater.components.surrogate import SOLVER_ERROR, SurrogateComponent
 from hybridwater.errors import DataError, nearest
+from hybridwater.files import write_bytes
 from hybridwater.training import Surrogate, fit
 from hybridwater.training.problem import Period, find_period
-from hybridwater.training.storage import write_whole
 from hybridwater.ude.model import UDE
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def emulate(
     if directory is not None:
         write_description(directory, described)
         table = emulation.errors.to_csv().encode()
-        write_whole({Path(directory) / ERRORS: table})
+        write_bytes(Path(directory) / ERRORS, table)
     return emulation
 
 
