@@ -15,6 +15,9 @@ from hybridwater.coupling.schedule import common_multiple
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, NotConverged, nearest
 
+# Growth of what goes through the exchanges, within a window, after which more passes are of no use.
+_DIVERGED = 1e12
+
 
 @dataclass(frozen=True)
 class Iteration:
@@ -151,7 +154,7 @@ class Iterated:
         for output in outputs:
             output.hold()
         x = np.concatenate([np.tile(v, n) for v, n in zip(self._last, self._pieces(), strict=True)])
-        accelerate = self._acceleration
+        accelerate, first = self._acceleration, 0.0
         accelerate.start()
         for count in range(1, self.iteration.max_iterations + 1):
             if count > 1:
@@ -168,9 +171,11 @@ class Iterated:
             worst, share = self._disagreement(x, moved)
             if share <= self.iteration.tolerance:
                 break
+            size = float(np.abs(moved).max())
+            first = size if count == 1 else first
+            if count == self.iteration.max_iterations or size > _DIVERGED * first > 0.0:
+                self._refuse(worst, share, x, moved, count)
             x = accelerate.next(x, moved)
-        else:
-            self._refuse(worst, share, x, moved)
         accelerate.finish()
         self._accept(x, moved)
         self.counts.append(count)
@@ -222,12 +227,14 @@ class Iterated:
         worst = int(np.argmax(shares))
         return worst, shares[worst]
 
-    def _refuse(self, worst: int, share: float, x: np.ndarray, moved: np.ndarray) -> None:
+    def _refuse(
+        self, worst: int, share: float, x: np.ndarray, moved: np.ndarray, count: int
+    ) -> None:
         link = self.cut[worst]
         change = np.abs(self._split(moved)[worst] - self._split(x)[worst]).max(axis=0)
         cell = int(np.argmax(change))
         raise NotConverged(
-            f"{self.iteration.max_iterations} passes did not agree: '{link.given.name}' still "
+            f"{count} passes did not agree: '{link.given.name}' still "
             f"changes by {share:.3g} of its size.",
             f"component '{link.source.name}', variable '{link.given.name}', target cell {cell}, "
             f"window from {self.time:g} to {self.end:g} s",
