@@ -14,7 +14,11 @@ are what the models are trained on. Then each model runs freely from the first d
 Prints per model: NSE of the mean over the basin, median NSE of the HRUs, the share of HRUs above
 0.99, bias and RMSE of outflow and storage; closure of the water balance; and times per step.
 
-    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 30] [--out FOLDER]
+With --couple it also runs PRMS's land, groundwater and channel coupled, once as they are and once
+with the model in the place of groundwater from 1980-01-01 on, and prints how that changes skill at
+the gages, and whether the ledger closes over the change.
+
+    python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 40] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -26,9 +30,10 @@ import numpy as np
 import xarray as xr
 
 import hybridwater as hw
-from hybridwater.components import get_component
+from hybridwater.components import Component, get_component
 from hybridwater.components.emulation import Emulation, emulate
 from hybridwater.components.recording import record
+from hybridwater.coupling import CoupledModel, Exchange
 from hybridwater.data.packages import package_folder
 from hybridwater.ude import functions
 
@@ -37,6 +42,7 @@ WEATHER = {
     "minimum_air_temperature": "tmin",
     "maximum_air_temperature": "tmax",
 }
+DISCHARGE = "water_volume_transport_in_river_channel"
 RECHARGE = "groundwater_recharge_flux"
 PORTS = {
     RECHARGE: "recharge",
@@ -52,15 +58,20 @@ ATTRIBUTES = (
 
 def recharge() -> xr.Dataset:
     """Return the recharge of PRMS's land over the two years, dims (basin, time)."""
-    folder = package_folder("pywatershed", "data", "drb_2yr")
     land = get_component("prms-land")()
     land.initialize("")
+    return record(land, read_weather(land)).dataset()[[RECHARGE]]
+
+
+def read_weather(land: Component) -> xr.Dataset:
+    """Return the weather of the two years in the units of PRMS's land, dims (time, basin)."""
+    folder = package_folder("pywatershed", "data", "drb_2yr")
     weather = xr.Dataset()
     for port, name in WEATHER.items():
         data = xr.load_dataset(folder / f"{name}.nc")[name].astype(float)
         values = data.rename({data.dims[1]: "basin"}).drop_vars("nhm_id", errors="ignore")
-        weather[port] = values.assign_attrs(units=land.get_var_units(port))
-    return record(land, weather).dataset()[[RECHARGE]]
+        weather[port] = values.assign_attrs(units=land.variable(port).units)
+    return weather
 
 
 def written() -> hw.UDE:
@@ -131,6 +142,50 @@ def run(name: str, inputs: xr.Dataset, epochs: int, out: Path | None) -> Emulati
     )
 
 
+def couple(surrogate: Component | None) -> tuple[float, float]:
+    """Return the median NSE at the gages in 1980, and the largest gap of the ledger.
+
+    Groundwater is PRMS's, or PRMS's in 1979 and the surrogate's in 1980.
+    """
+    land, groundwater, channel = (
+        get_component(f"prms-{n}")() for n in ("land", "groundwater", "channel")
+    )
+    weather = {"weather": get_component("forcing")(data=read_weather(land))}
+    model = CoupledModel(
+        weather | {"land": land, "groundwater": groundwater, "channel": channel},
+        [
+            *(Exchange(f"weather.{port}", "land") for port in WEATHER),
+            Exchange(f"land.{RECHARGE}", "groundwater"),
+            Exchange("land.surface_runoff_flux", "channel"),
+            Exchange("land.subsurface_runoff_flux", "channel"),
+            Exchange("groundwater.groundwater_discharge_flux", "channel"),
+        ],
+        outputs={"channel": [DISCHARGE]},
+    )
+    model.run("365 d")
+    if surrogate is not None:
+        model.replace("groundwater", surrogate)
+    model.run("366 d")
+    ledger = model.ledger()
+    handled = abs(ledger["boundary_flux"]).sum("flux") + abs(ledger["storage"]).sum("component")
+    gap = float((abs(ledger["residual"]) / handled).max())
+    return skill(model.output("channel")[DISCHARGE].values), gap
+
+
+def skill(flows: np.ndarray) -> float:
+    """Return the median NSE in 1980 at the gages with at least 360 observed days in that year."""
+    observed = hw.data.read_delaware().observed.sel(time="1980")
+    enough = observed["discharge"].notnull().sum("time") >= 360
+    observed = observed.isel(gage=enough.values)
+    simulated = xr.DataArray(
+        flows[365:, observed["gage_segment"].values].T,
+        {"gage": observed["gage"], "time": observed["time"]},
+        ("gage", "time"),
+        attrs={"units": "m3 s-1"},
+    )
+    return float(hw.scores.nse(simulated, observed["discharge"]).median())
+
+
 def static() -> xr.Dataset:
     """Return static attributes of the HRUs; none of them was calibrated on discharge."""
     return hw.data.read_delaware().forcing[list(ATTRIBUTES)]
@@ -147,8 +202,9 @@ def area() -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["written", "learned", "attributes"])
-    parser.add_argument("--epochs", type=int, default=30, help="per stage")
+    parser.add_argument("--epochs", type=int, default=40, help="per stage")
     parser.add_argument("--out", type=Path, help="folder of the run directories")
+    parser.add_argument("--couple", action="store_true", help="run coupled, too")
     parser.add_argument("--inputs", type=Path, help="NetCDF file to keep the recharge in")
     arguments = parser.parse_args()
     if arguments.inputs is not None and arguments.inputs.is_file():
@@ -159,4 +215,10 @@ if __name__ == "__main__":
             driven.to_netcdf(arguments.inputs)
     for model in arguments.models:
         print(f"--- {model}")
-        print(run(model, driven, arguments.epochs, arguments.out).summary(), flush=True)
+        emulated = run(model, driven, arguments.epochs, arguments.out)
+        print(emulated.summary(), flush=True)
+        if arguments.couple:
+            surrogate = emulated.as_component(engine="embedded", start="1979-01-01")
+            for name, replacing in (("as it is", None), (f"with '{model}' in 1980", surrogate)):
+                nse, gap = couple(replacing)
+                print(f"coupled run {name}: median NSE {nse:.4f}, ledger closes to {gap:.1e}")

@@ -189,8 +189,7 @@ def emulate(
     emulation = _judged(surrogate, component, described, recording, list(observed.values()), engine)
     if directory is not None:
         write_description(directory, described)
-        table = emulation.errors.to_csv().encode()
-        write_bytes(Path(directory) / ERRORS, table)
+        write_bytes(Path(directory) / ERRORS, emulation.errors.to_csv().encode())
     return emulation
 
 
