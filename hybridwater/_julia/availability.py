@@ -177,9 +177,8 @@ def _shortcomings(project: Path) -> Iterator[str]:
         yield f"The project holds HybridWater {held}, and this is {needed['version']}"
     known = set(packages) & set(packages["HybridWater"].get("deps", ()))
     for name in sorted(set(needed.get("deps", {})) - known):
-        yield (
-            f"The project lacks the Julia package {name}, or does not know that HybridWater needs it"
-        )
+        doubt = "or does not know that HybridWater needs it"
+        yield f"The project lacks the Julia package {name}, {doubt}"
     bridge = packages.get("PythonCall", {}).get("version")
     try:
         juliacall = importlib.metadata.version("juliacall")

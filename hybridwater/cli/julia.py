@@ -15,8 +15,7 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Use only what has been downloaded before.")
 ]
 Adjoints = Annotated[
-    bool,
-    typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoint equations."),
+    bool, typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoints.")
 ]
 
 

@@ -297,7 +297,9 @@ def _surrogate(
     run = problem.run
     seen = {f.name: problem.forcing[:, run, k].numpy() for k, f in enumerate(ude.forcings)}
     kept = states[rows]
-    seen |= {s.name: kept[:, :, k].numpy() for k, s in enumerate(ude.states)}
+    names = ude.program.states
+    where = zip(names, ude.program.slices(names), strict=True)
+    seen |= {name: kept[:, :, s].numpy() for name, s in where}
     return Surrogate(
         ude=ude,
         basins=problem.records.basins,

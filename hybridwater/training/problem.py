@@ -227,6 +227,12 @@ def _observations(
                 f"The model '{ude.name}' has no flux or state '{flux}' ({nearest(flux, known)}).",
                 "observed",
             )
+        if flux in ude.places:
+            raise DeclarationError(
+                f"The flux '{flux}' has values on {ude.places[flux]}.",
+                "observed",
+                "Declare a flux that is one number, with uppermost, lowermost or column_sum",
+            )
         if variable not in data:
             raise DataError(
                 f"The data have no variable '{variable}' ({nearest(variable, map(str, data))}).",

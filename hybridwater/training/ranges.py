@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridwater.ude.program import Implicit, Perceptron, Root
+from hybridwater.ude.program import Implicit, Perceptron, Root, used
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,16 +97,8 @@ def seen_by_networks(ude: UDE) -> frozenset[str]:
     """
     needed: set[str] = set()
     for step in reversed(ude.program.steps):
-        if isinstance(step, Perceptron):
-            expressions = step.inputs
-        elif isinstance(step, Root):
-            continue
-        elif isinstance(step, Implicit):
+        if isinstance(step, Implicit):
             needed |= set(step.root.residuals) if needed.intersection(step.names) else set()
-            continue
-        elif step.name in needed:
-            expressions = (step.expression,)
-        else:
-            continue
-        needed |= {str(s) for e in expressions for s in e.free_symbols}
+        elif isinstance(step, Perceptron) or not isinstance(step, Root) and step.name in needed:
+            needed |= {str(s) for e in used(step) for s in e.free_symbols}
     return frozenset(needed.intersection(ude.program.states + ude.program.forcings))

@@ -63,15 +63,22 @@ def sample_term(
     solution.raise_if_failed(ude.program.value_names, records.describe)
     count = len(records.time)
     kept = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
-    fluxes = solution.fluxes[0, kept]
-    coordinates: dict[str, Any] = {"time": ("sample", records.time[kept])}
-    for k, (row, flux) in enumerate(zip(network.inputs, inputs.values(), strict=True)):
+    cells = ude.places[name].size if name in ude.places else 1
+
+    def sampled(flux: str) -> np.ndarray:
+        """Return a flux at the kept records, in every cell that the term is evaluated in."""
+        values = solution.flux(flux)[0, kept].reshape(len(kept), -1)
+        return np.broadcast_to(values, (len(kept), cells)).ravel()
+
+    times = np.repeat(records.time[kept], cells)
+    coordinates: dict[str, Any] = {"time": ("sample", times)}
+    for row, flux in zip(network.inputs, inputs.values(), strict=True):
         text = print_expression(row.expression)  # a temperature by itself is no difference
         unit = declared.get(text) or flux.unit
-        coordinates[text] = ("sample", fluxes[:, 1 + k], {"units": units.spell(unit)})
+        coordinates[text] = ("sample", sampled(flux.name), {"units": units.spell(unit)})
     attrs = {"units": units.spell(network.unit), "long_name": network.description or name}
     result = xr.Dataset(
-        {"learned": ("sample", fluxes[:, 0], attrs)},
+        {"learned": ("sample", sampled(name), attrs)},
         coordinates,
         {"term": name, "basin": records.basins[0], **attrs},
     )
@@ -87,5 +94,7 @@ def sample_term(
         whose = "with the parameters of the fit"
         if borrowed:
             whose += f" ({', '.join(borrowed)}: of the calibrated skeleton)"
-        result["conceptual"] = ("sample", curve[0, :, -1], attrs | {"comment": whose})
+        last = watched.program.sizes((counterpart,))[0]
+        found = np.broadcast_to(curve[0, :, -last:], (len(kept), cells)).ravel()
+        result["conceptual"] = ("sample", found, attrs | {"comment": whose})
     return result

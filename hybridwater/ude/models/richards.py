@@ -119,24 +119,25 @@ def richards(
             """Return the relative conductivity where a head is given."""
             return relations.conductivity(relations.saturation(outside))
 
+        def capacity(surface: sympy.Expr, edge: sympy.Expr) -> sympy.Expr:
+            """Return what the soil takes up under a head, of a relative conductivity ``edge``."""
+            gradient = (surface - uppermost(head)) / uppermost(soil.distance) + 1
+            return ks * (edge + uppermost(relative)) / 2 * gradient
+
         if upper == "ponding":
             rain = m.forcing("prcp", "mm d-1", "precipitation")
             pond = m.state("pond", "mm", description="water on the surface")
             pond_max = parameter("pond_max", "mm", (0, 1000), 10, "depth at which water runs off")
             fast = m.constant("surface_time", 1e-3, "d", description="time that free water takes")
-            surface, supply = maximum(pond, 0), rain + pond / fast
-            edge = sympy.Integer(1)
-        else:
-            surface = parameter("surface_head", "mm", (-1e6, 1e4), -100, "head at the surface")
-            edge = at_edge(surface)
-        gradient = (surface - uppermost(head)) / uppermost(soil.distance) + 1
-        capacity = ks * (edge + uppermost(relative)) / 2 * gradient
-        if upper == "ponding":
-            infiltration = m.flux("infiltration", minimum(supply, capacity), "mm d-1")
+            supply = rain + pond / fast
+            taken = minimum(supply, capacity(maximum(pond, 0), sympy.Integer(1)))
+            infiltration = m.flux("infiltration", taken, "mm d-1")
             runoff = m.flux("runoff", maximum(pond - pond_max, 0) / fast, "mm d-1")
             m.derivative(pond, rain - infiltration - runoff)
         else:
-            infiltration = m.flux("infiltration", capacity, "mm d-1")
+            surface = parameter("surface_head", "mm", (-1e6, 1e4), -100, "head at the surface")
+            taken = capacity(surface, at_edge(surface))
+            infiltration = m.flux("infiltration", taken, "mm d-1")
         if lower == "free_drainage":
             leaving = lowermost(k)
         else:
