@@ -19,14 +19,14 @@ from hybridwater import scores
 from hybridwater.components import get_component
 from hybridwater.components.prms_process import quietly, read_parameters
 from hybridwater.coupling import CoupledModel, Exchange
-from hybridwater.data import read_delaware
+from hybridwater.data import delaware_weather, read_delaware
 from hybridwater.data.packages import package_folder
 
 CUBIC_FOOT = 0.3048**3
 WEATHER = {
-    "lwe_precipitation_rate": ("prcp", "inch d-1"),
-    "minimum_air_temperature": ("tmin", "degF"),
-    "maximum_air_temperature": ("tmax", "degF"),
+    "lwe_precipitation_rate": "prcp",
+    "minimum_air_temperature": "tmin",
+    "maximum_air_temperature": "tmax",
 }
 DISCHARGE = "water_volume_transport_in_river_channel"
 
@@ -61,7 +61,7 @@ def ours(days: int, compile: bool) -> tuple[np.ndarray, xr.Dataset, dict[str, fl
     )
     model = CoupledModel(
         {
-            "weather": get_component("forcing")(data=weather()),
+            "weather": get_component("forcing")(data=delaware_weather(), variables=WEATHER),
             "land": land,
             "groundwater": groundwater,
             "channel": channel,
@@ -80,16 +80,6 @@ def ours(days: int, compile: bool) -> tuple[np.ndarray, xr.Dataset, dict[str, fl
     model.run(f"{days - 1} d")
     seconds = {name: spent - before[name] for name, spent in model.seconds.items()}
     return model.output("channel")[DISCHARGE].values, model.ledger(), seconds
-
-
-def weather() -> xr.Dataset:
-    """Return the weather of the HRUs in PRMS's units."""
-    folder = package_folder("pywatershed", "data", "drb_2yr")
-    records = {
-        port: xr.load_dataset(folder / f"{name}.nc")[name].assign_attrs(units=unit)
-        for port, (name, unit) in WEATHER.items()
-    }
-    return xr.Dataset(records)
 
 
 def skill(flows: np.ndarray) -> tuple[float, int]:

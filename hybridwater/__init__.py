@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         units,
     )
     from hybridwater.components.emulation import emulate
+    from hybridwater.coupling import CoupledModel, Exchange
     from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
@@ -40,7 +41,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "UDE",
+    "CoupledModel",
     "Declaration",
+    "Exchange",
     "Stage",
     "Surrogate",
     "compare",
@@ -66,7 +69,9 @@ __all__ = [
 
 # Public name -> the module that it is an attribute of.
 _OBJECTS = {
+    "CoupledModel": "hybridwater.coupling",
     "Declaration": "hybridwater.ude",
+    "Exchange": "hybridwater.coupling",
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",

@@ -20,6 +20,7 @@ from hybridwater.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hybridwater.report import Section
     from hybridwater.training import Stage, Surrogate
     from hybridwater.ude import UDE
 
@@ -32,6 +33,37 @@ TEST = ("1980-04", "1980-12")
 WARMUP = 90
 LARGEST_AREA = 1500.0
 """Square kilometres; the models have no river routing, so larger catchments are left out."""
+
+
+@dataclass(frozen=True)
+class Coupled:
+    """What the coupled run of the whole basin made.
+
+    Parameters
+    ----------
+    skill : pandas.DataFrame
+        One row per gage: NSE, KGE and bias.
+    closure : float
+        The most that was missing in a day, relative to the water that moved and was there.
+    days : int
+        How many days were run.
+    sections : list of Section
+        Its parts of the report.
+    """
+
+    skill: pd.DataFrame
+    closure: float
+    days: int
+    sections: list[Section]
+
+    def summary(self) -> str:
+        """Return it in two lines."""
+        nse = self.skill["NSE"]
+        return (
+            f"Coupled run of the whole basin (PRMS land, groundwater, channel), {self.days} days:\n"
+            f"  median NSE {nse.median():.3f} at {len(nse)} gages; of the water, "
+            f"{self.closure:.0e} was missing in a day at most."
+        )
 
 
 @dataclass(frozen=True)
@@ -48,12 +80,15 @@ class Demo:
         The HTML page.
     interrupted : bool
         Whether Ctrl-C ended the fit early.
+    coupled : Coupled or None
+        The coupled run of the whole basin, if there was one.
     """
 
     surrogate: Surrogate
     skill: dict[str, pd.DataFrame]
     report: Path
     interrupted: bool
+    coupled: Coupled | None = None
 
     def summary(self) -> str:
         """Return the comparison in a few lines."""
@@ -70,6 +105,8 @@ class Demo:
         if {"hybrid", "conceptual"} <= set(nse):
             better = int((nse["hybrid"] > nse["conceptual"]).sum())
             lines.append(f"  The hybrid has the higher NSE in {better} of {len(nse)} catchments.")
+        if self.coupled is not None:
+            lines.append(self.coupled.summary())
         return "\n".join(lines)
 
 
@@ -182,8 +219,11 @@ def run_demo(
     schedule: Sequence[Stage] | None = None,
     say: Callable[[str], None] = print,
     show_progress: bool | None = None,
+    coupled: bool = True,
 ) -> Demo:
     """Fit the hybrid, score it and the conceptual model on held-out time, and write the report.
+
+    Then run the whole basin as coupled components, and compare it with observed discharge.
 
     Parameters
     ----------
@@ -199,6 +239,8 @@ def run_demo(
         Takes lines that tell what happens.
     show_progress : bool, optional
         Whether to show a progress bar; as in the settings if left out.
+    coupled : bool
+        Whether to run the coupled case, too.
 
     Returns
     -------
@@ -246,8 +288,58 @@ def run_demo(
         directory=out,
         show_progress=show_progress,
     )
+    basin = None
+    if coupled and not is_unfinished(out):
+        say("Coupling land, groundwater and channel of the whole basin; compiles for a minute ...")
+        basin = run_coupled(out / "coupled", show_progress=show_progress)
     say("Simulating and writing the report ...")
-    report = fitted_report(surrogate, out / "report.html", data, figures_directory=out / "figures")
+    report = fitted_report(
+        surrogate,
+        out / "report.html",
+        data,
+        figures_directory=out / "figures",
+        more=() if basin is None else basin.sections,
+    )
     runs = surrogate.compare(data)
     skill = {s: skill_table(surrogate, data, runs, "test", s) for s in ("NSE", "KGE")}
-    return Demo(surrogate, skill, report, is_unfinished(out))
+    return Demo(surrogate, skill, report, is_unfinished(out), basin)
+
+
+def run_coupled(
+    out: str | Path, *, until: str | None = None, show_progress: bool | None = None
+) -> Coupled:
+    """Run the coupled case of the Delaware River Basin, and compare it with observed discharge.
+
+    Parameters
+    ----------
+    out : str or pathlib.Path
+        Run directory.
+    until : str, optional
+        End, if another one than that of the case.
+    show_progress : bool, optional
+        As in the settings if left out.
+
+    Returns
+    -------
+    Coupled
+
+    Raises
+    ------
+    MissingDependency
+        If pywatershed is not installed.
+    """
+    from hybridwater.cases.coupled_report import coupled_sections
+    from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
+    from hybridwater.report.ledger import relative_residual
+
+    case = delaware_case()
+    model = case.run(directory=out, until=until, progress=show_progress)
+    ledger, discharge = model.ledger(), gage_discharge(model)
+    sections = [gage_section(discharge), *coupled_sections(case, model)]
+    model.close()
+    return Coupled(
+        gage_skill(discharge),
+        float(relative_residual(ledger).max()),
+        ledger.sizes["time"],
+        sections,
+    )

@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+from hybridwater.cases import load_coupled
 from hybridwater.cli import app
 from hybridwater.components import get_component
 
@@ -72,6 +73,48 @@ def test_trains_tells_and_writes_a_component(case):
     surrogate = get_component("surrogate")(model=case.parent / "run", engine="embedded")
     surrogate.initialize("")
     np.testing.assert_allclose(surrogate.storage()["store"], [1e7, 2e7])
+
+
+COUPLED = """
+[run]
+start = 2001-01-01
+end = "40 d"
+
+[components.hill]
+kind = "hybridwater.components.template:Template"
+area = [1e6, 2e6]
+rate = 0.1
+inputs = { recharge_flux = 4.0 }
+use = "analytic"
+
+[components.hill.surrogate]
+model = "run"
+engine = "embedded"
+inputs = { recharge_flux = 4.0 }
+
+[components.lake]
+kind = "hybridwater.components.template:Template"
+area = [1e6, 2e6]
+
+[[exchange]]
+source = "hill.runoff_flux"
+target = "lake.recharge_flux"
+"""
+
+
+def test_one_word_in_a_coupled_case_swaps_what_was_emulated(case):
+    assert call(case).exit_code == 0
+    amounts = {}
+    for word in ("analytic", "surrogate"):
+        path = case.parent / f"{word}.toml"
+        path.write_text(COUPLED.replace('use = "analytic"', f'use = "{word}"'))
+        model = load_coupled(path).build()
+        model.run("40 d")
+        amounts[word] = model.component("lake").get_value_ptr("reservoir_amount").copy()
+        ledger = model.ledger()
+        assert abs(ledger["total_residual"]) < 1e-12 * ledger["total_inflow"].sum()
+    assert amounts["surrogate"] == pytest.approx(amounts["analytic"], rel=0.02)
+    assert (amounts["surrogate"] != amounts["analytic"]).all()
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def made(tmp_path_factory, told) -> demo.Demo:
         schedule=stages,
         say=told.append,
         show_progress=False,
+        coupled=False,
     )
 
 

@@ -1,8 +1,18 @@
-"""Case files: a model, its data and its fit in one TOML file."""
+"""Case files: a model, its data and its fit in one TOML file, or components that run together."""
 
 from hybridwater.cases.case import Case
+from hybridwater.cases.coupled import CoupledCase
+from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.emulation import EmulationCase, load_emulation
 from hybridwater.cases.reading import load
 from hybridwater.cases.template import write_template
 
-__all__ = ["Case", "EmulationCase", "load", "load_emulation", "write_template"]
+__all__ = [
+    "Case",
+    "CoupledCase",
+    "EmulationCase",
+    "load",
+    "load_coupled",
+    "load_emulation",
+    "write_template",
+]

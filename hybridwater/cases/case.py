@@ -7,21 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridwater import data
+from hybridwater.cases.sources import Source
 from hybridwater.ude import UDE
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from hybridwater.training import Surrogate
-
-_READERS = {
-    "delaware": "delaware",
-    "camels_us": "read_camels_us",
-    "camels_netcdf": "read_camels_netcdf",
-    "netcdf": "read_netcdf",
-    "csv": "read_csv",
-}
 
 
 @dataclass(frozen=True)
@@ -34,10 +26,8 @@ class Case:
         The case file.
     ude : UDE
         The model.
-    source : str
-        Where data come from, a key of :data:`hybridwater.cases.schema.DATA`.
-    data_arguments : mapping
-        Arguments of the reader.
+    source : Source
+        Where data come from.
     fit_arguments : mapping
         Arguments of :func:`hybridwater.fit`.
     solver : mapping
@@ -52,8 +42,7 @@ class Case:
 
     path: Path
     ude: UDE
-    source: str
-    data_arguments: Mapping[str, Any]
+    source: Source
     fit_arguments: Mapping[str, Any]
     solver: Mapping[str, Any]
     directory: Path
@@ -68,11 +57,7 @@ class Case:
         DataError, UnitError, MissingDependency
             As the reader does.
         """
-        arguments = dict(self.data_arguments)
-        first = "root" if self.source == "camels_us" else "path"
-        if "path" in arguments:
-            arguments[first] = arguments.pop("path")
-        return getattr(data, _READERS[self.source])(**arguments)
+        return self.source.read()
 
     def fit(self, *, resume: bool = False, directory: str | Path | None = None) -> Surrogate:
         """Read the data, fit the model, and write the run directory and its report.

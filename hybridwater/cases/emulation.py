@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridwater.cases import schema
-from hybridwater.cases.reading import read_fit, read_model, read_solver, read_tables
-from hybridwater.cases.schema import Table
+from hybridwater.cases.reading import read_fit, read_model, read_solver
+from hybridwater.cases.tables import Table, read_tables, require_tables
 from hybridwater.errors import CaseError
 from hybridwater.ude import UDE
 
@@ -93,7 +93,9 @@ def load_emulation(path: str | Path) -> EmulationCase:
     """
     path = Path(path).expanduser().absolute()
     needed = [t for t in TABLES if t not in _OPTIONAL]
-    tables = {n: Table(str(path), n, t) for n, t in read_tables(path, TABLES, needed).items()}
+    content = read_tables(path)
+    require_tables(content, path, TABLES, needed)
+    tables = {name: Table(str(path), name, entries) for name, entries in content.items()}
     component = tables["component"].check(schema.COMPONENT)
     for key in ("name", "inputs"):
         tables["component"].require(key)
@@ -109,9 +111,9 @@ def load_emulation(path: str | Path) -> EmulationCase:
     solver = read_solver(tables["solver"]) if "solver" in tables else {}
     return EmulationCase(
         component=component["name"],
-        config=str(_file(tables["component"], path, "config") or ""),
-        inputs=_file(tables["component"], path, "inputs") or path,
-        attributes=_file(tables["component"], path, "attributes"),
+        config=str(_file(tables["component"], "config") or ""),
+        inputs=_file(tables["component"], "inputs") or path,
+        attributes=_file(tables["component"], "attributes"),
         ude=read_model(tables["model"]),
         ports=tables["ports"].check(dict.fromkeys(names, schema.PORT)),
         arguments={k: v for k, v in fit.items() if k != "attributes"} | solver,
@@ -119,15 +121,6 @@ def load_emulation(path: str | Path) -> EmulationCase:
     )
 
 
-def _file(table: Table, case: Path, key: str) -> Path | None:
+def _file(table: Table, key: str) -> Path | None:
     """Return the file that a key names, or None if it is not there."""
-    if key not in table.content:
-        return None
-    path = case.parent / Path(table.content[key]).expanduser()
-    if not path.is_file():
-        raise CaseError(
-            f"There is no file '{path}'.",
-            table.where(key),
-            "Correct the path; it is relative to the case file",
-        )
-    return path
+    return table.existing(key, table.content[key]) if key in table.content else None

@@ -1,16 +1,16 @@
-"""Reading a case file: everything that can be refused before data are read is refused here."""
+"""Reading the case file of a fit: what can be refused before data are read is refused here."""
 
 from __future__ import annotations
 
 import inspect
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hybridwater.cases import schema
 from hybridwater.cases.case import Case
-from hybridwater.cases.schema import Table
+from hybridwater.cases.sources import read_source
+from hybridwater.cases.tables import Table, read_tables, require_tables
 from hybridwater.errors import CaseError, HybridwaterError, nearest
 from hybridwater.ude import UDE, models
 
@@ -35,9 +35,15 @@ def load(path: str | Path) -> Case:
         than it should; the model is not well formed; or a file that it names does not exist.
     """
     path = Path(path).expanduser().absolute()
-    tables = read_tables(path, schema.TABLES, ("model", "data", "fit"))
-    data = Table(str(path), "data", tables["data"])
-    source, arguments = _data(data, path.parent)
+    tables = read_tables(path)
+    if "components" in tables:
+        raise CaseError(
+            "This is the case of a coupled run, not of a fit.",
+            str(path),
+            f"Run it: hybridwater run {path.name}",
+        )
+    require_tables(tables, path, schema.TABLES, ("model", "data", "fit"))
+    source = read_source(Table(str(path), "data", tables["data"]))
     fit_table = Table(str(path), "fit", tables["fit"])
     fit = read_fit(fit_table, needed=("observed", "train"))
     solver = read_solver(Table(str(path), "solver", tables.get("solver", {})))
@@ -48,68 +54,12 @@ def load(path: str | Path) -> Case:
         path=path,
         ude=ude,
         source=source,
-        data_arguments=arguments,
         fit_arguments=fit,
         solver=solver,
         directory=path.parent / Path(output.get("directory", f"{path.stem}-run")).expanduser(),
         report=output.get("report", True),
         basin=output.get("basin"),
     )
-
-
-def read_tables(
-    path: Path, known: Sequence[str], needed: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Read the tables of a file.
-
-    Raises
-    ------
-    CaseError
-        If it cannot be read, has a table that is not known, or lacks one that is needed.
-    """
-    try:
-        with path.open("rb") as stream:
-            tables = tomllib.load(stream)
-    except OSError as error:
-        raise CaseError(
-            f"The case file cannot be read ({error.strerror or error}).",
-            str(path),
-            "Check the path; 'hybridwater init DIR' writes a case file to begin with",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"The case file is not TOML: {error}.", str(path)) from error
-    for name, content in tables.items():
-        if name not in known:
-            raise CaseError(f"The table '{name}' is not known ({nearest(name, known)}).", str(path))
-        if not isinstance(content, dict):
-            raise CaseError(f"'{name}' must be a table.", str(path), f"Write [{name}]")
-    for name in needed:
-        if name not in tables:
-            raise CaseError(f"The table [{name}] is missing.", str(path), f"Add [{name}]")
-    return tables
-
-
-def _data(table: Table, folder: Path) -> tuple[str, dict[str, Any]]:
-    source = table.require("source")
-    if source not in schema.DATA:
-        raise CaseError(
-            f"There is no source of data {source!r} ({nearest(str(source), schema.DATA)}).",
-            table.where("source"),
-        )
-    rest = {key: value for key, value in table.content.items() if key != "source"}
-    values = Table(table.file, table.name, rest).check(schema.DATA[source])
-    if "path" in schema.DATA[source]:
-        table.require("path")
-        values["path"] = folder / Path(values["path"]).expanduser()
-        if not values["path"].exists():
-            raise CaseError(
-                f"There is no file or folder '{values['path']}'.",
-                table.where("path"),
-                "Correct the path; it is relative to the case file",
-            )
-    if source == "csv":
-        table.require("units")
-    return source, values
 
 
 def read_fit(table: Table, needed: Sequence[str]) -> dict[str, Any]:
@@ -142,7 +92,7 @@ def _schedule(table: Table) -> tuple[Any, ...]:
         try:
             made.append(Stage(**values))
         except HybridwaterError as error:
-            raise _in_case(error, one) from error
+            raise one.within(error) from error
     return tuple(made)
 
 
@@ -159,7 +109,7 @@ def _options(values: dict[str, Any], table: Table) -> None:
     try:
         Options(**values)
     except HybridwaterError as error:
-        raise _in_case(error, table) from error
+        raise table.within(error) from error
 
 
 def read_model(table: Table) -> UDE:
@@ -181,7 +131,7 @@ def read_model(table: Table) -> UDE:
         except (TypeError, ValueError, AttributeError) as error:
             raise CaseError(f"The model '{name}' cannot be made so: {error}.") from error
     except HybridwaterError as error:
-        raise _in_case(error, table) from error
+        raise table.within(error) from error
 
 
 def _hashable(value: Any) -> Any:
@@ -196,9 +146,3 @@ def _observed(ude: UDE, table: Table, observed: dict[str, str]) -> None:
                 f"The model '{ude.name}' has no flux or state '{flux}' ({nearest(flux, known)}).",
                 table.where("observed"),
             )
-
-
-def _in_case(error: HybridwaterError, table: Table) -> CaseError:
-    """Say in which file and table something was refused."""
-    where = table.where() + (f", {error.where}" if error.where else "")
-    return CaseError(error.what, where, error.fix)

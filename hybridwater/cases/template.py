@@ -1,21 +1,26 @@
-"""The case file to begin with."""
+"""Case files to begin with."""
 
 from __future__ import annotations
 
 import importlib.resources
 from pathlib import Path
+from typing import Literal
 
 from hybridwater.errors import CaseError
 from hybridwater.files import write_bytes
 
+_FILES = {"fit": ("case.toml", "README.md"), "delaware": ("delaware.toml",)}
 
-def write_template(directory: str | Path) -> Path:
-    """Write a commented case file that runs as it is, and a README beside it.
+
+def write_template(directory: str | Path, kind: Literal["fit", "delaware"] = "fit") -> Path:
+    """Write a commented case file that runs as it is.
 
     Parameters
     ----------
     directory : str or pathlib.Path
         Folder to write into; made if missing.
+    kind : {"fit", "delaware"}
+        A fit, with a README beside it, or the coupled run of the Delaware River Basin.
 
     Returns
     -------
@@ -25,11 +30,11 @@ def write_template(directory: str | Path) -> Path:
     Raises
     ------
     CaseError
-        If there is a case file or a README already; nothing is written then.
+        If there is a file of that name already; nothing is written then.
     """
     folder = Path(directory)
     templates = importlib.resources.files("hybridwater.cases") / "templates"
-    contents = {name: (templates / name).read_bytes() for name in ("case.toml", "README.md")}
+    contents = {name: (templates / name).read_bytes() for name in _FILES[kind]}
     for name in contents:
         if (folder / name).exists():
             raise CaseError(
@@ -37,4 +42,4 @@ def write_template(directory: str | Path) -> Path:
             )
     for name, content in contents.items():
         write_bytes(folder / name, content)
-    return folder / "case.toml"
+    return folder / next(iter(contents))

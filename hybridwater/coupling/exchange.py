@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from hybridwater.components.base import Component, Variable
+from hybridwater.components.base import Variable
 from hybridwater.errors import CouplingError, nearest
 
 TimeRule = Literal["mean", "instantaneous"]
@@ -128,8 +128,17 @@ def declared(kind: type[Declared], entry: Any) -> Declared:
     return kind(**entry)
 
 
+class Declares(Protocol):
+    """What has a declaration table: a component, or what stands for one in a case file."""
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Its variables."""
+        ...
+
+
 def find_end(
-    components: Mapping[str, Component], text: str, default: str, intent: str, where: str
+    components: Mapping[str, Declares], text: str, default: str, intent: str, where: str
 ) -> tuple[str, Variable]:
     """Find the component and the variable that ``"component.variable"`` names.
 

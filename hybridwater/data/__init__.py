@@ -20,7 +20,12 @@ if TYPE_CHECKING:
         check_records,
     )
     from hybridwater.data.daylight import day_length
-    from hybridwater.data.delaware_case import Delaware, delaware_parameters, read_delaware
+    from hybridwater.data.delaware_case import (
+        Delaware,
+        delaware_parameters,
+        delaware_weather,
+        read_delaware,
+    )
     from hybridwater.data.delaware_catchments import (
         delaware,
         delaware_catchment,
@@ -46,6 +51,7 @@ __all__ = [
     "delaware_catchment",
     "delaware_gages",
     "delaware_parameters",
+    "delaware_weather",
     "hamon",
     "oudin",
     "read_camels_netcdf",
@@ -65,7 +71,7 @@ _MODULES = {
     "camels_attributes": ("DISCHARGE_ATTRIBUTES",),
     "checks": ("check_attributes", "check_covers", "check_observations", "check_records"),
     "daylight": ("day_length",),
-    "delaware_case": ("Delaware", "delaware_parameters", "read_delaware"),
+    "delaware_case": ("Delaware", "delaware_parameters", "delaware_weather", "read_delaware"),
     "delaware_catchments": (
         "delaware",
         "delaware_catchment",

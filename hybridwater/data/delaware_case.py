@@ -89,6 +89,36 @@ def delaware_parameters() -> xr.Dataset:
     return xr.merge(opened, compat="no_conflicts", join="exact", combine_attrs="override")
 
 
+def delaware_weather() -> xr.Dataset:
+    """Read the weather of the HRUs of the Delaware case as PRMS takes it.
+
+    Numbers are those of the files, in their units: a conversion's rounding could turn rain on a
+    threshold to snow.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions (time, nhm_id): ``prcp`` [inch d-1], ``tmin`` and ``tmax`` [degF], in the order
+        of `delaware_parameters`.
+
+    Raises
+    ------
+    MissingDependency
+        If pywatershed is not installed.
+    """
+    folder, order = _folder(), delaware_parameters()["nhm_id"].values
+    records = {}
+    for name, unit, meaning, standard_name in (
+        ("prcp", "inch d-1", "precipitation", "lwe_precipitation_rate"),
+        ("tmin", "degF", "daily minimum air temperature", "air_temperature"),
+        ("tmax", "degF", "daily maximum air temperature", "air_temperature"),
+    ):
+        data = xr.load_dataset(folder / f"{name}.nc")[name].sel(nhm_id=order).astype(float)
+        attributes = {"units": unit, "long_name": meaning, "standard_name": standard_name}
+        records[name] = data.transpose("time", "nhm_id").assign_attrs(attributes)
+    return xr.Dataset(records)
+
+
 def _folder() -> Path:
     return package_folder("pywatershed", "data", "drb_2yr")
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from hybridwater.report.duration import flow_duration
     from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
     from hybridwater.report.equations import equation_front
-    from hybridwater.report.files import save_figures
+    from hybridwater.report.files import save_figure, save_figures
+    from hybridwater.report.graph import coupling_graph
     from hybridwater.report.hydrographs import hydrograph
     from hybridwater.report.learned import learned_flux
+    from hybridwater.report.ledger import water_ledger
     from hybridwater.report.meshes import mesh_map, remap_map
     from hybridwater.report.page import Illustration, Section, Table, write_report
     from hybridwater.report.skill import skill_map, skill_summary
@@ -27,6 +29,7 @@ _HOME = {
     "Illustration": "page",
     "Section": "page",
     "Table": "page",
+    "coupling_graph": "graph",
     "coverage_chart": "ensembles",
     "equation_front": "equations",
     "fan_chart": "ensembles",
@@ -37,11 +40,13 @@ _HOME = {
     "model_comparison": "comparison",
     "pit_histogram": "ensembles",
     "remap_map": "meshes",
+    "save_figure": "files",
     "save_figures": "files",
     "skill_map": "skill",
     "skill_summary": "skill",
     "training_curve": "training",
     "water_balance": "balance",
+    "water_ledger": "ledger",
     "write_report": "page",
 }
 
@@ -49,6 +54,7 @@ __all__ = [
     "Illustration",
     "Section",
     "Table",
+    "coupling_graph",
     "coverage_chart",
     "equation_front",
     "fan_chart",
@@ -59,11 +65,13 @@ __all__ = [
     "model_comparison",
     "pit_histogram",
     "remap_map",
+    "save_figure",
     "save_figures",
     "skill_map",
     "skill_summary",
     "training_curve",
     "water_balance",
+    "water_ledger",
     "write_report",
 ]
 

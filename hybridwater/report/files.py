@@ -22,6 +22,34 @@ def png_bytes(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure in the format that the ending of the path names.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    DataError
+        If there is no such format, or the file cannot be written.
+    """
+    path = Path(path)
+    form = path.suffix.casefold().removeprefix(".")
+    known = ("png", "svg", "pdf")
+    if form not in known:
+        raise DataError(
+            f"There is no picture format '{path.suffix}'.",
+            str(path),
+            f"End the name in {', '.join('.' + name for name in known)}",
+        )
+    if form == "png":
+        return write_bytes(path, png_bytes(figure))
+    stream = io.BytesIO()
+    figure.savefig(stream, format=form, metadata={"Date": None} if form == "svg" else {})
+    return write_bytes(path, stream.getvalue())
+
+
 def save_figures(directory: str | os.PathLike[str], figures: Mapping[str, Figure]) -> list[Path]:
     """Write figures as PNG files, each whole or not at all.
 

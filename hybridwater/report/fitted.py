@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ def fitted_report(
     basin: str | None = None,
     title: str | None = None,
     figures_directory: str | Path | None = None,
+    more: Sequence[Section] = (),
 ) -> Path:
     """Write the self-contained HTML report of a fit.
 
@@ -60,6 +62,8 @@ def fitted_report(
         Title of the page.
     figures_directory : str or pathlib.Path, optional
         Folder for the figures as PNG files; none are written if left out.
+    more : sequence of Section, optional
+        Parts at the end.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def fitted_report(
         *story.training(),
         story.parameters(),
         Section("Equations", "The model as it was fitted.", code=str(surrogate.ude)),
+        *more,
     ]
     written = write_report(
         path,

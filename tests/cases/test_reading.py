@@ -193,7 +193,7 @@ def test_the_template_is_a_case(tmp_path):
     path = cases.write_template(tmp_path / "new")
     assert (tmp_path / "new" / "README.md").is_file()
     case = cases.load(path)
-    assert case.source == "delaware"
+    assert case.source.name == "delaware"
     assert case.ude == models.exp_hydro_hybrid()
     assert case.directory == tmp_path / "new" / "run"
     with pytest.raises(CaseError, match="already"):

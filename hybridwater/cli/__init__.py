@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import hybridwater
-from hybridwater.errors import DataError, HybridwaterError
+from hybridwater.cli import components, coupled, julia
+from hybridwater.cli.printing import make_console, plainly
+from hybridwater.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
-    from rich.console import Console
-
-Arguments = ParamSpec("Arguments")
-Returned = TypeVar("Returned")
 
 app = typer.Typer(
     help="Hybrid models of the water cycle: known equations, learned terms, closed balances.",
@@ -27,32 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _console(*, error: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=error, highlight=False, soft_wrap=True)
-
-
-def _plainly(command: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
-    """Print errors of the library as sentences (exit code 2); let Ctrl-C end with 130."""
-
-    @functools.wraps(command)
-    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
-        try:
-            logging.getLogger("hybridwater").setLevel(hybridwater.settings.current().log_level)
-            return command(*args, **kwargs)
-        except HybridwaterError as error:
-            console = _console(error=True)
-            console.print("[bold red]Error:[/] ", end="")
-            console.print(str(error), markup=False)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            _console(error=True).print("Interrupted.")
-            raise typer.Exit(130) from None
-
-    return wrapper
 
 
 def _version(wanted: bool) -> None:
@@ -72,7 +41,7 @@ def main(
 
 
 @app.command()
-@_plainly
+@plainly
 def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the fitted model and its report; must be new.")
@@ -85,7 +54,7 @@ def demo(
     """
     from hybridwater.demo import run_demo
 
-    console = _console()
+    console = make_console()
     result = run_demo(out, seed, say=console.print)
     console.print(result.summary(), markup=False)
     console.print(f"Report: {result.report}", markup=False)
@@ -94,21 +63,24 @@ def demo(
 
 
 @app.command()
-@_plainly
+@plainly
 def init(
     directory: Annotated[Path, typer.Argument(help="Folder to write into; made if missing.")],
+    delaware: Annotated[
+        bool, typer.Option("--delaware", help="The coupled run of the Delaware River Basin.")
+    ] = False,
 ) -> None:
     """Write a commented case file to begin with; it runs as it is."""
     from hybridwater.cases import write_template
 
-    case = write_template(directory)
-    console = _console()
-    console.print(f"Wrote {case} and a README.", markup=False)
-    console.print(f"Next: hybridwater fit {case}", markup=False)
+    case = write_template(directory, "delaware" if delaware else "fit")
+    console = make_console()
+    console.print(f"Wrote {case}{'' if delaware else ' and a README'}.", markup=False)
+    console.print(f"Next: hybridwater {'run' if delaware else 'fit'} {case}", markup=False)
 
 
 @app.command()
-@_plainly
+@plainly
 def fit(
     case: Annotated[Path, typer.Argument(help="Case file (TOML); 'hybridwater init' writes one.")],
     resume: Annotated[
@@ -128,7 +100,7 @@ def fit(
     loaded = load(case)
     folder = loaded.directory if out is None else out
     surrogate = loaded.fit(resume=resume, directory=out)
-    console = _console()
+    console = make_console()
     row = surrogate.metrics.iloc[-1] if surrogate.metrics is not None else {}
     skills = [
         f"{name} NSE {row[f'{name}_nse']:.3f}"
@@ -147,7 +119,7 @@ def fit(
 
 
 @app.command()
-@_plainly
+@plainly
 def simulate(
     run: Annotated[Path, typer.Argument(help="Run directory of a fit.")],
     forcing: Annotated[
@@ -169,7 +141,7 @@ def simulate(
 
     surrogate = hybridwater.Surrogate.load(run)
     records = _named(_read(forcing), basin)
-    console = _console(error=True)
+    console = make_console(error=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         simulation = surrogate.simulate(records, conceptual=conceptual)
@@ -177,7 +149,7 @@ def simulate(
         console.print(f"Note: {warning.message}", markup=False)
     written = write_netcdf(simulation, out)
     time = simulation.indexes["time"]
-    _console().print(
+    make_console().print(
         f"Wrote {written}: {len(simulation.data_vars)} variables, "
         f"{simulation.sizes['basin']} basins, {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}.",
         markup=False,
@@ -185,7 +157,7 @@ def simulate(
 
 
 @app.command()
-@_plainly
+@plainly
 def emulate(
     case: Annotated[Path, typer.Argument(help="Emulation file (TOML): component, model, ports.")],
     resume: Annotated[
@@ -197,7 +169,7 @@ def emulate(
 
     loaded = load_emulation(case)
     emulation = loaded.emulate(resume=resume)
-    console = _console()
+    console = make_console()
     console.print(emulation.summary(), markup=False)
     console.print(f"Component: surrogate, with model = '{loaded.directory}'", markup=False)
 
@@ -258,7 +230,7 @@ def _named(records: xr.Dataset, basin: str | None) -> xr.Dataset:
 
 
 @app.command()
-@_plainly
+@plainly
 def doctor() -> None:
     """Show versions and settings, and check that what is needed works.
 
@@ -269,7 +241,7 @@ def doctor() -> None:
 
     from hybridwater.doctor import examine
 
-    console = _console()
+    console = make_console()
     with console.status("Looking at the installation ..."):
         findings = examine()
     marks = {"ok": "", "missing": "[yellow]missing[/]", "broken": "[bold red]broken[/]"}
@@ -291,133 +263,7 @@ def doctor() -> None:
     console.print("Everything that is needed works.")
 
 
-component = typer.Typer(help="Components: list, begin a new one, check.", no_args_is_help=True)
-app.add_typer(component, name="component")
-
-
-@component.command("list")
-@_plainly
-def component_list() -> None:
-    """List the components that a case can use, and the command that installs what one lacks."""
-    from hybridwater.components import component_names, missing_package
-
-    for name in component_names():
-        package = missing_package(name)
-        typer.echo(name if package is None else f"{name:<24}pip install {package}")
-
-
-@component.command("new")
-@_plainly
-def component_new(
-    name: Annotated[str, typer.Argument(help="Name, such as 'snow-bucket'.")],
-    folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path("."),
-) -> None:
-    """Write the file of a new component, which runs as it is."""
-    from hybridwater.components import new_component
-    from hybridwater.components.scaffold import class_name
-
-    path = new_component(name, folder)
-    console = _console()
-    console.print(f"Wrote {path}.", markup=False)
-    where = "" if folder == Path(".") else f"cd {folder} && "
-    target = f"{path.stem}:{class_name(name)}"
-    console.print(f"Next: {where}hybridwater component check {target}", markup=False)
-
-
-@component.command("check")
-@_plainly
-def component_check(
-    name: Annotated[
-        str, typer.Argument(help="A component, or 'module:Class'; modules of this folder count.")
-    ],
-    config: Annotated[Path | None, typer.Option(help="What its initialize gets.")] = None,
-    steps: Annotated[int, typer.Option(help="How many time steps to take.", min=1)] = 4,
-) -> None:
-    """Run a component and look at everything that it promises.
-
-    Ends with exit code 1 if a promise is broken.
-    """
-    import sys
-
-    from rich.markup import escape
-    from rich.table import Table
-
-    from hybridwater.components import check, get_component
-
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    findings = check(get_component(name)(), config_file=str(config or ""), steps=steps)
-    marks = {"ok": "ok", "skipped": "[yellow]skipped[/]", "failed": "[bold red]failed[/]"}
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for finding in findings:
-        table.add_row(finding.rule, marks[finding.state], escape(finding.detail))
-    _console().print(table)
-    if any(f.state == "failed" for f in findings):
-        raise typer.Exit(1)
-
-
-julia = typer.Typer(help='Set up Julia, for engine = "julia".', no_args_is_help=True)
-app.add_typer(julia, name="julia")
-
-Offline = Annotated[
-    bool, typer.Option("--offline", help="Use only what has been downloaded before.")
-]
-Adjoints = Annotated[
-    bool, typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoints.")
-]
-
-
-@julia.command("install")
-@_plainly
-def julia_install(offline: Offline = False, adjoints: Adjoints = False) -> None:
-    """Install Julia and its packages (minutes), and try to start it.
-
-    With julia_executable and julia_project in the settings, completes that project instead.
-    """
-    from hybridwater._julia.setup import install
-
-    _console().print(install(offline=offline, adjoints=adjoints), markup=False)
-
-
-@julia.command("status")
-@_plainly
-def julia_status() -> None:
-    """Show which Julia would be used, and what is missing. Does not start it.
-
-    Ends with exit code 1 if Julia is not ready.
-    """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from hybridwater._julia import available
-    from hybridwater._julia.setup import status
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for what, value in status():
-        table.add_row(what, escape(value))
-    console = _console()
-    console.print(table)
-    state = available()
-    if not state.ready:
-        console.print(f"{state.reason}.\n→ {state.fix}.", markup=False)
-        raise typer.Exit(1)
-
-
-@julia.command("precompile")
-@_plainly
-def julia_precompile(
-    sysimage: Annotated[
-        Path | None, typer.Option(help="Build this system image too, for a start in seconds.")
-    ] = None,
-    offline: Offline = False,
-) -> None:
-    """Compile the Julia packages ahead of time (minutes)."""
-    from hybridwater._julia.setup import precompile
-
-    console = _console()
-    console.print(precompile(sysimage, offline=offline), markup=False)
-    if sysimage is not None:
-        path = sysimage.expanduser().absolute()
-        console.print(
-            f'To use it, put  julia_sysimage = "{path}"  into the settings.', markup=False
-        )
+for command in (coupled.run, coupled.couple, coupled.graph):
+    app.command()(command)
+app.add_typer(components.app, name="component")
+app.add_typer(julia.app, name="julia")

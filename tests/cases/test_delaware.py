@@ -1,0 +1,78 @@
+import importlib.util
+
+import numpy as np
+import pytest
+
+from hybridwater import cases, demo
+from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
+from hybridwater.errors import CaseError
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("pywatershed") is None,
+    reason="pywatershed, which carries the data, is not installed",
+)
+
+
+def test_the_case_is_the_template(tmp_path):
+    path = cases.write_template(tmp_path, "delaware")
+    assert path.name == "delaware.toml"
+    ours, theirs = cases.load_coupled(path), delaware_case()
+    assert [e.label for e in ours.exchanges] == [e.label for e in theirs.exchanges]
+    assert list(ours.components) == ["land", "groundwater", "channel"]
+    with pytest.raises(CaseError, match=r"a delaware\.toml already"):
+        cases.write_template(tmp_path, "delaware")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Return the case without numba, which takes long to compile."""
+    path = cases.write_template(tmp_path_factory.mktemp("basin"), "delaware")
+    text = path.read_text()
+    for name in ("land", "groundwater", "channel"):
+        text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
+    path.write_text(text.replace("# compile = false", "#"))
+    return cases.load_coupled(path)
+
+
+@pytest.fixture(scope="module")
+def model(quick):
+    """Return the first week."""
+    return quick.run(until="1979-01-08")
+
+
+def test_discharge_stands_beside_what_was_observed(model):
+    discharge = gage_discharge(model)
+    assert dict(discharge.sizes) == {"gage": 101, "time": 7}
+    assert discharge["simulated"].attrs["units"] == "m3 s-1"
+    assert np.isfinite(discharge["simulated"].values).all()
+    whole = discharge.sel(gage="01463500")["simulated"]  # the river at Trenton
+    assert (whole.values[-1] > discharge["simulated"].isel(time=-1).values).sum() >= 95
+
+
+def test_the_water_closes(model):
+    ledger = model.ledger()
+    assert float(abs(ledger["total_residual"]) / ledger["total_inflow"].sum()) < 1e-14
+    assert ledger["total_unmapped"].values == pytest.approx(0)
+
+
+def test_the_section_has_a_map_and_hydrographs(model):
+    discharge = gage_discharge(model)
+    section = gage_section(discharge)
+    assert len(section.figures) == 3
+    median = gage_skill(discharge)["NSE"].median()
+    assert f"Median NSE {median:.3f}" in section.text
+
+
+def test_the_demo_tells_skill_and_closure(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("hybridwater.cases.delaware.delaware_case", lambda: quick)
+    made = demo.run_coupled(tmp_path / "coupled", until="1979-01-04", show_progress=False)
+    assert [section.title for section in made.sections] == [
+        "Discharge",
+        "Components and exchanges",
+        "Water",
+        "Time",
+    ]
+    assert made.closure < 1e-12
+    text = made.summary()
+    assert "3 days" in text
+    assert f"median NSE {made.skill['NSE'].median():.3f} at 101 gages" in text
