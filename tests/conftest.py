@@ -8,6 +8,16 @@ import pytest
 os.environ.setdefault("HYBRIDWATER_ENGINE", "embedded")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs Julia, with the reason, unless it has been set up on this machine."""
+    if item.get_closest_marker("julia") is not None:
+        from hybridwater import _julia
+
+        found = _julia.available()
+        if not found.ready:
+            pytest.skip(f"no Julia: {found.reason} ({found.fix})")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real data that tests use but the project does not carry."""

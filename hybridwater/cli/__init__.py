@@ -175,7 +175,7 @@ def emulate(
 
 
 @app.command()
-@_plainly
+@plainly
 def discover(
     run: Annotated[Path, typer.Argument(help="Run directory of a fit with networks.")],
     forcing: Annotated[
@@ -199,7 +199,7 @@ def discover(
     if not names:
         raise DataError("The model of the run has no network.", str(run))
     records = _read(run / "case.toml" if forcing is None else forcing)
-    console = _console()
+    console = make_console()
     for name in names:
         front = hybridwater.discover(fits, name, records, basin=basin)
         console.print(f"{front}\n", markup=False)

@@ -119,12 +119,3 @@ def python():
         return done
 
     return python
-
-
-@pytest.fixture(scope="session")
-def julia():
-    """Skip, with the reason, unless Julia has been set up on this machine."""
-    found = _julia.available()
-    if not found.ready:
-        pytest.skip(f"no Julia: {found.reason} ({found.fix})")
-    return found

@@ -1,19 +1,9 @@
 import numpy as np
 import pytest
 
-from hybridwater import _julia
 from hybridwater.engines import Options, get_engine
 from hybridwater.ude import UDE, models
 from hybridwater.ude.program import initial_weights
-
-
-@pytest.fixture(scope="session")
-def julia():
-    """Skip, with the reason, unless Julia has been set up on this machine."""
-    found = _julia.available()
-    if not found.ready:
-        pytest.skip(f"no Julia: {found.reason} ({found.fix})")
-    return found
 
 
 @pytest.fixture(scope="session")

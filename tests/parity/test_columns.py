@@ -7,7 +7,7 @@ import pytest
 
 from hybridwater.engines import simulate
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 ENGINES = ("embedded", "julia")
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 

@@ -8,7 +8,7 @@ import pytest
 from hybridwater.errors import MissingDependency
 from hybridwater.ude import models
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 
 ENGINES = ("embedded", "julia")
 CASES = [

@@ -13,7 +13,7 @@ from hybridwater.ude.models import richards, richards_hybrid, richards_water
 from hybridwater.ude.program import initial_weights
 from hybridwater.ude.sparsity import sparsity
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 
 DRY = -10_000.0
 #: New Mexico soil of Celia et al. (1990), sect. 5, in mm and days.

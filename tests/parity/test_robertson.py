@@ -10,7 +10,7 @@ import pytest
 
 from hybridwater.ude import UDE
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 STIFF = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "stiff.py"))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hybridwater.engines import Options, get_engine
 from hybridwater.ude import UDE, models
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 
 TIGHT = {"rtol": 1e-8, "atol": 1e-8, "thresholds": "located"}
 

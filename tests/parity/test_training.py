@@ -11,7 +11,7 @@ import hybridwater as hw
 from hybridwater.engines import balance_error
 from hybridwater.training import Stage, Surrogate
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 
 
 @pytest.fixture(scope="module")

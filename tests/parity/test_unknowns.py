@@ -8,7 +8,7 @@ import pytest
 from hybridwater.engines import Options, get_engine
 from hybridwater.ude.program import initial_weights
 
-pytestmark = [pytest.mark.julia, pytest.mark.usefixtures("julia")]
+pytestmark = pytest.mark.julia
 
 
 def inputs(ude, batch=3, days=30):
