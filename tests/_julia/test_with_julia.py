@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-pytestmark = [pytest.mark.julia, pytest.mark.slow, pytest.mark.usefixtures("julia")]
+pytestmark = [pytest.mark.julia, pytest.mark.slow]
 
 HEAD = """
 import os, signal, sys, threading, time
