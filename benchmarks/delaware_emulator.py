@@ -19,6 +19,7 @@ with the model in the place of groundwater from 1980-01-01 on, and prints how th
 the gages, and whether the ledger closes over the change.
 
     python benchmarks/delaware_emulator.py [--models learned ...] [--epochs 40] [--out FOLDER]
+                                           [--couple]
 """
 
 from __future__ import annotations

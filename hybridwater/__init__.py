@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         components,
         coupling,
         data,
+        discovery,
         errors,
         meshes,
         report,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
     from hybridwater.components.emulation import emulate
     from hybridwater.coupling import CoupledModel, Exchange
+    from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
@@ -44,9 +46,12 @@ __all__ = [
     "Exchange",
     "Stage",
     "Surrogate",
+    "compare",
     "components",
     "coupling",
     "data",
+    "discover",
+    "discovery",
     "emulate",
     "errors",
     "fit",
@@ -70,6 +75,8 @@ _OBJECTS = {
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",
+    "compare": "hybridwater.discovery",
+    "discover": "hybridwater.discovery",
     "emulate": "hybridwater.components.emulation",
     "fit": "hybridwater.training",
     "model": "hybridwater.ude",
@@ -81,6 +88,7 @@ _MODULES = {
     "components": "hybridwater.components",
     "coupling": "hybridwater.coupling",
     "data": "hybridwater.data",
+    "discovery": "hybridwater.discovery",
     "errors": "hybridwater.errors",
     "meshes": "hybridwater.meshes",
     "models": "hybridwater.ude.models",

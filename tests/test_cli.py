@@ -254,3 +254,31 @@ def test_every_julia_command_is_in_the_reference():
         assert f"`hybridwater julia {name}`" in page
         for option in (o for p in command.params for o in p.opts if o.startswith("--")):
             assert f"`{name} {option}" in page, (name, option)
+
+
+def test_discover_prints_and_draws_the_front(run, tmp_path):
+    nothing = call("discover", run)
+    assert nothing.exit_code == 2
+    assert "has no network" in nothing.stderr
+    text = CASE.replace('library = "linear_reservoir"', BUCKET)
+    text = text.replace("epochs = 5", "epochs = 30\nnetwork_rate = 0.1")
+    (tmp_path / "case.toml").write_text(text)
+    (tmp_path / "hill.csv").write_text((run.parent / "hill.csv").read_text())
+    assert call("fit", tmp_path / "case.toml").exit_code == 0
+    result = call("discover", tmp_path / "run", tmp_path / "case.toml", "--term", "q")
+    assert result.exit_code == 0, result.output
+    assert "Equations for q [mm d-1]" in result.stdout
+    assert (tmp_path / "run" / "figures" / "equations_q.png").is_file()
+
+
+BUCKET = """name = "bucket"
+forcings = { prcp = { unit = "mm d-1" }, pet = { unit = "mm d-1" } }
+states = { soil = { unit = "mm", initial = 50, equation = "prcp - pet - q" } }
+
+[model.networks.q]
+unit = "mm d-1"
+inputs = { soil = [0, 300] }
+hidden = [4]
+positive = true
+zero_when_empty = "soil"
+"""

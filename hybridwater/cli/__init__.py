@@ -174,6 +174,40 @@ def emulate(
     console.print(f"Component: surrogate, with model = '{loaded.directory}'", markup=False)
 
 
+@app.command()
+@plainly
+def discover(
+    run: Annotated[Path, typer.Argument(help="Run directory of a fit with networks.")],
+    forcing: Annotated[
+        Path | None,
+        typer.Argument(help="As in 'simulate'; the data of the case of the run if left out."),
+    ] = None,
+    term: Annotated[str | None, typer.Option(help="One network only; all if left out.")] = None,
+    basin: Annotated[
+        str | None, typer.Option(help="Basin whose network is searched; the first if left out.")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run of the same model from another seed; may be repeated."),
+    ] = None,
+) -> None:
+    """Search for equations that say what the networks of a fit have learned, and plot them."""
+    from hybridwater.report import equation_front, save_figures
+
+    fits = [hybridwater.Surrogate.load(folder) for folder in (run, *(beside or ()))]
+    names = [n.name for n in fits[0].ude.networks] if term is None else [term]
+    if not names:
+        raise DataError("The model of the run has no network.", str(run))
+    records = _read(run / "case.toml" if forcing is None else forcing)
+    console = make_console()
+    for name in names:
+        front = hybridwater.discover(fits, name, records, basin=basin)
+        console.print(f"{front}\n", markup=False)
+        if len(front):
+            save_figures(run / "figures", {f"equations_{name}": equation_front(front)})
+    console.print(f"Figures: {run / 'figures'}", markup=False)
+
+
 def _read(forcing: Path) -> xr.Dataset:
     if forcing.suffix.casefold() == ".toml":
         from hybridwater.cases import load

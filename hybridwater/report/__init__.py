@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
+    from hybridwater.report.comparison import model_comparison
     from hybridwater.report.duration import flow_duration
     from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
+    from hybridwater.report.equations import equation_front
     from hybridwater.report.files import save_figure, save_figures
     from hybridwater.report.graph import coupling_graph
     from hybridwater.report.hydrographs import hydrograph
@@ -29,11 +31,13 @@ _HOME = {
     "Table": "page",
     "coupling_graph": "graph",
     "coverage_chart": "ensembles",
+    "equation_front": "equations",
     "fan_chart": "ensembles",
     "flow_duration": "duration",
     "hydrograph": "hydrographs",
     "learned_flux": "learned",
     "mesh_map": "meshes",
+    "model_comparison": "comparison",
     "pit_histogram": "ensembles",
     "remap_map": "meshes",
     "save_figure": "files",
@@ -52,11 +56,13 @@ __all__ = [
     "Table",
     "coupling_graph",
     "coverage_chart",
+    "equation_front",
     "fan_chart",
     "flow_duration",
     "hydrograph",
     "learned_flux",
     "mesh_map",
+    "model_comparison",
     "pit_histogram",
     "remap_map",
     "save_figure",

@@ -51,7 +51,7 @@ class ResidualModel:
     tails: str = "sinh-arcsinh"
     bias: Sequence[str] = ("level", "previous", "recent", "wetness")
     scale: Sequence[str] = ("extremity",)
-    persistence: Sequence[str] = ("rise",)
+    persistence: Sequence[str] = ("rise", "level", "previous")
     autocorrelated: bool = True
     weight: float | None = None
 

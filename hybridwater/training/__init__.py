@@ -4,6 +4,7 @@ from hybridwater.training.fitting import fit
 from hybridwater.training.losses import LOSSES, make_loss
 from hybridwater.training.schedule import Stage, default_schedule
 from hybridwater.training.surrogate import OutsideTrainingRange, Surrogate
+from hybridwater.training.uncertainty import parameter_uncertainty
 
 __all__ = [
     "LOSSES",
@@ -13,4 +14,5 @@ __all__ = [
     "default_schedule",
     "fit",
     "make_loss",
+    "parameter_uncertainty",
 ]

@@ -99,6 +99,6 @@ def seen_by_networks(ude: UDE) -> frozenset[str]:
     for step in reversed(ude.program.steps):
         if isinstance(step, Implicit):
             needed |= set(step.root.residuals) if needed.intersection(step.names) else set()
-        elif isinstance(step, Perceptron) or not isinstance(step, Root) and step.name in needed:
+        elif isinstance(step, Perceptron) or (not isinstance(step, Root) and step.name in needed):
             needed |= {str(s) for e in used(step) for s in e.free_symbols}
     return frozenset(needed.intersection(ude.program.states + ude.program.forcings))

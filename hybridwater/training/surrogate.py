@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hybridwater.training.regional import ParameterNetwork
+    from hybridwater.ude.replacing import Replacement
 
 __all__ = ["OutsideTrainingRange", "Surrogate", "observations"]
 
@@ -321,6 +322,30 @@ class Surrogate:
     def parameters_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray]:
         """Return the parameters of the basins of a dataset, each of shape (basin,)."""
         return self._for(forcing, conceptual=False)[1]
+
+    def replace(self, name: str, new: Replacement, *, basin: str | None = None) -> UDE:
+        """Put something else in the place of a term, to be fitted again from where this fit ended.
+
+        Parameters
+        ----------
+        name : str
+            A flux or network of the model.
+        new : str, sympy.Expr, Equation, Network or callable
+            What comes there; see :meth:`UDE.replace`.
+        basin : str, optional
+            Whose fitted parameters are the defaults of the new model; the first if left out.
+
+        Returns
+        -------
+        UDE
+            A model that is not fitted.
+        """
+        basin = self.basins[0] if basin is None else basin
+        if basin not in self.basins:
+            raise DataError(f"The fit has no basin '{basin}' ({nearest(basin, self.basins)}).")
+        row = self.basins.index(basin)
+        fitted = {n: float(v[row]) for n, v in self.parameters.items()}
+        return self.ude.with_defaults(fitted).replace(name, new)
 
     def parameter_table(self) -> xr.Dataset:
         """Return the parameters with units, bounds and descriptions, dim (basin)."""

@@ -18,13 +18,23 @@ from hybridwater.ude.functions import (
 )
 from hybridwater.ude.model import UDE
 from hybridwater.ude.staggered import above, below, column_sum, ends, lowermost, uppermost
-from hybridwater.ude.terms import Constant, Flux, Forcing, Network, NetworkInput, Parameter, State
+from hybridwater.ude.terms import (
+    Constant,
+    Equation,
+    Flux,
+    Forcing,
+    Network,
+    NetworkInput,
+    Parameter,
+    State,
+)
 
 __all__ = [
     "UDE",
     "Column",
     "Constant",
     "Declaration",
+    "Equation",
     "Flux",
     "Forcing",
     "Network",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import sympy
 
-from hybridwater.errors import DeclarationError
+from hybridwater.errors import DeclarationError, nearest
 from hybridwater.ude.columns import Column, cells
 from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
@@ -66,6 +67,31 @@ class Declaration:
         self._derivatives: dict[str, sympy.Expr] = {}
         self._unknowns: dict[str, Callable[[sympy.Expr], Unknown]] = {}
         self._residuals: dict[str, sympy.Expr] = {}
+
+    @classmethod
+    def of(cls, ude: UDE, *, without: str) -> Declaration:
+        """Begin from a model that lacks one flux or network."""
+        self = cls(ude.name, ude.time_unit, ude.description)
+        for kind, terms in self._terms.items():
+            terms += [t for t in getattr(ude, kind) if t.name != without]
+        self._derivatives = dict(ude.derivatives)
+        for unknown in ude.unknowns:
+            self._unknowns[unknown.name] = lambda residual, unknown=unknown: dataclasses.replace(
+                unknown, residual=residual
+            )
+            self._residuals[unknown.name] = unknown.residual
+        return self
+
+    def __getitem__(self, name: str) -> sympy.Symbol:
+        """Return the symbol of a name that is declared already."""
+        known = [str(term.name) for terms in self._terms.values() for term in terms]
+        known += self._unknowns
+        if name not in known:
+            raise DeclarationError(
+                f"The name '{name}' is not declared ({nearest(name, known)}).",
+                f"model '{self.name}'",
+            )
+        return symbol(name)
 
     def _add(self, kind: str, term: Any) -> sympy.Symbol:
         self._terms[kind].append(term)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sympy
-
 from hybridwater.ude.checks import symbols_in_equations
-from hybridwater.ude.text import print_expression
+from hybridwater.ude.text import (
+    escape_latex,
+    expression_as_latex,
+    name_as_latex,
+    print_expression,
+)
 
 if TYPE_CHECKING:
     from hybridwater.ude.model import UDE
@@ -108,30 +111,15 @@ def as_latex(ude: UDE) -> str:
     networks = {n.name: n for n in ude.networks}
     rows = []
     for s in ude.states:
-        rows.append(
-            rf"\frac{{d\,{_latex_name(s.name)}}}{{dt}} &= {_latex(ude.derivatives[s.name])}"
-        )
+        rate = expression_as_latex(ude.derivatives[s.name])
+        rows.append(rf"\frac{{d\,{name_as_latex(s.name)}}}{{dt}} &= {rate}")
     for name in ude.order:
         if name in fluxes:
-            rows.append(f"{_latex_name(name)} &= {_latex(fluxes[name].expression)}")
+            rows.append(f"{name_as_latex(name)} &= {expression_as_latex(fluxes[name].expression)}")
         elif name in networks:
-            inputs = ",\\,".join(_latex(i.expression) for i in networks[name].inputs)
-            rows.append(
-                rf"{_latex_name(name)} &= \mathrm{{NN}}_{{\mathrm{{{_escape(name)}}}}}({inputs})"
-            )
-    rows += [f"0 &= {_latex(u.residual)}" for u in ude.unknowns]
+            inputs = ",\\,".join(expression_as_latex(i.expression) for i in networks[name].inputs)
+            network = rf"\mathrm{{NN}}_{{\mathrm{{{escape_latex(name)}}}}}"
+            rows.append(f"{name_as_latex(name)} &= {network}({inputs})")
+    rows += [f"0 &= {expression_as_latex(u.residual)}" for u in ude.unknowns]
     body = " \\\\\n".join(rows)
     return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
-
-
-def _escape(name: str) -> str:
-    return name.replace("_", r"\_")
-
-
-def _latex_name(name: str) -> str:
-    return rf"\mathrm{{{_escape(name)}}}"
-
-
-def _latex(expression: sympy.Expr) -> str:
-    names = {s: _latex_name(str(s)) for s in expression.free_symbols}
-    return sympy.latex(expression, symbol_names=names, mul_symbol=r"\,")

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
@@ -31,7 +31,10 @@ from hybridwater.ude.terms import (
     State,
     Unknown,
 )
-from hybridwater.ude.text import parse_expression, print_expression
+from hybridwater.ude.text import print_expression
+
+if TYPE_CHECKING:
+    from hybridwater.ude.replacing import Replacement
 
 
 @dataclass(frozen=True, eq=True)
@@ -223,39 +226,56 @@ class UDE:
     def replace(
         self,
         name: str,
-        equation: str | sympy.Expr,
+        new: Replacement,
         *,
         parameters: Sequence[Parameter] = (),
         constants: Sequence[Constant] = (),
     ) -> UDE:
-        """Put another equation in the place of a flux or a neural term.
+        """Put something else in the place of a flux or a neural term.
 
         Parameters
         ----------
         name : str
             The flux or network to replace.
-        equation : str or sympy.Expr
-            Equation text, or an expression of declared symbols, in the unit of the term.
+        new : str, sympy.Expr, Equation, Network or callable
+            Equation text, or an expression of declared symbols, in the unit of the term; an
+            equation with its own parameters, such as a discovered one; a network; or a function
+            that takes the :class:`Declaration` of the rest of the model, may declare parameters,
+            networks and further fluxes in it, finds declared names as ``m["soil"]``, and returns
+            the term. A process of the library is called in such a function.
         parameters, constants : sequence of Parameter, of Constant
-            Further ones that the equation needs.
+            Further ones that the new term needs.
 
         Returns
         -------
         UDE
             A new model.
+
+        Raises
+        ------
+        DeclarationError, UnitError
+            If there is no such term, or the new model is not well formed.
         """
-        term = self._find((*self.fluxes, *self.networks), name, "flux or network")
-        if isinstance(equation, str):
-            known = {*self.units, *(t.name for t in (*parameters, *constants))}
-            equation = parse_expression(equation, known, f"the equation of '{name}'")
-        flux = Flux(name, term.unit, sympy.sympify(equation), term.description)
-        return _with(
-            self,
-            fluxes=(*(f for f in self.fluxes if f.name != name), flux),
-            networks=tuple(n for n in self.networks if n.name != name),
-            parameters=(*self.parameters, *parameters),
-            constants=(*self.constants, *constants),
-        )
+        from hybridwater.ude.replacing import replaced
+
+        return replaced(self, name, new, tuple(parameters), tuple(constants))
+
+    def with_defaults(self, values: Mapping[str, float]) -> UDE:
+        """Return the model with other default values of parameters, within their bounds.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            Parameter to value; a value beyond a bound is moved to it.
+        """
+        for name in values:
+            self.parameter(name)
+
+        def changed(p: Parameter) -> Parameter:
+            value = min(max(float(values.get(p.name, p.default)), p.bounds[0]), p.bounds[1])
+            return dataclasses.replace(p, default=value)
+
+        return _with(self, parameters=tuple(changed(p) for p in self.parameters))
 
     def conceptual(self) -> UDE:
         """Return the skeleton: every network replaced by its conceptual equation.

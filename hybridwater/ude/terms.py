@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import sympy
 
+from hybridwater.ude.text import expression_as_latex, print_expression
+
 #: Activations that a network may use.
 ACTIVATIONS = ("tanh", "softplus", "silu")
 
@@ -142,6 +144,29 @@ class Event:
     when: sympy.Expr
     amount: sympy.Expr
     description: str = ""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation that brings its own parameters and constants; see :meth:`UDE.replace`.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+        The right-hand side.
+    parameters, constants : tuple of Parameter, of Constant
+        What it needs beside the names of the model that it is for.
+    """
+
+    expression: sympy.Expr
+    parameters: tuple[Parameter, ...] = ()
+    constants: tuple[Constant, ...] = ()
+
+    def __str__(self) -> str:
+        return print_expression(self.expression)
+
+    def _repr_latex_(self) -> str:
+        return f"$${expression_as_latex(self.expression)}$$"
 
 
 @dataclass(frozen=True)

@@ -220,3 +220,19 @@ class _TextPrinter(StrPrinter):
 def print_expression(expression: sympy.Expr) -> str:
     """Print an expression as text that :func:`parse_expression` reads back."""
     return _TextPrinter({"order": "lex"}).doprint(expression)
+
+
+def expression_as_latex(expression: sympy.Expr) -> str:
+    """Write an expression as LaTeX, with upright names."""
+    names = {s: name_as_latex(str(s)) for s in expression.free_symbols}
+    return sympy.latex(expression, symbol_names=names, mul_symbol=r"\,")
+
+
+def name_as_latex(name: str) -> str:
+    """Write a name as upright LaTeX."""
+    return rf"\mathrm{{{escape_latex(name)}}}"
+
+
+def escape_latex(name: str) -> str:
+    """Escape the underscores of a name."""
+    return name.replace("_", r"\_")

@@ -31,11 +31,14 @@ def storms(sites, times, seed=0):
 def erring(simulated, memory=0.8, bias=0.1, scale=0.3, seed=1):
     """Observations: Box-Cox errors of power 0.2 with an AR(1) in them."""
     rng = np.random.default_rng(seed)
-    level = simulated.mean(1, keepdims=True)
     n = np.empty_like(simulated)
     now = rng.standard_normal(len(simulated))
     for t in range(simulated.shape[1]):
         now = memory * now + np.sqrt(1 - memory**2) * rng.standard_normal(len(now))
         n[:, t] = now
-    z = ((simulated / level + 0.01) ** 0.2 - 1) / 0.2 + bias + scale * n
-    return np.maximum((1 + 0.2 * z) ** 5 - 0.01, 0) * level
+    level = simulated.mean(1, keepdims=True)
+    for _ in range(30):  # the model scales by the mean of what is observed
+        z = ((simulated / level + 0.01) ** 0.2 - 1) / 0.2 + bias + scale * n
+        observed = np.maximum(np.maximum(1 + 0.2 * z, 0) ** 5 - 0.01, 0) * level
+        level = observed.mean(1, keepdims=True)
+    return observed

@@ -50,7 +50,7 @@ def test_a_parameter_of_a_column_is_found(data):
     fitted = hw.fit(
         cascade(), data, observed={"q": "qobs"}, train=TRAIN, warmup=10, engine="embedded"
     )
-    assert float(fitted.parameters["k"]) == pytest.approx(0.4, rel=1e-3)
+    assert np.asarray(fitted.parameters["k"]).item() == pytest.approx(0.4, rel=1e-3)
 
 
 def test_profiles_are_not_observations(data):

@@ -117,7 +117,7 @@ class JuliaSolver:
             chosen = "forward" if directions <= FEW else "gauss"
             if method in DIFFERENTIABLE:
                 chosen = "discrete"
-        located = self.options.thresholds == "located"
+        located = self.options.thresholds == "located" or bool(self.ude.events)
         if chosen != "discrete" and (self.ude.columns or located):
             raise DeclarationError(
                 f"The method '{method}' has no gradient "

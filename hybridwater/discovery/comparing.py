@@ -1,0 +1,228 @@
+"""Trying terms side by side: fit each, and see what each is worth."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hybridwater.discovery.front import Front
+from hybridwater.engines import balance_error
+from hybridwater.errors import DataError, SolveFailed
+from hybridwater.training import Surrogate, fit
+from hybridwater.training.surrogate import observations
+from hybridwater.training.uncertainty import effective_count, parameter_uncertainty
+from hybridwater.ude.model import UDE
+from hybridwater.units import to_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+logger = logging.getLogger(__name__)
+
+_STRONG = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What :func:`compare` found.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per model, those that failed without numbers. ``NSE`` by period, and ``KGE`` and
+        ``bias`` of the last period (medians of basins); ``imbalance``, the residual of the water
+        balance over the water that moved; ``BIC``, the information criterion of Schwarz (1978,
+        doi:10.1214/aos/1176344136) over the training and validation periods, with the number of
+        independent errors that the records are worth; ``parameters`` and ``weights`` that are
+        fitted;
+        ``uncertainty``, the median of what the fit leaves of the prior uncertainty of parameters in
+        the first basin (see :func:`hybridwater.training.parameter_uncertainty`); ``fit (s)`` and
+        ``run (s)``.
+    fits : dict of str to Surrogate
+        The fitted models.
+    simulations : dict of str to xarray.Dataset
+        Dims (basin, time).
+    failures : dict of str to str
+        Model to the reason why it could not be fitted or run.
+    data : xarray.Dataset
+        Forcing and observations.
+    """
+
+    table: pd.DataFrame
+    fits: dict[str, Surrogate]
+    simulations: dict[str, xr.Dataset]
+    failures: dict[str, str]
+    data: xr.Dataset
+
+    @property
+    def preferred(self) -> str:
+        """The model that training data prefer; the test period has no say.
+
+        Of those whose BIC is within 6 of the smallest, a difference that Kass and Raftery (1995,
+        doi:10.1080/01621459.1995.10476572) call strong evidence, the one with the fewest constants;
+        of these the one with the smallest BIC.
+        """
+        table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
+        near = table[table["BIC"] <= table["BIC"].min() + _STRONG]
+        return str(near.sort_values(["constants", "BIC"]).index[0])
+
+    def __repr__(self) -> str:
+        lines = [self.table.round(3).to_string()]
+        return "\n".join([*lines, *(f"{n} failed: {why}" for n, why in self.failures.items())])
+
+    def _repr_html_(self) -> str:
+        from hybridwater.report.comparison import as_html
+
+        return as_html(self)
+
+
+def compare(
+    models: Mapping[str, UDE | Surrogate],
+    data: xr.Dataset,
+    **keywords: Any,
+) -> Comparison:
+    """Fit models to the same data and put skill, balance, uncertainty and cost side by side.
+
+    Parameters
+    ----------
+    models : mapping of str to UDE or Surrogate
+        Name to a model that is to be fitted, or to a fit that is taken as it is.
+    data : xarray.Dataset
+        Forcing and observations.
+    **keywords
+        As in :func:`hybridwater.fit`, the same for all: ``observed``, ``train``, ``test``, ... A
+        ``schedule`` may be a mapping from the name of a model to its stages. The run directory of
+        each model is a folder of its name in ``directory``.
+
+    Returns
+    -------
+    Comparison
+        Shows itself in a notebook as table, skill and hydrographs.
+
+    Raises
+    ------
+    DataError, DeclarationError, SettingsError, UnitError
+        If the input cannot be used. A model that cannot be solved does not stop the others.
+    """
+    if not models:
+        raise DataError("There is no model to compare.", fix="Give a mapping of names to models")
+    schedule = keywords.pop("schedule", None)
+    directory = keywords.pop("directory", None)
+    fits: dict[str, Surrogate] = {}
+    simulations: dict[str, xr.Dataset] = {}
+    failures: dict[str, str] = {}
+    rows: dict[str, dict[str, float]] = {}
+    for name, model in models.items():
+        own = dict(keywords)
+        own["schedule"] = schedule.get(name) if isinstance(schedule, Mapping) else schedule
+        if directory is not None:
+            own["directory"] = f"{directory}/{name}"
+        try:
+            begun = time.perf_counter()
+            fitted = model if isinstance(model, Surrogate) else fit(model, data, **own)
+            spent = time.perf_counter() - begun
+            simulation, seconds = _timed(fitted, data)
+            rows[name] = _row(fitted, data, simulation)
+        except SolveFailed as error:
+            failures[name] = str(error)
+            logger.warning("The model '%s' cannot be solved: %s", name, error)
+            continue
+        taken = np.nan if isinstance(model, Surrogate) else spent
+        rows[name] |= {"fit (s)": taken, "run (s)": seconds}
+        fits[name], simulations[name] = fitted, simulation
+    import pandas as pd
+
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(list(models))
+    return Comparison(table.rename_axis("model"), fits, simulations, failures, data)
+
+
+def _timed(fitted: Surrogate, data: xr.Dataset) -> tuple[xr.Dataset, float]:
+    """Simulate twice, as the first time compiles; return the seconds of the second."""
+    fitted.simulate(data)
+    begun = time.perf_counter()
+    simulation = fitted.simulate(data)
+    return simulation, time.perf_counter() - begun
+
+
+def _row(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset) -> dict[str, float]:
+    scored = fitted.scores(data, simulations={"model": simulation})
+    medians = scored.groupby(level="period", sort=False).median()
+    last = medians.iloc[-1]
+    row = {f"NSE {period}": float(medians.loc[period, "NSE"]) for period in medians.index}
+    row |= {f"{s} {last.name}": float(last[s]) for s in ("KGE", "bias")}
+    row["imbalance"] = np.nan
+    if fitted.ude.boundary and fitted.options.output == "mean":
+        row["imbalance"] = balance_error(fitted.water_balance(simulation))
+    spread = parameter_uncertainty(fitted, data)["remaining"]
+    row["parameters"] = len(fitted.ude.used_parameters)
+    row["weights"] = fitted.ude.program.n_weights
+    row["BIC"] = _information(fitted, data, simulation, int(row["parameters"] + row["weights"]))
+    row["uncertainty"] = float(spread.median()) if len(spread) else np.nan
+    return row
+
+
+def _information(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset, count: int) -> float:
+    """Return ``n ln(error) + count ln(n)``, summed over basins and observed fluxes."""
+    total = 0.0
+    data = fitted.with_basins(data)
+    times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
+    inside = data["time"].isin(np.concatenate(times))
+    for flux, variable in fitted.observed.items():
+        seen = to_units(observations(data, variable), fitted.ude.units[flux])
+        for basin in range(seen.sizes["basin"]):
+            error = simulation[flux].isel(basin=basin) - seen.isel(basin=basin)
+            error = error.values[inside.values & np.isfinite(error.values)]
+            worth = effective_count(error)
+            total += worth * np.log(np.mean(error**2)) + count * np.log(worth) / len(
+                fitted.observed
+            )
+    return total
+
+
+def replacements(
+    fit: Surrogate,
+    fronts: Mapping[str, Front],
+    *,
+    each: int = 3,
+    basin: str | None = None,
+) -> dict[str, UDE]:
+    """Return the models in which equations of fronts take the place of their networks.
+
+    A network is known only as well as the data have taught it, so that several equations may be as
+    near to it. Which of them the data prefer is seen when each is fitted to them:
+    :func:`compare` does that, and its table has the information criterion.
+
+    Parameters
+    ----------
+    fit : Surrogate
+        The fit whose networks are replaced; its parameters are the defaults.
+    fronts : mapping of str to Front
+        Network to the front that was found for it.
+    each : int
+        Equations of each front: the simplest ones that explain at least
+        80 % of the term on held-out time, and the recommended one.
+    basin : str, optional
+        Whose parameters are the defaults; the first if left out.
+
+    Returns
+    -------
+    dict of str to UDE
+        By the numbers of the equations, for example ``"et 3, q 5"``; every combination.
+    """
+    models: dict[str, UDE] = {}
+    shortlists = [front.shortlist(each) for front in fronts.values()]
+    for numbers in itertools.product(*shortlists):
+        names = [f"{term} {k}" for term, k in zip(fronts, numbers, strict=True)]
+        first, *others = zip(fronts, numbers, strict=True)
+        model = fit.replace(first[0], fronts[first[0]][first[1]], basin=basin)
+        for term, k in others:
+            model = model.replace(term, fronts[term][k])
+        models[", ".join(names)] = model
+    return models

@@ -1,0 +1,152 @@
+"""The front of equations, and how it shows itself."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybridwater.ude.terms import Equation
+from hybridwater.ude.text import expression_as_latex, name_as_latex
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: Share of a term's variance that an equation must explain to be tried in the model.
+_GOOD = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """One equation of a front.
+
+    Parameters
+    ----------
+    equation : Equation
+        With its parameters; their defaults are the fitted constants.
+    complexity : int
+        Operations and fitted constants.
+    operations : int
+        Sums, products, powers and functions.
+    explained : float
+        Share of the term's variance on held-out time that it explains.
+    form : str
+        Its forms in words, for example ``capped(soil) proportional(pet)``.
+    values : numpy.ndarray
+        Its values at the samples, shape (sample,).
+    """
+
+    equation: Equation
+    complexity: int
+    operations: int
+    explained: float
+    form: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """Equations that no simpler one beats, in order of complexity.
+
+    Parameters
+    ----------
+    term, unit : str
+        Name and unit of the term.
+    proposals : tuple of Proposal
+        The equations.
+    chosen : int or None
+        Number of the recommended one.
+    why : str
+        Why that one is recommended, or none; see :mod:`hybridwater.discovery.selection`.
+    noise : float
+        Disagreement of the fits as a share of the term's variance; zero for a single fit.
+    samples : xarray.Dataset
+        The samples, as :func:`hybridwater.discovery.sample_term` gives them.
+    notes : tuple of str
+        What else there is to say, in sentences.
+    """
+
+    term: str
+    unit: str
+    proposals: tuple[Proposal, ...]
+    chosen: int | None
+    why: str
+    noise: float
+    samples: xr.Dataset
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.proposals)
+
+    def __getitem__(self, number: int) -> Equation:
+        return self.proposals[number].equation
+
+    @property
+    def recommended(self) -> Equation | None:
+        """The recommended equation; ``None`` if there is none."""
+        return None if self.chosen is None else self[self.chosen]
+
+    def shortlist(self, count: int) -> list[int]:
+        """Return the numbers of the simplest equations that explain most of the term.
+
+        Parameters
+        ----------
+        count : int
+            How many; the recommended one is among them.
+        """
+        good = [k for k, p in enumerate(self.proposals) if p.explained >= _GOOD][:count]
+        if self.chosen is not None and self.chosen not in good:
+            good = sorted([*good[: count - 1], self.chosen])
+        return good
+
+    def table(self) -> pd.DataFrame:
+        """Return the front as a table: one row per equation."""
+        import pandas as pd
+
+        rows = {
+            "equation": [str(p.equation) for p in self.proposals],
+            "complexity": [p.complexity for p in self.proposals],
+            "operations": [p.operations for p in self.proposals],
+            "explained": [p.explained for p in self.proposals],
+            "recommended": [k == self.chosen for k in range(len(self))],
+        }
+        return pd.DataFrame(rows).rename_axis("number")
+
+    def __repr__(self) -> str:
+        return f"<Front of {len(self)} equations for '{self.term}': {self.why}>"
+
+    def __str__(self) -> str:
+        lines = [f"Equations for {self.term} [{self.unit}]"]
+        lines.append(f"     {'complexity':>10} {'explained':>10}  equation")
+        for k, p in enumerate(self.proposals):
+            mark = "*" if k == self.chosen else " "
+            lines.append(f"{k:>3}{mark} {p.complexity:>10} {p.explained:>10.4f}  {p.equation}")
+        if self.recommended is not None:
+            lines += [
+                f"  {p.name} = {p.default:g} {p.unit}, in ({p.bounds[0]:g}, {p.bounds[1]:g})"
+                for p in self.recommended.parameters
+            ]
+        return "\n".join([*lines, self.why, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for k, p in enumerate(self.proposals):
+            weight = ' style="font-weight:bold"' if k == self.chosen else ""
+            latex = expression_as_latex(p.equation.expression)
+            rows.append(
+                f"<tr{weight}><td>{k}</td><td>{p.complexity}</td><td>{p.operations}</td>"
+                f"<td>{p.explained:.4f}</td>"
+                f'<td style="text-align:left">${html.escape(latex)}$</td></tr>'
+            )
+        head = "".join(
+            f"<th>{t}</th>" for t in ("", "complexity", "operations", "explained", "equation")
+        )
+        title = f"${name_as_latex(self.term)}$ ({html.escape(self.unit)})"
+        text = html.escape(" ".join((self.why, *self.notes)))
+        return (
+            f"<p>Equations for {title}</p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table><p>{text}</p>"
+        )

@@ -1,0 +1,140 @@
+"""Laws that are known are found again; noise is not a law; bad input is told in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import hybridwater as hw
+from hybridwater.discovery import search_term
+from hybridwater.errors import DataError, DeclarationError
+
+EMPTY = {"positive": True, "zero_when_empty": "soil"}
+
+
+def constant(front, name):
+    return next(p for p in front.recommended.parameters if p.name == name)
+
+
+def form(front):
+    assert front.chosen is not None, str(front)
+    return front.proposals[front.chosen].form
+
+
+def test_evapotranspiration_in_proportion_to_saturation(learned, make_term):
+    term = make_term(lambda soil, pet, **_: pet * np.minimum(soil / 400, 1))
+    front = search_term(learned("et", "soil", "pet", **EMPTY), "et", term)
+    assert form(front) == "capped(soil) proportional(pet)"
+    scale = constant(front, "et_scale_soil")
+    assert scale.unit == "mm"
+    assert scale.default == pytest.approx(400, rel=0.02)
+    assert scale.bounds[0] < 400 < scale.bounds[1]
+
+
+def test_exponential_baseflow(learned, make_term):
+    term = make_term(lambda soil, **_: 20 * np.exp(-0.012 * (500 - soil)))
+    model = learned("q_base", "soil", positive="exp", zero_when_empty="soil")
+    front = search_term(model, "q_base", term)
+    assert form(front) == "exponential growth(soil)"
+    assert constant(front, "q_base_folding_soil").default == pytest.approx(1 / 0.012, rel=0.02)
+    again = model.replace("q_base", front.recommended)
+    assert not again.networks
+    empty = {s.name: 0.0 for s in again.states}
+    expression = next(f for f in again.fluxes if f.name == "q_base").expression
+    known = {t.name: t.default for t in again.parameters}
+    known |= {t.name: t.value for t in again.constants} | empty
+    assert expression.subs({s: known[str(s)] for s in expression.free_symbols}) == 0
+
+
+def test_degree_day_melt_and_units_of_temperature(learned, make_term):
+    term = make_term(lambda tmean, **_: 2.5 * np.maximum(tmean - 1.5, 0), noise=0.05)
+    front = search_term(learned("melt", "tmean", "soil", positive=True), "melt", term)
+    assert form(front) == "excess over a threshold(tmean)"
+    assert constant(front, "melt_threshold_tmean").unit == "degC"
+    assert constant(front, "melt_threshold_tmean").default == pytest.approx(1.5, abs=0.1)
+    factor = constant(front, "melt_factor")
+    assert hw.units.parse(factor.unit) == hw.units.parse("mm d-1 K-1")
+    assert factor.default == pytest.approx(2.5, rel=0.02)
+
+
+def test_sum_of_two_products(learned, make_term):
+    term = make_term(lambda soil, pet, **_: 0.3 * pet + 1e-5 * soil**2, noise=0.01)
+    front = search_term(learned("et", "soil", "pet"), "et", term)
+    assert set(form(front).split(" + ")) == {"proportional(pet)", "square(soil)"}
+
+
+def test_every_equation_goes_back_into_the_model(learned, make_term):
+    term = make_term(lambda soil, pet, **_: pet * soil / (soil + 150) + 0.2)
+    model = learned("et", "soil", "pet")
+    front = search_term(model, "et", term)
+    assert len(front) > 3
+    for proposal in front.proposals:
+        again = model.replace("et", proposal.equation)  # checks units
+        assert not again.networks
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_law(learned, make_term, seed):
+    noise = np.random.default_rng(seed).gamma(2.0, 1.0, 720)
+    term = make_term(lambda **_: noise, noise=0)
+    front = search_term(learned("et", "soil", "pet"), "et", term, seed=seed)
+    assert front.recommended is None
+    assert "No equation is recommended" in str(front)
+
+
+def test_physics_is_kept(learned, make_term, visited):
+    term = make_term(lambda soil, pet, **_: pet * (1 - soil / 450), noise=0)
+    model = learned("et", "soil", "pet", positive=True, monotone={"pet": 1})
+    front = search_term(model, "et", term)
+    for proposal in front.proposals:
+        assert proposal.values.min() >= -1e-5
+    free = search_term(learned("et", "soil", "pet"), "et", term)
+    assert min(p.values.min() for p in free.proposals) < -0.1
+
+
+def test_what_cannot_be_searched_is_told(learned, make_term):
+    model = learned("et", "soil", "pet")
+    with pytest.raises(DataError, match="never exercised"):
+        search_term(model, "et", make_term(lambda soil, **_: 0 * soil))
+    with pytest.raises(DataError, match=r"does not vary: it is 2 mm d-1"):
+        search_term(model, "et", make_term(lambda soil, **_: 2 + 0 * soil, noise=0))
+    flat = make_term(lambda soil, **_: soil, soil=np.full(720, 30.0), pet=np.full(720, 1.0))
+    with pytest.raises(DataError, match="No input of the term varies: soil, pet"):
+        search_term(model, "et", flat)
+    short = make_term(lambda soil, **_: soil).isel(sample=slice(10))
+    with pytest.raises(DataError, match="10 samples"):
+        search_term(model, "et", short)
+    with pytest.raises(DeclarationError, match="did you mean 'et'"):
+        search_term(model, "ett", short)
+
+
+def test_input_that_does_not_vary_is_left_out(learned, make_term):
+    term = make_term(lambda soil, pet, **_: 1 - np.exp(-soil / 100), pet=np.full(720, 1.0))
+    front = search_term(learned("et", "soil", "pet"), "et", term)
+    assert form(front) == "one minus decay(soil)"
+    assert "Left out, because constant: pet" in str(front)
+
+
+def test_fits_that_disagree_forgive_errors(learned, make_term):
+    def wiggle(soil, pet, **_):
+        return pet * np.minimum(soil / 400, 1) + 0.1 * np.sin(soil / 20)
+
+    term = make_term(wiggle, noise=0)
+    spread = xr.full_like(term["learned"], 0.1)
+    front = search_term(learned("et", "soil", "pet"), "et", term.assign(spread=spread))
+    assert form(front) == "capped(soil) proportional(pet)"
+    assert front.noise > 0.003
+
+
+def test_a_front_shows_itself(learned, make_term):
+    term = make_term(lambda soil, pet, **_: pet * np.minimum(soil / 400, 1))
+    front = search_term(learned("et", "soil", "pet", **EMPTY), "et", term)
+    table = front.table()
+    assert table["recommended"].sum() == 1
+    assert (np.diff(table["complexity"]) > 0).all()
+    page = front._repr_html_()
+    assert r"\min" in page
+    assert "font-weight:bold" in page
+    assert "et_scale_soil = " in str(front)
+    assert r"\mathrm{et\_scale\_soil}" in front.recommended._repr_latex_()

@@ -1,0 +1,40 @@
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybridwater.discovery import Comparison
+from hybridwater.errors import DataError
+from hybridwater.report import model_comparison
+
+
+def compared(**failures: str) -> Comparison:
+    table = pd.DataFrame(
+        {
+            "NSE train": [0.8, 0.9, float("nan")],
+            "NSE test": [0.7, -3.0, float("nan")],
+            "uncertainty": [0.2, 0.5, float("nan")],
+            "run (s)": [0.1, 0.2, float("nan")],
+            "BIC": [-100.0, -103.0, float("nan")],
+            "parameters": [5, 9, float("nan")],
+            "weights": [0, 0, float("nan")],
+        },
+        index=["simple", "other", "broken"],
+    )
+    return Comparison(table, {}, {}, failures, xr.Dataset())
+
+
+def test_a_row_per_model_that_worked():
+    figure = model_comparison(compared(broken="It broke."))
+    skill = figure.axes[0]
+    assert [t.get_text() for t in skill.get_yticklabels()] == ["simple", "other"]
+    assert "of simple" in figure.alt
+
+
+def test_the_simplest_model_without_strong_evidence_against_it():
+    assert compared().preferred == "simple"
+
+
+def test_nothing_to_draw_is_told():
+    everything = dict.fromkeys(("simple", "other", "broken"), "It broke.")
+    with pytest.raises(DataError, match="every model failed"):
+        model_comparison(compared(**everything))
