@@ -103,11 +103,11 @@ def test_engines_agree_on_values_and_gradients_of_the_hybrid(compiled):
     weights = initial_weights(ude.program, 0)
     weights = weights + rng.normal(0.0, 0.2, weights.size)
     values = np.array([[ude.parameter(n).default for n in ude.program.parameters]])
-    rain = np.array([20.0, 40.0, 0.0, 10.0]).reshape(1, 4, 1)
+    rain = np.array([0.5, 1.0, 0.2]).reshape(1, 3, 1)  # the soil takes all of it: no kink
     arrays = (values, weights, rain, richards_water(ude, -1500.0))
     fluxes = ("infiltration", "drainage", "theta")
     embedded, expected = gradients(
-        compiled("embedded", ude, method="rosenbrock2", substeps=4000, fluxes=fluxes), arrays
+        compiled("embedded", ude, method="rosenbrock2", substeps=1000, fluxes=fluxes), arrays
     )
     julia, found = gradients(
         compiled("julia", ude, method="rodas5p", rtol=1e-10, atol=1e-10, fluxes=fluxes,
