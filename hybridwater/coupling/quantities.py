@@ -131,10 +131,13 @@ def is_water(source: Variable, target: Variable, told: bool | None) -> bool:
     """Decide whether an exchange moves water, which is booked.
 
     Units of mass or volume per time are water; a length per time is water if one of the two
-    variables says so by its unit or by ``lwe`` in its name, or if the exchange says so.
+    variables says so by its unit or by ``lwe`` in its name, or if the exchange says so. A potential
+    flux is none: nobody gives it.
     """
     if told is not None:
         return told
+    if any("potential" in (v.standard_name or v.name).split("_") for v in (source, target)):
+        return False
     measures = measure(source.units), measure(target.units)
     if not all(m.is_flux for m in measures):
         return False

@@ -67,3 +67,8 @@ def test_a_length_per_time_is_water_if_someone_says_so():
     assert is_water(variable("mm d-1"), variable("kg m-2 d-1"), None)
     assert not is_water(variable("kg m-2 d-1"), variable("kg m-2 d-1"), False)
     assert not is_water(variable("kg m-2"), variable("kg m-2"), None)
+
+
+def test_a_potential_flux_is_no_water():
+    pet = variable("kg m-2 d-1", "pet", "water_potential_evaporation_flux")
+    assert not is_water(pet, variable("kg m-2 d-1"), None)
