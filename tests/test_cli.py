@@ -219,10 +219,13 @@ def test_doctor_prints_and_ends_by_what_it_found(monkeypatch):
 def test_julia_install_and_precompile_print_the_trial(monkeypatch, tmp_path):
     from hybridwater._julia import setup
 
-    monkeypatch.setattr(setup, "install", lambda offline: f"Julia starts (offline: {offline}).")
+    monkeypatch.setattr(setup, "install", lambda **options: f"Julia starts with {options}.")
     monkeypatch.setattr(setup, "precompile", lambda image, offline: f"Julia starts from {image}.")
-    assert call("julia", "install").stdout == "Julia starts (offline: False).\n"
-    assert call("julia", "install", "--offline").stdout == "Julia starts (offline: True).\n"
+    for offline in (False, True):
+        for adjoints in (False, True):
+            chosen = ["--offline"] * offline + ["--adjoints"] * adjoints
+            options = {"offline": offline, "adjoints": adjoints}
+            assert call("julia", "install", *chosen).stdout == f"Julia starts with {options}.\n"
     assert call("julia", "precompile").stdout == "Julia starts from None.\n"
     image = tmp_path / "hw.so"
     lines = call("julia", "precompile", "--sysimage", image).stdout.splitlines()

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from hybridwater.components.configuration import per_cell, require_range
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
@@ -54,3 +56,6 @@ class CellwiseComponent(DeclaredComponent):
 
     def _configuration(self) -> dict[str, Any]:
         return self._p
+
+    def _cell_areas(self, grid: int) -> np.ndarray:
+        return self._p["area"]

@@ -83,7 +83,8 @@ class DeclaredComponent(TableComponent):
         """Return the mesh that the component was made with, or columns of the areas it knows."""
         from hybridwater.meshes import column_mesh
 
-        areas = None if grid in self._meshes else self._cell_areas(grid)
+        known = grid in self._meshes or grid not in self._grids
+        areas = None if known else self._cell_areas(grid)
         if areas is not None:
             points = self._grids[grid].coordinates
             lonlat = len(points) == 2

@@ -165,9 +165,6 @@ class Gr4j(CellwiseComponent):
         values["production_store_amount"][:] = S
         values["routing_store_amount"][:] = R
 
-    def _cell_areas(self, grid: int) -> np.ndarray:
-        return self._p["area"]
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in stores and unit hydrographs [kg], each of shape (cell,)."""
         area = self._p["area"]

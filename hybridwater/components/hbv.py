@@ -230,9 +230,6 @@ class Hbv(CellwiseComponent):
         values["water_evapotranspiration_flux"][:] = taken
         self._show()
 
-    def _cell_areas(self, grid: int) -> np.ndarray:
-        return self._p["area"]
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in the four stores [kg], each of shape (cell,)."""
         return {name: store * self._p["area"] for name, store in self._stores.items()}

@@ -168,9 +168,6 @@ class PrmsChannel(PrmsComponent):
         values["unrouted_runoff_flux"][:] = np.where(self._routed, 0, runoff)
         values["channel_water_volume"][:] = self._stored / 1000.0
 
-    def _cell_areas(self, grid: int) -> np.ndarray | None:
-        return self._area if grid == 0 else None
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in the segments, more than at the start [kg], shape (segment,)."""
         return {"channel": self._stored.copy()}

@@ -68,9 +68,6 @@ class PrmsGroundwater(PrmsComponent):
         values["groundwater_sink_flux"][:] = store.gwres_sink * INCH
         values["groundwater_amount"][:] = store.gwres_stor * INCH
 
-    def _cell_areas(self, grid: int) -> np.ndarray:
-        return self._area
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in the reservoirs [kg], shape (hru,)."""
         return {"groundwater": self._store.gwres_stor * INCH * self._area}

@@ -143,9 +143,6 @@ class PrmsLand(PrmsComponent):
         for name, amount in self._stores().items():
             self._values[name][:] = amount
 
-    def _cell_areas(self, grid: int) -> np.ndarray:
-        return self._area
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in canopy, snow, surface and soil [kg], each of shape (hru,)."""
         return {name: amount * self._area for name, amount in self._stores().items()}

@@ -107,6 +107,9 @@ class PrmsComponent(DeclaredComponent):
         self._area = np.array(values["hru_area"], float) * ACRE
         return {0: cells(self._area.size, values.get("hru_lon"), values.get("hru_lat"))}
 
+    def _cell_areas(self, grid: int) -> np.ndarray | None:
+        return self._area if grid == 0 else None
+
     def initialize(self, config_file: str = "") -> None:
         """Begin at the first day; see `DeclaredComponent.initialize`."""
         super().initialize(config_file)

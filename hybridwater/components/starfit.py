@@ -100,6 +100,9 @@ class Starfit(PrmsComponent):
         self._capacity = np.array(self._all.parameters["GRanD_CAP_MCM"], float)
         return {0: cells(self._capacity.size)}
 
+    def _cell_areas(self, grid: int) -> None:
+        """Reservoirs have volumes, no areas."""
+
     def _reset(self) -> None:
         with quietly():
             from pywatershed import Starfit as Process

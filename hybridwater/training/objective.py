@@ -103,7 +103,8 @@ class Objective:
 
     def _observed(self, ude: UDE, fluxes: Tensor, states: Tensor) -> Tensor:
         """Return fluxes and states in the order of the observations, (n, time, n_observed)."""
-        states_of = dict(zip((s.name for s in ude.states), states.unbind(-1), strict=True))
+        names = ude.program.value_names  # of which those on columns are never observed
+        states_of = dict(zip(names, states.unbind(-1), strict=True))
         rest = [n for n in self.problem.observed if n not in states_of]
         found = states_of | dict(zip(rest, fluxes.unbind(-1), strict=True))
         return torch.stack([found[n] for n in self.problem.observed], dim=-1)

@@ -126,7 +126,7 @@ def replaced(before: str, after: str) -> str:
         (replaced("warmup = 20", 'warmup = "20"'), "must be a whole number", "key 'warmup'"),
         (replaced("warmup = 20", "warmup = true"), "must be a whole number", "key 'warmup'"),
         (replaced("warmup", "warm_up"), "did you mean 'warmup'", "[fit]"),
-        (replaced('{ q = "qobs" }', '{ Q = "qobs" }'), "no flux 'Q'", "key 'observed'"),
+        (replaced('{ q = "qobs" }', '{ Q = "qobs" }'), "no flux or state 'Q'", "key 'observed'"),
         (replaced('{ q = "qobs" }', '"qobs"'), "must be a table of names", "key 'observed'"),
         (replaced('["2001-01-01", "2001-04-30"]', '"2001"'), "first and a last day", "key 'train'"),
         (replaced("seed = 3", "validation = 0.95"), "fraction between 0 and 0.9", "'validation'"),

@@ -161,7 +161,8 @@ def test_inputs_that_are_not_those_of_the_component_are_refused(inputs, spoil, e
         record(component, spoil(inputs))
 
 
-def test_a_dry_cell_without_a_mesh_needs_an_area(inputs, reservoir):
+def test_a_dry_cell_without_a_mesh_needs_an_area(inputs, reservoir, monkeypatch):
+    monkeypatch.setattr(Template, "mesh", lambda self, grid: None)
     dry = Template(area=AREA, initial=[0.0, 1.0, 1.0])
     dry.initialize()
     rain = inputs.copy(deep=True)

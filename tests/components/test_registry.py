@@ -1,10 +1,17 @@
 import importlib.util
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from hybridwater.components import Component, component_names, get_component, registry
 from hybridwater.errors import ComponentError, MissingDependency
+
+RECORDS = xr.Dataset(
+    {"rain": (("time", "cell"), np.ones((2, 1)), {"units": "kg m-2 d-1"})},
+    {"time": np.array(["2000-01-01", "2000-01-02"], "datetime64[ns]")},
+)
 
 
 def test_every_component_of_this_package_can_be_had():
@@ -12,7 +19,8 @@ def test_every_component_of_this_package_can_be_had():
         if needs is None or importlib.util.find_spec(needs):
             component = get_component(name)
             assert issubclass(component, Component)
-            assert component().get_component_name() == name
+            needed = {"data": RECORDS} if name == "forcing" else {}
+            assert component(**needed).get_component_name() == name
             assert name in component_names()
 
 

@@ -74,3 +74,6 @@ def test_the_mesh_is_the_one_that_was_given():
     mesh = object()
     assert Template(mesh=mesh).mesh(0) is mesh
     assert Template().mesh(0) is None
+    begun = Template(area=[1.0, 2.0])
+    begun.initialize()
+    assert begun.mesh(0).areas.tolist() == [1.0, 2.0]

@@ -56,7 +56,7 @@ def test_a_comparison_shows_itself(compared):
 def test_bad_input_is_refused(bucket, weather):
     with pytest.raises(DataError, match="no model"):
         hw.compare({}, weather)
-    with pytest.raises(DeclarationError, match="no flux 'qq'"):
+    with pytest.raises(DeclarationError, match="no flux or state 'qq'"):
         hw.compare({"a": bucket}, weather, observed={"qq": "qobs"}, **PERIODS)
 
 
