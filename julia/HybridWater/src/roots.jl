@@ -149,8 +149,8 @@ Solve a small linear system by elimination with pivoting. `matrix` is given row 
     return _eliminate(rows, map(T, right))
 end
 
-_eliminate(rows::Tuple{Tuple{T}}, right::Tuple{T}) where {T} = (right[1] / rows[1][1],)
-function _eliminate(rows::NTuple{N,NTuple{N,T}}, right::NTuple{N,T}) where {N,T}
+_eliminate(rows::Tuple{Tuple{Any}}, right::Tuple{Any}) = (right[1] / rows[1][1],)
+function _eliminate(rows::NTuple{N,NTuple{N,Any}}, right::NTuple{N,Any}) where {N}
     best = argmax(map(row -> abs(row[1]), rows))
     order = ntuple(i -> i == 1 ? best : i == best ? 1 : i, Val(N))
     pivot, value = rows[best], right[best]

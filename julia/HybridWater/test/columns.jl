@@ -35,9 +35,9 @@ end
         two_cells(), inputs..., how(method), true, 1.0, false
     )
     @test failed == [0]
-    @test sum(final) ≈ exact_sum(2.0, inputs[4], 5.0) rtol = 1e-12
+    @test sum(final) ≈ exact_sum(2.0, inputs[4], 5.0) rtol = method == "fbdf" ? 1e-8 : 1e-12
     difference(t) = 1 / 0.3 + (1 - 4 - 1 / 0.3) * exp(-0.6t)
-    @test final[1] - final[2] ≈ difference(5.0) rtol = method == "rk4" ? 1e-6 : 1e-5
+    @test final[1] - final[2] ≈ difference(5.0) rtol = method == "trbdf2" ? 1e-4 : 1e-5
     @test method == "rk4" ? all(iszero, counts) : counts[1] > 0
 end
 
