@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: kg m-3: what turns a volume or a depth of water into a mass, everywhere.
+WATER_DENSITY = 1000.0
+
+
 @functools.cache
 def registry() -> pint.UnitRegistry:
     """Return the unit registry of this process (pint with the CF definitions of cf-xarray)."""

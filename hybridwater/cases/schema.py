@@ -55,6 +55,4 @@ COMPONENT: dict[str, Check] = {
 }
 PORT: Check = checks.either(checks.text, checks.number)
 
-MODEL: dict[str, Check] = {"library": checks.text}
-
 TABLES = ("model", "data", "fit", "solver", "output")

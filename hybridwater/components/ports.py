@@ -14,9 +14,6 @@ from hybridwater.components.base import Variable
 from hybridwater.errors import ComponentError, UnitError, nearest
 from hybridwater.ude.model import UDE
 
-#: Density of water [kg m-3], for amounts of one unit in another.
-_WATER = 1000.0
-
 
 @dataclass(frozen=True, eq=False)
 class Port:
@@ -113,7 +110,7 @@ def conversion(source: str, target: str, area: np.ndarray) -> tuple[np.ndarray, 
     for water, cell in itertools.product((1, -1, 0), repeat=2):
         unit = a * units.parse("kg m-3") ** water * units.parse("m2") ** cell
         if unit.is_compatible_with(b):
-            factor = float(units.convert(_WATER**water, str(unit), target))
+            factor = float(units.convert(units.WATER_DENSITY**water, str(unit), target))
             return factor * area**cell, np.zeros(area.shape)
     raise UnitError(
         f"'{source}' cannot be converted to '{target}', not even as water of 1000 kg m-3.",

@@ -14,20 +14,17 @@ from hybridwater import units as unit_room
 from hybridwater.components.base import Variable
 from hybridwater.errors import UnitError
 
-#: kg m-3: what turns a volume or a depth of water into a mass, everywhere in a coupled run.
-DENSITY = 1000.0
-
 Form = Literal["flux density", "transport", "amount per area", "amount", "other"]
 
 # Dimensions (mass, length, time) of water, and the SI unit in which kilograms are counted.
 _FORMS: dict[tuple[float, ...], tuple[Form, str, float]] = {
     (1, -2, -1): ("flux density", "kg m-2 s-1", 1.0),
-    (0, 1, -1): ("flux density", "m s-1", DENSITY),
+    (0, 1, -1): ("flux density", "m s-1", unit_room.WATER_DENSITY),
     (1, 0, -1): ("transport", "kg s-1", 1.0),
-    (0, 3, -1): ("transport", "m3 s-1", DENSITY),
+    (0, 3, -1): ("transport", "m3 s-1", unit_room.WATER_DENSITY),
     (1, -2, 0): ("amount per area", "kg m-2", 1.0),
     (1, 0, 0): ("amount", "kg", 1.0),
-    (0, 3, 0): ("amount", "m3", DENSITY),
+    (0, 3, 0): ("amount", "m3", unit_room.WATER_DENSITY),
 }
 
 
@@ -93,8 +90,9 @@ def measure(unit: str) -> Measure:
 def linear_conversion(source: Variable, target: Variable, where: str) -> tuple[float, float]:
     """Return slope and offset that turn numbers of one variable into those of the other.
 
-    Mass and volume of water are turned into one another with `DENSITY`; so are water per area and
-    per cell, but for the area itself, which the route multiplies or divides by.
+    Mass and volume of water are turned into one another with `hybridwater.units.WATER_DENSITY`; so
+    are water per area and per cell, but for the area itself, which the route multiplies or divides
+    by.
 
     Parameters
     ----------

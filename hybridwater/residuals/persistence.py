@@ -29,7 +29,6 @@ from torch.nn.functional import logsigmoid
 from hybridwater.residuals.hierarchy import Prior, site_coefficients
 
 COEFFICIENTS = "coefficients"
-MEMORIES = ("slow_memory", "fast_memory")  # logits of r
 
 
 @dataclass(frozen=True)
