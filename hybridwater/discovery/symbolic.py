@@ -20,7 +20,7 @@ from hybridwater import _julia
 from hybridwater.discovery.formulas import OPERATORS, Formula, System
 from hybridwater.discovery.polishing import Target
 from hybridwater.discovery.problem import Problem
-from hybridwater.errors import MissingDependency
+from hybridwater.errors import MissingDependency, UnitError
 from hybridwater.ude.terms import Equation
 
 #: Samples that the search looks at; constants are fitted to all afterwards.
@@ -120,7 +120,7 @@ class SymbolicSearch:
         for program, constants in self._bred(target, system):
             formula = Formula.of(program, constants, system)
             formula = None if formula is None else self.refit(self._gated(formula, target), target)
-            if formula is None:
+            if formula is None or not _consistent(formula):
                 continue
             if self.problem.physics.broken(formula):
                 broken += 1
@@ -170,3 +170,12 @@ class SymbolicSearch:
             own = np.array([next(numbers) for _ in range(program.count(0))])
             programs.append((program, own))
         return programs
+
+
+def _consistent(formula: Formula) -> bool:
+    """Say whether a formula passes the check of units that every equation of a model does."""
+    try:
+        formula.write()
+    except UnitError:
+        return False
+    return True
