@@ -45,9 +45,9 @@ class Breeding:
         Expressions of each size that are looked at in the end.
     """
 
-    populations: int = 12
-    members: int = 30
-    iterations: int = 20
+    populations: int = 15
+    members: int = 33
+    iterations: int = 30
     kept: int = 8
 
 
