@@ -246,9 +246,11 @@ class CoupledModel:
 
     def _advance(self, until: float) -> None:
         began = time.perf_counter()
+        ends = [unit.end for unit in self._units]
         moved = False
-        while (unit := self._next(until)) is not None:
-            unit.advance()
+        while (i := self._next(ends, until)) is not None:
+            self._units[i].advance()
+            ends[i] = self._units[i].end
             moved = True
         if not moved:
             self._refuse_standstill(until)
@@ -256,14 +258,16 @@ class CoupledModel:
         self._time = until
         self._seconds += time.perf_counter() - began
 
-    def _next(self, until: float) -> Solo | Iterated | None:
-        """Return what ends its next step first, of those that have all they need."""
-        best, first = None, until + 2 * self._tolerance
-        for unit in self._units:
-            end = unit.end
-            if end < first - self._tolerance and not unit.waits_for():
-                best, first = unit, end
-        return best
+    def _next(self, ends: list[float], until: float) -> int | None:
+        """Return which unit ends its next step first, of those that have all they need."""
+        last, first = until + self._tolerance, min(ends)
+        while first < last:
+            near = first + self._tolerance
+            for i, end in enumerate(ends):
+                if first <= end <= near and self._units[i].ready():
+                    return i
+            first = min([end for end in ends if end > near], default=last)
+        return None
 
     def _refuse_standstill(self, until: float) -> None:
         """Refuse a run in which components wait for one another for ever."""

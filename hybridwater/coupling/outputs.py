@@ -6,9 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hybridwater.components.base import Variable
 from hybridwater.coupling.clock import Participant
-from hybridwater.coupling.records import Field, Records
+from hybridwater.coupling.records import Field, Layout, Records
 
 
 class Outputs(Records):
@@ -44,12 +46,12 @@ class Outputs(Records):
             for v in variables
         ]
         title = f"outputs of the component '{participant.name}' in a coupled run"
-        super().__init__(fields, origin, path, title, "step")
+        super().__init__(Layout(fields, origin, title, "step"), path)
 
     def record(self) -> None:
         """Take up the values after a step."""
         p = self.participant
-        self.append(p.time - p.length, p.time, [p.read(v).copy() for v in self.variables])
+        self.append(p.time - p.length, p.time, np.concatenate([p.read(v) for v in self.variables]))
 
 
 def _attributes(variable: Variable) -> dict[str, str]:
