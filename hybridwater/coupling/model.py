@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from hybridwater.coupling import checkpoint, schedule
 from hybridwater.coupling.assembly import common_origin, connect
 from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
 from hybridwater.coupling.demand import Demand
-from hybridwater.coupling.exchange import Exchange, declared, find_end
+from hybridwater.coupling.exchange import Exchange, declared
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
-from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
+from hybridwater.coupling.record_files import suffix_of
 from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
@@ -48,11 +49,14 @@ class CoupledModel:
         How cycles of exchanges are iterated; without, the exchanges that close them are lagged.
     ledger : Policy or mapping, optional
         When missing water stops the run; always by default.
-    outputs : mapping of str to sequence of str, optional
-        Variables to keep after each step, by component.
+    outputs : mapping of str to sequence of str, Output or mapping, optional
+        Variables to keep after each step, by component; an :class:`~hybridwater.coupling.Output`,
+        or a table of its fields, keeps means, sums or extremes over longer intervals.
+    output_format : {"netcdf", "zarr"}
+        Of the files with outputs.
     directory : path-like, optional
-        Folder for ``<component>.nc`` with the outputs, ``ledger.nc`` and ``checkpoint.npz``;
-        without, all stays in memory.
+        Folder for ``<component>.nc`` (or ``.zarr``) with the outputs, ``ledger.nc`` and
+        ``checkpoint.npz``; without, all stays in memory.
     checkpoint_every : str or timedelta, optional
         Simulated time between two checkpoints that `run` writes into the directory.
     stand_ins : mapping of str to Component, optional
@@ -75,7 +79,8 @@ class CoupledModel:
         window: str | dt.timedelta | None = None,
         iteration: Iteration | Mapping[str, Any] | None = None,
         ledger: Policy | Mapping[str, Any] | None = None,
-        outputs: Mapping[str, Sequence[str]] | None = None,
+        outputs: Mapping[str, Sequence[str] | Output | Mapping[str, Any]] | None = None,
+        output_format: Literal["netcdf", "zarr"] = "netcdf",
         directory: str | Path | None = None,
         checkpoint_every: str | dt.timedelta | None = None,
         stand_ins: Mapping[str, Component] | None = None,
@@ -117,11 +122,16 @@ class CoupledModel:
             policy,
             {n: c.variables for n, c in self._stand_ins.items()},
         )
-        folder = None if directory is None else Path(directory)
+        folder, suffix = None if directory is None else Path(directory), suffix_of(output_format)
         self._ledger.begin(self._links, self.origin, folder and folder / "ledger.nc")
         self._directory = folder
         self._outputs = {
-            name: self._make_outputs(name, wanted, folder)
+            name: Outputs(
+                self._participant(name),
+                wanted_of(wanted),
+                self.origin,
+                None if folder is None else folder / f"{name}{suffix}",
+            )
             for name, wanted in (outputs or {}).items()
         }
         self._units: list[Solo | Iterated] = []
@@ -143,16 +153,6 @@ class CoupledModel:
                 self._units += solos
         self._seconds = 0.0
 
-    def _make_outputs(self, name: str, wanted: Sequence[str], folder: Path | None) -> Outputs:
-        variables = []
-        for text in [wanted] if isinstance(wanted, str) else wanted:
-            _, found = find_end(
-                self._components, f"{name}.{text}", "", "out", f"outputs of '{name}'"
-            )
-            variables.append(found)
-        path = None if folder is None else folder / f"{name}.nc"
-        return Outputs(self._participants[name], variables, self.origin, path)
-
     # ---- running
 
     @property
@@ -170,11 +170,14 @@ class CoupledModel:
         CouplingError
             If there is none of that name.
         """
+        return self._participant(name).component
+
+    def _participant(self, name: str) -> Participant:
         if name not in self._participants:
             raise CouplingError(
                 f"There is no component '{name}' ({nearest(name, self._participants)})."
             )
-        return self._participants[name].component
+        return self._participants[name]
 
     def replace(self, name: str, component: Component) -> None:
         """Put another component in the place of one, which goes on with its water.
@@ -320,6 +323,8 @@ class CoupledModel:
             arrays |= {f"component/{name}/{k}": v for k, v in state.arrays.items()}
         for i, link in enumerate(self._links):
             arrays |= {f"exchange/{i}/{k}": v for k, v in link.arrays().items()}
+        for name, outputs in self._outputs.items():
+            arrays |= {f"output/{name}/{k}": v for k, v in outputs.arrays().items()}
         for i, unit in enumerate(self._units):
             if isinstance(unit, Iterated):
                 arrays |= {f"cycle/{i}/{k}": v for k, v in unit.arrays().items()}
@@ -385,6 +390,7 @@ class CoupledModel:
         if not branch:
             for name, outputs in self._outputs.items():
                 outputs.go_on(int(manifest["records"][name]))
+                outputs.set_arrays(checkpoint.under(f"output/{name}", arrays))
             self._ledger.records.go_on(int(manifest["rows"]))
 
     def _checkpoint_path(self, path: str | Path | None) -> Path:
@@ -403,7 +409,7 @@ class CoupledModel:
             "exchanges": sorted(checkpoint.describe(link) for link in self._links),
             "iteration": repr(self._iteration),
             "window": self._window,
-            "outputs": {name: [v.name for v in o.variables] for name, o in self._outputs.items()},
+            "outputs": [outputs.label for outputs in self._outputs.values()],
         }
 
     # ---- results

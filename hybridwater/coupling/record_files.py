@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hybridwater.errors import MissingDependency
+from hybridwater.errors import CouplingError, MissingDependency, nearest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +30,8 @@ class RecordFile(ABC):
     path : pathlib.Path
         The file.
     """
+
+    suffix: ClassVar[str]
 
     def __init__(self, layout: Layout, path: Path) -> None:
         self.layout, self.path = layout, path
@@ -69,6 +71,8 @@ class RecordFile(ABC):
 
 class NetcdfFile(RecordFile):
     """NetCDF of the classic format (CDF-5), in which records have fixed places."""
+
+    suffix = ".nc"
 
     def count(self) -> int:
         """Return how many records there are."""
@@ -142,8 +146,9 @@ class NetcdfFile(RecordFile):
 
 
 class ZarrFile(RecordFile):
-    """A Zarr group (format 2, which all readers know), with chunks of as many records as are
-    written at once."""
+    """A Zarr group of format 2, which all readers know; chunks are what is written at once."""
+
+    suffix = ".zarr"
 
     def __init__(self, layout: Layout, path: Path) -> None:
         super().__init__(layout, path)
@@ -153,7 +158,7 @@ class ZarrFile(RecordFile):
         """Return how many records there are."""
         if not self.path.is_dir():
             return 0
-        return len(_zarr().open_group(self.path, mode="r")["time"])
+        return _zarr().open_group(self.path, mode="r")["time"].shape[0]
 
     def write(self, first: int, bounds: np.ndarray, rows: np.ndarray) -> None:
         """Write records."""
@@ -183,7 +188,6 @@ class ZarrFile(RecordFile):
                 shape=(0, *cells),
                 chunks=(layout.most, *cells),
                 dtype=dtype,
-                compressors=None,
                 fill_value=None,
                 attributes={**said, "_ARRAY_DIMENSIONS": list(dimensions)},
             )
@@ -219,12 +223,26 @@ def _zarr() -> Any:
     return zarr
 
 
-_KINDS: dict[str, type[RecordFile]] = {".nc": NetcdfFile, ".zarr": ZarrFile}
+_FORMATS: dict[str, type[RecordFile]] = {"netcdf": NetcdfFile, "zarr": ZarrFile}
 
-#: Formats of output files, and how their names end.
-FORMATS = {"netcdf": ".nc", "zarr": ".zarr"}
+
+def suffix_of(form: str) -> str:
+    """Return how the names of the files of a format end.
+
+    Raises
+    ------
+    CouplingError
+        If there is no such format.
+    MissingDependency
+        If it needs a package that is not installed.
+    """
+    if form not in _FORMATS:
+        raise CouplingError(
+            f"There is no output format '{form}' ({nearest(form, _FORMATS)}).", "output_format"
+        )
+    return _FORMATS[form].suffix
 
 
 def record_file(layout: Layout, path: Path) -> RecordFile:
-    """Return the file of a name, which ends in one of `FORMATS`."""
-    return _KINDS[path.suffix](layout, path)
+    """Return the file of a name, which ends in the suffix of a format."""
+    return next(kind for kind in _FORMATS.values() if kind.suffix == path.suffix)(layout, path)

@@ -44,6 +44,20 @@ def test_a_run_goes_on_from_its_checkpoint(case_file, tmp_path):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
+def test_months_are_written_instead_of_days(case_file, changed, tmp_path):
+    days = cases.load_coupled(case_file).run(directory=tmp_path / "days")
+    path = changed(
+        '["reservoir_amount", "runoff_flux"]',
+        """{ variables = ["reservoir_amount", "runoff_flux"], every = "month",
+        methods = { runoff_flux = "sum" } }""".replace("\n", " "),
+    )
+    months = cases.load_coupled(path).run()
+    kept, steps = (m.output("lake").load() for m in (months, days))
+    assert list(kept["time"].values.astype("datetime64[M]").astype(str)) == ["2001-01", "2001-02"]
+    expected = steps["runoff_flux"].resample(time="MS").sum()
+    np.testing.assert_allclose(kept["runoff_flux"], expected, rtol=1e-13)
+
+
 def test_a_checkpoint_of_another_case_is_refused(case_file, changed, tmp_path):
     cases.load_coupled(case_file).run(until="2001-01-20").close()
     other = cases.load_coupled(changed("area = 1e6", "area = 3e6"))

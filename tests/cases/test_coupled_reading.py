@@ -86,6 +86,13 @@ def test_what_a_case_says(case_file):
         ),
         ("[output]", "[[demand]]\ndemand = 'lake.wish'\n[output]", ["'realised' is missing"]),
         ("lake = [", "late = [", ["no component 'late'", "did you mean 'lake'"]),
+        ("[output]", "[output]\nevery = 'weekly'", ["not a duration", "[output]"]),
+        ("[output]", "[output]\nformat = 'zar'", ["netcdf", "zarr", "[output]"]),
+        (
+            '["reservoir_amount", "runoff_flux"]',
+            "{ variables = ['runoff_flux'], method = {} }",
+            ["'method'", "did you mean 'methods'"],
+        ),
         ('every = "20 d"', 'every = "20"', ["not a duration", "[restart]"]),
         ('every = "20 d"', "every = 20", ["'every' must be text"]),
     ],
