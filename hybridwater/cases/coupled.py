@@ -173,9 +173,9 @@ class CoupledCase:
             directory=directory,
             checkpoint_every=None if directory is None else self.checkpoint_every,
             stand_ins={
-                name: table.make_stand_in(self.start, meshes)
+                name: stand_in
                 for name, table in self.components.items()
-                if table.stand_in
+                if (stand_in := table.make_stand_in(self.start, meshes)) is not None
             },
             configurations={
                 name: table.configuration

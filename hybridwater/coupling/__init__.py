@@ -10,5 +10,6 @@ from hybridwater.coupling.iteration import Iteration
 from hybridwater.coupling.ledger import Policy
 from hybridwater.coupling.model import CoupledModel
 from hybridwater.coupling.outputs import Output
+from hybridwater.coupling.stand_ins import StandIn
 
-__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Output", "Policy"]
+__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Output", "Policy", "StandIn"]

@@ -117,12 +117,14 @@ class Participant:
         self.time = 0.0
         self.length = 0.0  # of the last step
         self.seconds = 0.0  # of this computer, that the component itself took
+        self._start: float | None = None  # of the run, on the component's own clock [s]
         self.use(component)
 
     def use(self, component: Component) -> None:
-        """Use this component from now on, which is where the last one was."""
+        """Use this component from now on; its clock goes on where that of the last one was."""
         self.component = component
         self._pointers: dict[str, np.ndarray | None] = {}
+        self._buffers: dict[str, np.ndarray] = {}  # for values that have no pointer
         try:
             self.factor = float(unit_room.convert(1.0, component.get_time_units(), "s"))
         except UnitError as error:
@@ -132,7 +134,9 @@ class Participant:
                 f"component '{self.name}'",
                 "Let get_time_units return 's', 'h' or 'd'",
             ) from error
-        self._zero = float(component.get_current_time()) - self.time / self.factor
+        if self._start is None:
+            self._start = float(component.get_current_time()) * self.factor
+        self._zero = self._start / self.factor
         self._look_at_step()
         if not self.step > 0:
             raise CouplingError(f"The component '{self.name}' has the time step {self.step:g} s.")
@@ -239,7 +243,9 @@ class Participant:
                 self._pointers[name] = None
         values = self._pointers[name]
         if values is None:
-            values = self._call("get_value", name, self.blank(variable))
+            if name not in self._buffers:
+                self._buffers[name] = self.blank(variable)
+            values = self._call("get_value", name, self._buffers[name])
         if not math.isfinite(total(values)) and not np.isfinite(values).all():
             cell = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ComponentFailed(

@@ -21,7 +21,7 @@ from hybridwater.coupling.ledger import Ledger, Policy
 from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.record_files import suffix_of
-from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
+from hybridwater.coupling.stand_ins import StandIn, StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
 
@@ -59,8 +59,9 @@ class CoupledModel:
         ``checkpoint.npz``; without, all stays in memory.
     checkpoint_every : str or timedelta, optional
         Simulated time between two checkpoints that `run` writes into the directory.
-    stand_ins : mapping of str to Component, optional
-        What takes the place of a component that fails, by its name; it needs ``take_over``.
+    stand_ins : mapping of str to Component or StandIn, optional
+        What takes the place of a component that fails, by its name; it needs ``take_over``. A
+        :class:`~hybridwater.coupling.StandIn` can also do so from a date on.
     configurations : mapping of str to str, optional
         Configuration files, handed to ``initialize`` of the components.
 
@@ -83,7 +84,7 @@ class CoupledModel:
         output_format: Literal["netcdf", "zarr"] = "netcdf",
         directory: str | Path | None = None,
         checkpoint_every: str | dt.timedelta | None = None,
-        stand_ins: Mapping[str, Component] | None = None,
+        stand_ins: Mapping[str, Component | StandIn] | None = None,
         configurations: Mapping[str, str] | None = None,
     ) -> None:
         if not components:
@@ -115,7 +116,7 @@ class CoupledModel:
         if self._every is not None and directory is None:
             self._checkpoint_path(None)
         self._files = files
-        self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files)
+        self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files, self.origin)
         policy = declared(Policy, {} if ledger is None else ledger)
         self._ledger = Ledger(
             self._participants.values(),
@@ -201,7 +202,7 @@ class CoupledModel:
 
     def step(self) -> None:
         """Go on by one coupling step."""
-        self._advance(self._time + self._window)
+        self._advance(np.inf)
 
     def run(
         self,
@@ -232,7 +233,7 @@ class CoupledModel:
         bar = show_progress(self._time, end, self.origin, progress)
         with deferred_interrupt() as interrupt, bar as report:
             while self._time < end - self._tolerance:
-                self._advance(min(self._time + self._window, end))
+                self._advance(end)
                 report(self._time)
                 if self._time >= due - self._tolerance:
                     self.checkpoint()
@@ -247,8 +248,12 @@ class CoupledModel:
             raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
         raise KeyboardInterrupt(f"at {self.time}; go on with resume('{self.checkpoint()}')")
 
-    def _advance(self, until: float) -> None:
+    def _advance(self, end: float) -> None:
+        """Go on by a coupling step, or to the end, or to where a component is replaced."""
         began = time.perf_counter()
+        near = self._time + self._tolerance
+        self._stand_ins.step_in(near)
+        until = min(self._time + self._window, end, self._stand_ins.next(near))
         ends = [unit.end for unit in self._units]
         moved = False
         while (i := self._next(ends, until)) is not None:
@@ -410,6 +415,7 @@ class CoupledModel:
             "iteration": repr(self._iteration),
             "window": self._window,
             "outputs": [outputs.label for outputs in self._outputs.values()],
+            "stand_ins": [f"{name} from {at:g} s" for name, at in self._stand_ins.dates()],
         }
 
     # ---- results
