@@ -173,6 +173,8 @@ def test_one_word_puts_the_surrogate_in_place(tmp_path):
         "model": tmp_path / "emulated",
     }
     assert {n.name: n.kind for n in case.graph()[0]}["hill"] == "surrogate"
+    with pytest.raises(CaseError, match="from the start and from a later date"):
+        cases.load_coupled(write_case(tmp_path, text + table + "from = 2001-01-21\n"))
     analytic = cases.load_coupled(write_case(tmp_path, CASE + table))
     assert analytic.components["hill"].model.kind.endswith("Template")
     analytic.build().run("3 d")

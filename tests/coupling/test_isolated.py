@@ -96,9 +96,7 @@ def test_a_surrogate_goes_on_in_its_place(coupled, fault):
     assert ledger.sizes["time"] == 20
     assert abs(ledger["residual"]).max() < 1e-12 * ledger["storage"].sum("component").max()
     # The surrogate has the same equation: as if nothing had happened.
-    ours, theirs = (
-        m.component("down").get_value_ptr("reservoir_amount") for m in (model, sound)
-    )
+    ours, theirs = (m.component("down").get_value_ptr("reservoir_amount") for m in (model, sound))
     np.testing.assert_allclose(ours, theirs, rtol=1e-8)
 
 
