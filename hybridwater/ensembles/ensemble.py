@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TOLD = 10  # failures that are told one by one
+_HOPELESS = 8  # members that fail before any other is done, after which no more are tried
+
 
 class Ensemble:
     """Many runs of one thing, each with its own draw of what is uncertain.
@@ -158,11 +161,14 @@ class Ensemble:
                 for number, batch in run_work(self.simulator, work, retries, workers):
                     store.put(number, batch)
                     lost |= batch.failures
+                    kept += len(self._batch(number))
                     report(len(self._batch(number)), len(lost))
+                    if failed == "stop" and len(lost) == kept >= _HOPELESS:
+                        break
             except KeyboardInterrupt:
                 finished = sum(len(self._batch(n)) for n in store.numbers())
                 raise KeyboardInterrupt(
-                    f"{finished} of {len(self)} members are done; go on with resume=True"
+                    f"{finished} of {len(self)} members are done; resume goes on from there"
                 ) from None
         self._answer(lost, failed)
         store.assemble(self._coordinates(lost), self._attributes())
@@ -179,13 +185,15 @@ class Ensemble:
                 yield number, [self.member(i) for i in self._batch(number)]
 
     def _answer(self, lost: dict[int, str], failed: str) -> None:
-        for number in sorted(lost):
+        for number in sorted(lost)[:_TOLD]:
             logger.warning("%s failed: %s", self.member(number), lost[number])
+        if len(lost) > _TOLD:
+            logger.warning("%d more members failed", len(lost) - _TOLD)
         if lost and failed == "stop":
             first = self.member(min(lost))
             named = ", ".join(map(str, sorted(lost)[:10])) + (", ..." if len(lost) > 10 else "")
             raise EnsembleError(
-                f"{len(lost)} of {len(self)} members failed ({named}); the others are kept. The "
+                f"{len(lost)} of {len(self)} members failed ({named}); finished ones are kept. The "
                 f"first, with the seed {self.design.seed}: {first}: {lost[first.number]}",
                 fix="Mend the reason and resume, or leave such members out: failed='leave_out'",
             )

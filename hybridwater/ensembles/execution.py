@@ -15,6 +15,8 @@ from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.simulators import Batch, Simulator
 from hybridwater.errors import EnsembleError, MissingDependency
 
+_GUARD = "in a script, what runs must be below: if __name__ == '__main__':"
+
 #: Number of a batch and its members.
 Work = tuple[int, Sequence[Member]]
 
@@ -94,7 +96,7 @@ def run_processes(
                     if attempt < retries:
                         give(executor, task, attempt + 1)
                         continue
-                    batch = _died(task, f"Its process died {attempt + 1} times")
+                    batch = _died(task, f"Its process died {attempt + 1} times; {_GUARD}")
                 give(executor, next(left, None), 0)
                 yield task[0], batch
     finally:

@@ -24,12 +24,12 @@ from hybridwater.ensembles.sources import (
     Source,
 )
 from hybridwater.errors import EnsembleError, nearest
-from hybridwater.training import Surrogate
 from hybridwater.ude.program import initial_weights
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from hybridwater.training import Surrogate
     from hybridwater.ude import UDE
 
 _VALUES = 4_000_000  # numbers of a batch, so that memory does not grow with members
@@ -112,6 +112,8 @@ class ModelSimulator:
         batch: int | None = None,
         **options: Any,
     ) -> None:
+        from hybridwater.training import Surrogate
+
         if isinstance(model, Surrogate):
             forcing = model.with_basins(forcing)
             self.ude, own, self.weights = model.model_for(forcing)

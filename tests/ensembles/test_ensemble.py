@@ -49,7 +49,7 @@ def test_one_dataset(tmp_path):
 def test_interrupted_at_two_fifths_and_resumed_is_the_same(tmp_path, whole):
     path = tmp_path / "e.nc"
     ensemble = made(tmp_path, trouble={8: "interrupt"})
-    with pytest.raises(KeyboardInterrupt, match="8 of 20 members are done; go on with resume=True"):
+    with pytest.raises(KeyboardInterrupt, match="8 of 20 members are done; resume"):
         ensemble.run(path)
     with pytest.raises(EnsembleError, match="2 finished batches"):
         ensemble.run(path)
