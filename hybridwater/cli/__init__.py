@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hybridwater
-from hybridwater.cli import components, coupled, julia
+from hybridwater.cli import components, coupled, ensembles, julia
 from hybridwater.cli.printing import make_console, plainly
 from hybridwater.errors import DataError
 
@@ -269,7 +269,7 @@ def doctor() -> None:
     console.print("Everything that is needed works.")
 
 
-for command in (coupled.run, coupled.couple, coupled.graph):
+for command in (coupled.run, coupled.couple, coupled.graph, ensembles.ensemble):
     app.command()(command)
 app.add_typer(components.app, name="component")
 app.add_typer(julia.app, name="julia")

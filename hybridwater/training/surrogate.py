@@ -133,7 +133,7 @@ class Surrogate:
         options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """Simulate, and note in the attributes what leaves the range of training."""
-        ude, values, weights = self._for(forcing, conceptual)
+        ude, values, weights = self.model_for(forcing, conceptual)
         merged = {**dataclasses.asdict(self.options), "fluxes": None, **(options or {})}
         result = simulate(ude, forcing, values, weights, engine=engine, **merged)
         self.ranges.note_outside(ude, forcing, result)
@@ -172,9 +172,28 @@ class Surrogate:
             data = data.expand_dims("basin")
         return data.assign_coords(basin=list(_basins(data)))  # names may be numbers in the data
 
-    def _for(
-        self, forcing: xr.Dataset, conceptual: bool
+    def model_for(
+        self, forcing: xr.Dataset, conceptual: bool = False
     ) -> tuple[UDE, dict[str, np.ndarray], np.ndarray]:
+        """Return model, parameters and weights for the basins of a dataset.
+
+        Parameters
+        ----------
+        forcing : xarray.Dataset
+            Names the basins; new ones need their attributes.
+        conceptual : bool
+            Whether of the calibrated conceptual skeleton.
+
+        Returns
+        -------
+        UDE, dict of str to numpy.ndarray, numpy.ndarray
+            Parameters of shape (basin,), and weights, shared or (basin, n_weights).
+
+        Raises
+        ------
+        DataError, DeclarationError
+            If a basin is not in the fit and cannot be regionalised, or there is no skeleton.
+        """
         wanted = _basins(self.with_basins(forcing))
         known = {b: k for k, b in enumerate(self.basins)}
         if all(b in known for b in wanted):
@@ -317,7 +336,7 @@ class Surrogate:
         if basin not in there:
             raise DataError(f"The data have no basin '{basin}' ({nearest(basin, there)}).")
         forcing = forcing.isel(basin=[there.index(basin)])
-        ude, values, weights = self._for(forcing, conceptual=False)
+        ude, values, weights = self.model_for(forcing, conceptual=False)
         return sample_term(
             ude, name, forcing, values, weights, self.options, samples, self.skeleton_of(forcing)
         )
@@ -325,11 +344,11 @@ class Surrogate:
     def skeleton_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray] | None:
         """Return the calibrated conceptual parameters of the basins of a dataset, if there are."""
         known = set(_basins(self.with_basins(forcing))) <= set(self.basins)
-        return self._for(forcing, conceptual=True)[1] if self.skeleton and known else None
+        return self.model_for(forcing, conceptual=True)[1] if self.skeleton and known else None
 
     def parameters_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray]:
         """Return the parameters of the basins of a dataset, each of shape (basin,)."""
-        return self._for(forcing, conceptual=False)[1]
+        return self.model_for(forcing, conceptual=False)[1]
 
     def replace(self, name: str, new: Replacement, *, basin: str | None = None) -> UDE:
         """Put something else in the place of a term, to be fitted again from where this fit ended.
