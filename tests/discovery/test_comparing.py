@@ -43,6 +43,9 @@ def test_table(compared):
     assert (done["run (s)"] > 0).all()
     assert table.loc["network", "weights"] == compared.fits["network"].ude.program.n_weights
     assert np.isnan(table.loc["network", "fit (s)"])
+    assert table.loc["linear", "operations"] == table.loc["true", "operations"] + 1
+    added = table["length"] - table["BIC"]
+    np.testing.assert_allclose(added[:3], 2 * np.log(10) * table["operations"][:3])
 
 
 def test_a_model_that_breaks_the_solver_is_told_and_stops_nothing(compared):
