@@ -203,6 +203,7 @@ class CoupledModel:
     def step(self) -> None:
         """Go on by one coupling step."""
         self._advance(np.inf)
+        self._ledger.settle()
 
     def run(
         self,
@@ -231,7 +232,7 @@ class CoupledModel:
         end = until_seconds(until, self.origin, self._time)
         due = np.inf if self._every is None else self._time + self._every
         bar = show_progress(self._time, end, self.origin, progress)
-        with deferred_interrupt() as interrupt, bar as report:
+        with deferred_interrupt() as interrupt, bar as report, self._ledger.settled():
             while self._time < end - self._tolerance:
                 self._advance(end)
                 report(self._time)
@@ -290,11 +291,13 @@ class CoupledModel:
                     )
 
     def _flush(self) -> None:
-        for records in (*self._outputs.values(), self._ledger.records):
-            records.flush()
+        self._ledger.flush()
+        for outputs in self._outputs.values():
+            outputs.flush()
 
     def close(self) -> None:
         """Write and close the files of the run, and end its components."""
+        self._flush()
         for records in (*self._outputs.values(), self._ledger.records):
             records.close()
         for component in self._components.values():
