@@ -9,11 +9,10 @@ itself, but some at once, which is much quicker.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -144,11 +143,11 @@ class Ledger:
         place = self._place.get(participant.name)
         if place is None:
             return
-        flux, moved = self._sheet.flux, self._sheet.moved
+        flux, moved, other = self._sheet.flux, self._sheet.moved, place[_OTHER]
         for name, kilograms in participant.boundary_fluxes().items():
-            values, i = np.asarray(kilograms), place.get(name, place[_OTHER])
-            flux[i] += total(values)
-            moved[i] += math.sqrt(square(values))
+            i = place.get(name, other)
+            flux[i] += total(kilograms)
+            moved[i] += math.sqrt(square(kilograms))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
@@ -223,14 +222,6 @@ class Ledger:
             raise error
         warnings.warn(str(error), stacklevel=4)
 
-    @contextlib.contextmanager
-    def settled(self) -> Iterator[None]:
-        """Settle at the end, also after an error, which missing water may be the cause of."""
-        try:
-            yield
-        finally:
-            self.settle()
-
     def flush(self) -> None:
         """Settle, and see that all rows are in the file."""
         self.settle()
@@ -239,7 +230,7 @@ class Ledger:
     def _in_store(self) -> list[float]:
         """Return the water in each component [kg]."""
         parts = [self._participants[name].storage() for name in self._booked]
-        return [sum([total(np.asarray(s)) for s in stores.values()]) for stores in parts]
+        return [sum([total(s) for s in stores.values()]) for stores in parts]
 
     def _in_transit(self) -> list[float]:
         """Return the water in each exchange [kg]."""

@@ -66,7 +66,10 @@ class Solo:
     def ready(self) -> bool:
         """Whether all that the next step needs has been given."""
         end = self.participant.end
-        return all([buffer.covers(end) for buffer in self._buffers])
+        for buffer in self._buffers:
+            if buffer.end < end - buffer.tolerance:
+                return False
+        return True
 
     def waits_for(self) -> list[Link]:
         """Return the exchanges that have not yet given all that the next step needs."""

@@ -17,14 +17,14 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    if values.ndim != 1:
+    if np.ndim(values) != 1:
         values = np.ravel(values)
     return float(values.dot(_ones(values.size)))
 
 
 def square(values: np.ndarray) -> float:
     """Return the sum of squares over cells, of an array of any shape."""
-    if values.ndim != 1:
+    if np.ndim(values) != 1:
         values = np.ravel(values)
     return float(values.dot(values))
 
