@@ -149,7 +149,7 @@ class Participant:
         self.step = step * self.factor
         self.end = self.time + self.step
         self._sound: dict[str, np.ndarray] = {}  # outputs of this step that were looked at
-        self._checked = False  # whether the component has looked at all of them
+        self.checked = False  # whether the component has looked at all of them
 
     @property
     def origin(self) -> dt.datetime | None:
@@ -194,7 +194,7 @@ class Participant:
         self.length = step if abs(now - before - step) <= 1e-6 * step else now - before
         self.time = now
         self._plan(float(following))
-        self._checked = component.checks_outputs
+        self.checked = component.checks_outputs
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """Call the component; whatever it raises becomes an error that names it."""
@@ -248,7 +248,7 @@ class Participant:
             if name not in self._buffers:
                 self._buffers[name] = self.blank(variable)
             values = self._call("get_value", name, self._buffers[name])
-        sound = self._checked or math.isfinite(total(values))
+        sound = self.checked or math.isfinite(total(values))
         if not sound and not np.isfinite(values).all():
             cell = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ComponentFailed(

@@ -10,7 +10,6 @@ itself, but some at once, which is much quicker.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan, Sheet
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import square, total
+from hybridwater.coupling.sums import total, total_and_norm
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -146,15 +145,17 @@ class Ledger:
         flux, moved, other = self._sheet.flux, self._sheet.moved, place[_OTHER]
         for name, kilograms in participant.boundary_fluxes().items():
             i = place.get(name, other)
-            flux[i] += total(kilograms)
-            moved[i] += math.sqrt(square(kilograms))
+            crossed, size = total_and_norm(kilograms)
+            flux[i] += crossed
+            moved[i] += size
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
         i, sheet = self._slot[label], self._sheet
         sheet.given[i] += given
-        sheet.unmapped[i] += unmapped
-        sheet.gross[i] += gross
+        if unmapped or gross:
+            sheet.unmapped[i] += unmapped
+            sheet.gross[i] += gross
 
     def deliver(self, label: str, delivered: float) -> None:
         """Book what an exchange gave to its target [kg]."""
