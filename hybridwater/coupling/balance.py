@@ -199,9 +199,9 @@ class Balance:
             ~(np.abs(self._got) <= 2 * ways),
         )
         steps = np.any([w.any(axis=1) for w in wrong], axis=0)
-        for step in np.flatnonzero(steps):
+        for step in np.flatnonzero(steps).tolist():
             made, *others = (w[step] for w in wrong)
-            yield int(step), [*self._components(step, made), *self._exchanges(step, *others)]
+            yield step, [*self._components(step, made), *self._exchanges(step, *others)]
 
     def _components(self, step: int, wrong: np.ndarray) -> Iterable[str]:
         for i in np.flatnonzero(wrong):

@@ -150,10 +150,10 @@ def _polygons(mesh: Mesh, shapes: np.ndarray, where: str) -> np.ndarray:
         first = points[mesh.rings[:-1], 0][ring]
         # a cell over the far meridian is whole on one of its sides
         points[:, 0] -= 360.0 * np.round((points[:, 0] - first) / 360.0)
-    rings = shapely.polygons(shapely.linearrings(points, indices=ring))
+    rings = np.asarray(shapely.polygons(shapely.linearrings(points, indices=ring)))
     many = np.flatnonzero(np.diff(mesh.parts) > 1)
     polygons = rings[mesh.parts[:-1]]
-    hole = ~shapely.is_ccw(shapely.get_exterior_ring(rings))
+    hole = ~np.asarray(shapely.is_ccw(shapely.get_exterior_ring(rings)))
     for cell in many:
         own = np.arange(mesh.parts[cell], mesh.parts[cell + 1])
         outer = shapely.union_all(rings[own[~hole[own]]])
@@ -169,7 +169,7 @@ def _segments(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points, part = shapely.get_coordinates(parts, return_index=True)
     along = part[1:] == part[:-1]
     ends = np.stack([points[:-1], points[1:]], axis=1)[along]
-    return shapely.linestrings(ends), shape[part[1:][along]]
+    return np.asarray(shapely.linestrings(ends)), shape[part[1:][along]]
 
 
 def _lengths(shapes: np.ndarray, width: np.ndarray) -> np.ndarray:
