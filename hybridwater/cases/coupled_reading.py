@@ -20,7 +20,10 @@ from hybridwater.coupling.clock import seconds
 from hybridwater.coupling.exchange import Declares, declared, find_end
 from hybridwater.errors import CaseError, CouplingError, HybridwaterError, nearest
 
-TABLES = ("run", "components", "meshes", "forcing", "exchange", "demand", "output", "restart")
+TABLES = (
+    *("run", "components", "meshes", "forcing", "exchange", "demand", "output", "restart"),
+    "ensemble",
+)
 
 RUN: dict[str, Check] = {
     "name": checks.text,

@@ -201,6 +201,33 @@ class CoupledModel:
         self.component(name)
         self._stand_ins.put(name, component, self._links)
 
+    def put_state(self, name: str, state: State) -> None:
+        """Let a component begin with another state; the ledger begins with its water.
+
+        Parameters
+        ----------
+        name : str
+            The component.
+        state : State
+            As of its ``get_state``, changed.
+
+        Raises
+        ------
+        CouplingError
+            If there is none of that name, or the run has begun.
+        ComponentError
+            If the component does not take the state.
+        """
+        self.component(name)
+        if self._time > self._tolerance:
+            raise CouplingError(
+                "The run has begun, and water would come from nowhere.",
+                f"component '{name}'",
+                "Put states before the first step",
+            )
+        self._participants[name].set_state(state)
+        self._ledger.go_on(self._time, self._ledger.arrays())
+
     def step(self) -> None:
         """Go on by one coupling step."""
         with self._settled():
