@@ -98,15 +98,15 @@ class Solo:
             self._try(inputs)
         else:
             self.watch.over(lambda: self._try(inputs))
-        ledger.book(participant)
         for allocation in self._allocations:
             allocation.share()
         for link in self.outgoing:
             link.give(ledger)
 
     def _try(self, inputs: Sequence[tuple[str, np.ndarray]]) -> None:
-        """Hand over the inputs, step, and see that what goes out is finite."""
+        """Hand over the inputs, step, see that what goes out is finite, and book it."""
         self.participant.advance(inputs)
         if not self.participant.checked:
             for link in self.outgoing:
                 self.participant.read(link.given)
+        self.ledger.book(self.participant)
