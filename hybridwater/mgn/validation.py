@@ -98,7 +98,7 @@ def _check_edges(graph: HeteroData, relation: tuple[str, str, str]) -> None:
         if bool(bad.any()):
             edge = int(bad.int().argmax())
             raise MeshError(
-                f"Edge {edge} has the cell {int(index[side][edge])} of '{name}', which has {count}.",
+                f"Edge {edge} has cell {int(index[side][edge])} of '{name}', which has {count}.",
                 where,
                 "Count cells from zero",
             )
