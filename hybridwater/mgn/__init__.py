@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hybridwater.mgn.graph import make_graph
     from hybridwater.mgn.limiter import Moved, move
     from hybridwater.mgn.network import Decoded, MeshGraphNetwork
+    from hybridwater.mgn.remap import LearnedRemap
     from hybridwater.mgn.storage import load_network, save_network
     from hybridwater.mgn.training import Lesson, train_dynamics
     from hybridwater.mgn.validation import validate
@@ -35,6 +36,7 @@ __all__ = [
     "Episode",
     "FluxDynamics",
     "IncrementDynamics",
+    "LearnedRemap",
     "Lesson",
     "MeshGraphNetwork",
     "Moved",
@@ -55,6 +57,7 @@ _MODULES = {
     "graph": ("make_graph",),
     "limiter": ("Moved", "move"),
     "network": ("Decoded", "MeshGraphNetwork"),
+    "remap": ("LearnedRemap",),
     "storage": ("load_network", "save_network"),
     "training": ("Lesson", "train_dynamics"),
     "validation": ("validate",),
