@@ -4,9 +4,9 @@ Unconfined groundwater flows out of mounds (Boussinesq equation, dh/dt = div(K h
 jittered triangles. The truth is one finite-volume solver on each mesh, with steps far below its
 limit. A network with a conservative head and a hierarchy, and a flat MeshGraphNet (Pfaff et al.
 2021: absolute positions, increments, no levels) of about as many weights, which gets four times
-the iterations, are trained on one mesh alone, and run over unseen mounds on meshes 2x and 4x finer and
-2x coarser (in the width of a cell). "coefficient" is
-the explicit step with the one coefficient that the training data give, without a network.
+the iterations, are trained on one mesh alone, and run over unseen mounds on meshes 2x and 4x finer
+and 2x coarser (in the width of a cell). "coefficient" is the explicit step with the one coefficient
+that the training data give, without a network.
 
     python benchmarks/mgn_zero_shot.py [--directory runs/zero_shot]
 
