@@ -89,6 +89,10 @@ class LedgerError(CouplingError):
     """Water came from nowhere or went nowhere."""
 
 
+class EnsembleError(HybridwaterError):
+    """An ensemble is not well declared, or members of it failed."""
+
+
 class MissingDependency(HybridwaterError):
     """An optional package or program is not installed."""
 

@@ -4,6 +4,7 @@ from hybridwater.cases.case import Case
 from hybridwater.cases.coupled import CoupledCase
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.emulation import EmulationCase, load_emulation
+from hybridwater.cases.ensemble import EnsembleCase, load_ensemble
 from hybridwater.cases.reading import load
 from hybridwater.cases.template import write_template
 
@@ -11,8 +12,10 @@ __all__ = [
     "Case",
     "CoupledCase",
     "EmulationCase",
+    "EnsembleCase",
     "load",
     "load_coupled",
     "load_emulation",
+    "load_ensemble",
     "write_template",
 ]

@@ -36,12 +36,15 @@ class ForcingTable:
         Names that the records get, and the variables that they come from.
     mesh : str or None
         Name of the mesh of their cells.
+    records : xarray.Dataset, optional
+        What takes the place of the records of the source.
     """
 
     table: Table
     source: Source | None
     names: Mapping[str, str] | None
     mesh: str | None
+    records: xr.Dataset | None = None
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -59,7 +62,7 @@ class ForcingTable:
         from hybridwater.components.forcing_records import ForcingRecords
 
         try:
-            records = self._read()
+            records = self.read()
             numbers = [n for n, v in records.data_vars.items() if "time" in v.dims]
             records = records[numbers]
             if start is not None:
@@ -69,7 +72,16 @@ class ForcingTable:
         except HybridwaterError as error:
             raise self.table.within(error) from error
 
-    def _read(self) -> xr.Dataset:
+    def read(self) -> xr.Dataset:
+        """Read the records, time first.
+
+        Raises
+        ------
+        DataError, UnitError, MissingDependency
+            As the reader does.
+        """
+        if self.records is not None:
+            return self.records
         from hybridwater.data import delaware_weather
 
         records = delaware_weather() if self.source is None else self.source.read()

@@ -55,4 +55,4 @@ COMPONENT: dict[str, Check] = {
 }
 PORT: Check = checks.either(checks.text, checks.number)
 
-TABLES = ("model", "data", "fit", "solver", "output")
+TABLES = ("model", "data", "fit", "solver", "output", "ensemble")

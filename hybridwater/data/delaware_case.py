@@ -99,14 +99,15 @@ def delaware_weather() -> xr.Dataset:
     -------
     xarray.Dataset
         Dimensions (time, nhm_id): ``prcp`` [inch d-1], ``tmin`` and ``tmax`` [degF], in the order
-        of `delaware_parameters`.
+        of `delaware_parameters`; coordinates (nhm_id): ``latitude``, ``longitude``.
 
     Raises
     ------
     MissingDependency
         If pywatershed is not installed.
     """
-    folder, order = _folder(), delaware_parameters()["nhm_id"].values
+    parameters = delaware_parameters()
+    folder, order = _folder(), parameters["nhm_id"].values
     records = {}
     for name, unit, meaning, standard_name in (
         ("prcp", "inch d-1", "precipitation", "lwe_precipitation_rate"),
@@ -116,7 +117,14 @@ def delaware_weather() -> xr.Dataset:
         data = xr.load_dataset(folder / f"{name}.nc")[name].sel(nhm_id=order).astype(float)
         attributes = {"units": unit, "long_name": meaning, "standard_name": standard_name}
         records[name] = data.transpose("time", "nhm_id").assign_attrs(attributes)
-    return xr.Dataset(records)
+    places = {
+        name: ("nhm_id", parameters[theirs].values, {"units": unit, "standard_name": name})
+        for name, theirs, unit in (
+            ("latitude", "hru_lat", "degrees_north"),
+            ("longitude", "hru_lon", "degrees_east"),
+        )
+    }
+    return xr.Dataset(records).assign_coords(places)
 
 
 def _folder() -> Path:

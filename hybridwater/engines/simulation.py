@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hybridwater
-from hybridwater.engines.base import Options
+from hybridwater.engines.base import Options, Solution
 from hybridwater.engines.records import (
+    Records,
     initial_states,
     parameter_values,
     program_values,
@@ -60,13 +61,14 @@ def simulate(
     ude : UDE
         The model.
     forcing : xarray.Dataset
-        Variables named as the model's forcings, with units; dims (time) or (basin, time).
+        Variables named as the model's forcings, with units; dims (time), (basin, time) or (member,
+        basin, time). The batch is the basins, or each member in all basins, member by member.
     parameters : mapping or xarray.Dataset, optional
-        Name to number or data array over ``basin``; defaults where left out.
+        Name to number or data array over ``basin``, ``member`` or both; defaults where left out.
     weights : numpy.ndarray, optional
-        Shape (n_weights,) or (basin, n_weights); untrained ones drawn with ``seed`` if left out.
+        Shape (n_weights,) or (batch, n_weights); untrained ones drawn with ``seed`` if left out.
     initial_state : numpy.ndarray, optional
-        Shape (basin, n_states); the declared initial values if left out.
+        Shape (batch, n_states); the declared initial values if left out.
     engine : str, optional
         Name of the engine; the one in the settings if left out.
     seed : int
@@ -78,7 +80,7 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        States and fluxes, dims (basin, time).
+        States and fluxes, dims (basin, time) or (member, basin, time).
 
     Raises
     ------
@@ -91,13 +93,42 @@ def simulate(
     SolveFailed
         If the solver could not reach the end.
     """
+    result, solution, records = solve_records(
+        ude, forcing, parameters, weights, initial_state, engine, seed, options
+    )
+    solution.raise_if_failed(ude.program.value_names, records.describe)
+    return result
+
+
+def solve_records(
+    ude: UDE,
+    forcing: xr.Dataset,
+    parameters: Mapping[str, Any] | xr.Dataset | None,
+    weights: np.ndarray | None,
+    initial_state: np.ndarray | None,
+    engine: str | None,
+    seed: int,
+    options: Mapping[str, Any],
+) -> tuple[xr.Dataset, Solution, Records]:
+    """Do as `simulate`, but return what failed in place of raising it.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `simulate`; NaN from where an entry failed.
+    Solution
+        With the failures.
+    Records
+        The batch, for words.
+    """
     if options.get("fluxes") is None:
         forced = [f.name for f in ude.forcings if f.name in ude.boundary]
-        options["fluxes"] = (*ude.order, *forced)
+        options = {**options, "fluxes": (*ude.order, *forced)}
     solved = read_options(options)
-    records = read_records(ude, forcing)
-    batch = len(records.basins)
-    values = parameter_values(ude, parameters, records.basins)
+    records = read_records(ude, forcing, members=True)
+    batch = len(records.values)
+    count = None if records.members is None else len(records.members)
+    values = parameter_values(ude, parameters, records.basins, count)
     flat = program_values(ude, values, batch)
     weights = initial_weights(ude.program, seed) if weights is None else np.asarray(weights, float)
     if weights.shape not in {(ude.program.n_weights,), (batch, ude.program.n_weights)}:
@@ -114,13 +145,12 @@ def simulate(
             f"The initial state has the shape {initial_state.shape}, not "
             f"{(batch, ude.program.n_states)}.",
             "initial_state",
-            f"Give one row per basin, in the order {', '.join(s.name for s in ude.states)}"
+            f"Give one row per batch entry, in the order {', '.join(s.name for s in ude.states)}"
             + (", the cells of a column side by side" if ude.columns else ""),
         )
     chosen = get_engine(engine, solved)
     solver = chosen.compile(ude, solved)
     solution = solver.solve(flat, weights, records.values, initial_state, records.step)
-    solution.raise_if_failed(ude.program.value_names, records.describe)
     attributes = {
         "model": ude.name,
         "model_fingerprint": ude.fingerprint,
@@ -131,4 +161,4 @@ def simulate(
     if solution.statistics:
         counts = [f"{values.sum()} {name}" for name, values in solution.statistics.items()]
         attributes["solver_statistics"] = ", ".join(counts)
-    return to_dataset(ude, solved, solution, records, attributes)
+    return to_dataset(ude, solved, solution, records, attributes), solution, records

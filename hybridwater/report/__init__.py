@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
     from hybridwater.report.comparison import model_comparison
     from hybridwater.report.duration import flow_duration
-    from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram
+    from hybridwater.report.ensembles import (
+        coverage_chart,
+        fan_chart,
+        pit_histogram,
+        variance_chart,
+    )
     from hybridwater.report.equations import equation_front
     from hybridwater.report.files import save_figure, save_figures
     from hybridwater.report.graph import coupling_graph
@@ -45,6 +50,7 @@ _HOME = {
     "skill_map": "skill",
     "skill_summary": "skill",
     "training_curve": "training",
+    "variance_chart": "ensembles",
     "water_balance": "balance",
     "water_ledger": "ledger",
     "write_report": "page",
@@ -70,6 +76,7 @@ __all__ = [
     "skill_map",
     "skill_summary",
     "training_curve",
+    "variance_chart",
     "water_balance",
     "water_ledger",
     "write_report",

@@ -201,3 +201,68 @@ def coverage_chart(
     )
     figure.alt = figure.caption
     return figure
+
+
+@style.styled
+def variance_chart(
+    shares: xr.Dataset | Mapping[str, xr.Dataset], *, quantity: str = "the result"
+) -> style.ReportFigure:
+    """Draw how much of a variance each source of uncertainty has, alone and with others.
+
+    Parameters
+    ----------
+    shares : xarray.Dataset or mapping of str to xarray.Dataset
+        From :func:`hybridwater.ensembles.variance_shares`, dimension ``source`` alone: of one
+        result, or of several by name.
+    quantity : str
+        What varies, for the caption.
+
+    Returns
+    -------
+    ReportFigure
+        A matplotlib figure; thin lines are the intervals of the shares.
+
+    Raises
+    ------
+    DataError
+        If there are other dimensions left.
+    """
+    named: dict[str, xr.Dataset] = (
+        {str(k): v for k, v in shares.items()} if "alone" not in shares else {"": shares}  # type: ignore
+    )
+    figure = style.new_figure(1.2 + 0.55 * next(iter(named.values())).sizes["source"])
+    panels = figure.subplots(1, len(named), sharey=True, squeeze=False)[0]
+    told = []
+    for index, (axes, (name, data)) in enumerate(zip(panels, named.items(), strict=True)):
+        if data["alone"].dims != ("source",):
+            raise DataError(
+                f"The shares have the dimensions {data['alone'].dims}, not source alone.",
+                fix="Select one site and time",
+            )
+        sources = [str(s) for s in data["source"].values]
+        rows = np.arange(len(sources), dtype=float)
+        for part, label, shift, alpha in (
+            ("alone", "alone", -0.17, 1.0),
+            ("total", "with others", 0.17, 0.45),
+        ):
+            names = (part, f"{part}_low", f"{part}_high")
+            width, *ends = (np.clip(100 * data[n].values, 0, 100) for n in names)
+            label = label if index == 0 else "_"  # the legend has it once
+            axes.barh(rows + shift, width, 0.3, color=_FAN, alpha=alpha, label=label)
+            axes.hlines(rows + shift, *ends, color=style.OBSERVED, linewidth=1.0)
+        axes.set_yticks(rows, sources)
+        axes.set_ylim(len(sources) - 0.5, -0.5)
+        axes.set_xlim(0, 100)
+        axes.set_title(name)
+        axes.set_xlabel(style.labelled("share of the variance", "percent"))
+        first = int(np.argmax(np.nan_to_num(data["total"].values)))
+        share = f"{100 * float(data['total'][first]):.0f} %"
+        told.append(f"{name + ': ' if name else ''}{sources[first]} has the most, {share}")
+    style.legend_below(figure, columns=2)
+    figure.caption = (
+        f"Whose variance it is: {quantity}. What would go if the source were certain (alone), and "
+        "what would stay if all others were (with others); lines are their 90 % intervals. "
+        f"{'; '.join(told)}."
+    )
+    figure.alt = figure.caption
+    return figure

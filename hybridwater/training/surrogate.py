@@ -60,6 +60,8 @@ class Surrogate:
         From attributes to parameters, for a regional fit.
     metrics : pandas.DataFrame, optional
         Training history.
+    data : xarray.Dataset, optional
+        Forcing and observations that it was fitted to, for showing itself in a notebook. Not saved.
     """
 
     ude: UDE
@@ -73,10 +75,16 @@ class Surrogate:
     skeleton: dict[str, np.ndarray] = field(default_factory=dict)
     network: ParameterNetwork | None = None
     metrics: pd.DataFrame | None = None
+    data: xr.Dataset | None = None
 
     def __repr__(self) -> str:
         kind = "regional" if self.network is not None else "local"
         return f"<Surrogate of '{self.ude.name}': {kind}, {len(self.basins)} basins>"
+
+    def _repr_html_(self) -> str:
+        from hybridwater.report.notebook import fit_as_html
+
+        return fit_as_html(self)
 
     def simulate(
         self,
@@ -125,7 +133,7 @@ class Surrogate:
         options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """Simulate, and note in the attributes what leaves the range of training."""
-        ude, values, weights = self._for(forcing, conceptual)
+        ude, values, weights = self.model_for(forcing, conceptual)
         merged = {**dataclasses.asdict(self.options), "fluxes": None, **(options or {})}
         result = simulate(ude, forcing, values, weights, engine=engine, **merged)
         self.ranges.note_outside(ude, forcing, result)
@@ -164,9 +172,28 @@ class Surrogate:
             data = data.expand_dims("basin")
         return data.assign_coords(basin=list(_basins(data)))  # names may be numbers in the data
 
-    def _for(
-        self, forcing: xr.Dataset, conceptual: bool
+    def model_for(
+        self, forcing: xr.Dataset, conceptual: bool = False
     ) -> tuple[UDE, dict[str, np.ndarray], np.ndarray]:
+        """Return model, parameters and weights for the basins of a dataset.
+
+        Parameters
+        ----------
+        forcing : xarray.Dataset
+            Names the basins; new ones need their attributes.
+        conceptual : bool
+            Whether of the calibrated conceptual skeleton.
+
+        Returns
+        -------
+        UDE, dict of str to numpy.ndarray, numpy.ndarray
+            Parameters of shape (basin,), and weights, shared or (basin, n_weights).
+
+        Raises
+        ------
+        DataError, DeclarationError
+            If a basin is not in the fit and cannot be regionalised, or there is no skeleton.
+        """
         wanted = _basins(self.with_basins(forcing))
         known = {b: k for k, b in enumerate(self.basins)}
         if all(b in known for b in wanted):
@@ -309,7 +336,7 @@ class Surrogate:
         if basin not in there:
             raise DataError(f"The data have no basin '{basin}' ({nearest(basin, there)}).")
         forcing = forcing.isel(basin=[there.index(basin)])
-        ude, values, weights = self._for(forcing, conceptual=False)
+        ude, values, weights = self.model_for(forcing, conceptual=False)
         return sample_term(
             ude, name, forcing, values, weights, self.options, samples, self.skeleton_of(forcing)
         )
@@ -317,11 +344,11 @@ class Surrogate:
     def skeleton_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray] | None:
         """Return the calibrated conceptual parameters of the basins of a dataset, if there are."""
         known = set(_basins(self.with_basins(forcing))) <= set(self.basins)
-        return self._for(forcing, conceptual=True)[1] if self.skeleton and known else None
+        return self.model_for(forcing, conceptual=True)[1] if self.skeleton and known else None
 
     def parameters_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray]:
         """Return the parameters of the basins of a dataset, each of shape (basin,)."""
-        return self._for(forcing, conceptual=False)[1]
+        return self.model_for(forcing, conceptual=False)[1]
 
     def replace(self, name: str, new: Replacement, *, basin: str | None = None) -> UDE:
         """Put something else in the place of a term, to be fitted again from where this fit ended.

@@ -137,3 +137,29 @@ def test_failure_names_basin_time_and_state(ude, data):
     start = np.array([[5.0], [np.inf]])
     with pytest.raises(SolveFailed, match=r"basin 'b', record 2000-01-01.*storage = inf"):
         hw.simulate(ude, data, initial_state=start)
+
+
+def test_members_are_simulated_as_if_alone():
+    ude = hw.models.linear_reservoir()
+    rng = np.random.default_rng(0)
+    time = pd.date_range("2001-01-01", periods=40)
+    rain = xr.DataArray(
+        rng.gamma(0.5, 8.0, (3, 2, 40)),
+        {"member": [4, 5, 6], "basin": ["a", "b"], "time": time},
+        ("member", "basin", "time"),
+        attrs={"units": "mm d-1"},
+    )
+    pet = xr.DataArray(np.full(40, 2.0), {"time": time}, ("time",), attrs={"units": "mm d-1"})
+    rate = xr.DataArray([0.1, 0.2, 0.3], {"member": rain["member"]}, ("member",))
+    size = xr.DataArray([100.0, 300.0], {"basin": rain["basin"]}, ("basin",))
+    forcing = xr.Dataset({"prcp": rain, "pet": pet})
+    together = hw.simulate(ude, forcing, {"k": rate, "capacity": size})
+    assert together["q"].dims == ("member", "basin", "time")
+    assert list(together["member"].values) == [4, 5, 6]
+    for i, member in enumerate([4, 5, 6]):
+        alone = hw.simulate(
+            ude, forcing.sel(member=member), {"k": float(rate[i]), "capacity": size}
+        )
+        np.testing.assert_allclose(together["q"].sel(member=member), alone["q"], rtol=1e-12)
+    balance = hw.engines.water_balance(ude, together)
+    assert hw.engines.balance_error(balance) < 1e-12

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from hybridwater import scores
 from hybridwater.errors import DataError, UnitError
-from hybridwater.report import coverage_chart, fan_chart, pit_histogram
+from hybridwater.report import coverage_chart, fan_chart, pit_histogram, variance_chart
 
 
 @pytest.fixture
@@ -51,3 +52,23 @@ def test_coverage_is_drawn_at_every_level(ensemble, observed):
     expected = [float(scores.coverage(ensemble, observed, level=k).mean()) for k in (0.5, 0.8, 0.9)]
     np.testing.assert_allclose(drawn, expected)
     assert f"{expected[1]:.0%} within the central 80%" in figure.caption
+
+
+def test_whose_variance_it_is():
+    parts = {
+        name: ("source", values)
+        for name, values in {
+            "alone": [0.6, 0.3], "alone_low": [0.5, 0.2], "alone_high": [0.7, 0.4],
+            "total": [0.7, 0.4], "total_low": [0.6, 0.3], "total_high": [0.8, 0.5],
+        }.items()
+    }  # fmt: skip
+    shares = xr.Dataset(parts, {"source": ["rain", "soil"]})
+    figure = variance_chart({"mean": shares, "high": shares}, quantity="discharge")
+    assert len(figure.axes) == 2
+    widths = [p.get_width() for p in figure.axes[0].patches]
+    np.testing.assert_allclose(widths, [60, 30, 70, 40])
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["alone", "with others"]
+    assert "mean: rain has the most, 70 %" in figure.caption
+    assert len(variance_chart(shares).axes) == 1
+    with pytest.raises(DataError, match="Select one site"):
+        variance_chart(shares.expand_dims(site=2))

@@ -1,0 +1,260 @@
+"""A coupled case as what an ensemble runs: one run per member."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hybridwater.cases.component_tables import ComponentTable
+from hybridwater.cases.coupled_reading import load_coupled
+from hybridwater.components.base import State
+from hybridwater.ensembles.design import Member
+from hybridwater.ensembles.simulators import Batch, with_residuals
+from hybridwater.ensembles.sources import Fits, Forcing, InitialState, Numbers, Parameters, Source
+from hybridwater.errors import EnsembleError, nearest
+from hybridwater.report.ledger import relative_residual
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from hybridwater.cases.coupled import CoupledCase
+    from hybridwater.coupling import CoupledModel
+
+#: Share of the water of a coupling step that was missing, at most, in a member.
+LEDGER = "ledger_residual"
+_STATE = "state/"  # before the names of a component's own arrays in its state
+
+
+class CoupledSimulator:
+    """A coupled case; names of what is uncertain are those of its case file.
+
+    Forcing is ``"weather.prcp"``; a parameter is a keyword of a component, ``"lake.rate"`` (or of a
+    table that a keyword takes, ``"lake.parameters.k"``); an initial state is an array of the state
+    of a component, ``"lake.content"``. Outputs are those of ``[output.variables]``, as
+    ``"lake.runoff_flux"``. Other processes read the case file again, so it must be where it was.
+
+    Parameters
+    ----------
+    path : path-like
+        The case file.
+    sites : mapping of str to xarray.DataArray, optional
+        Output to the indices of the cells that are kept, with a named dimension and coordinate.
+
+    Raises
+    ------
+    CaseError
+        If the case cannot be read.
+    EnsembleError
+        If it writes no outputs, or sites are of an output that there is not.
+    """
+
+    batch = 1
+
+    def __init__(
+        self, path: str | Path, *, sites: Mapping[str, xr.DataArray] | None = None
+    ) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self._case: CoupledCase | None = load_coupled(self.path)
+        self._sites = dict(sites or {})
+        self._sources: dict[str, Source] = {}
+        self._records: dict[str, xr.Dataset] = {}
+        self.outputs = [f"{c}.{v}" for c, kept in self.case.outputs.items() for v in kept.variables]
+        if not self.outputs:
+            raise EnsembleError(
+                "The case writes no outputs, so members would leave nothing.",
+                str(self.path),
+                "Name some in [output.variables]",
+            )
+        for name in self._sites:
+            if name not in self.outputs:
+                raise EnsembleError(
+                    f"'{name}' is not among the outputs ({nearest(name, self.outputs)}).",
+                    f"{self.path}, [output.variables]",
+                )
+
+    @property
+    def case(self) -> CoupledCase:
+        """The case, read again where this is a copy in another process."""
+        if self._case is None:
+            self._case = load_coupled(self.path)
+        return self._case
+
+    def __getstate__(self) -> dict[str, Any]:
+        # classes of components may come from files beside the case, which reading it finds
+        return {**self.__dict__, "_case": None, "_records": {}}
+
+    def bind(self, sources: Mapping[str, Source]) -> CoupledSimulator:
+        """Return a copy with sources of uncertainty.
+
+        Raises
+        ------
+        EnsembleError
+            If one names what the case does not have.
+        """
+        for name, source in sources.items():
+            try:
+                self._check(source)
+            except EnsembleError as error:
+                raise EnsembleError(error.what, f"source '{name}'", error.fix) from error
+        bound = copy.copy(self)
+        bound._sources, bound._records = dict(sources), {}
+        return bound
+
+    def _check(self, source: Source) -> None:
+        if isinstance(source, Fits):
+            raise EnsembleError(
+                "Fits are a source of a single model, not of a coupled case.",
+                fix="Give the runs of a fit to 'hybridwater ensemble' of its own case",
+            )
+        if isinstance(source, Forcing):
+            name, variable = self._split(source.variable, self.case.forcing, "forcing")
+            known = self.case.forcing[name].names
+            if known is not None and variable not in known:
+                raise EnsembleError(
+                    f"The forcing '{name}' has no '{variable}' ({nearest(variable, known)})."
+                )
+        elif isinstance(source, Numbers):
+            for text in source.names:
+                name, rest = self._split(text, self.case.components, "component")
+                keyword = rest.partition(".")[0]
+                model = self.case.components[name].model
+                if isinstance(source, Parameters) and not model.takes(keyword):
+                    raise EnsembleError(
+                        f"The component '{name}' ({model.kind}) has no keyword '{keyword}'."
+                    )
+        elif source.output not in self.outputs:
+            raise EnsembleError(
+                f"'{source.output}' is not among the outputs "
+                f"({nearest(source.output, self.outputs)})."
+            )
+
+    def _split(self, text: str, known: Mapping[str, Any], what: str) -> tuple[str, str]:
+        name, _, rest = text.partition(".")
+        if name not in known or not rest:
+            raise EnsembleError(
+                f"'{text}' names no {what} of the case ({nearest(name, known)}).",
+                fix=f"Write the name of the {what}, a dot, and what of it",
+            )
+        return name, rest
+
+    def fingerprint(self) -> str:
+        """Return what tells this simulator from others: the case file, but for its ensemble."""
+        import tomllib
+
+        tables = tomllib.loads(self.path.read_text("utf-8"))
+        tables.pop("ensemble", None)
+        digest = hashlib.blake2b(repr(tables).encode(), digest_size=12)
+        for name, cells in self._sites.items():
+            digest.update(name.encode() + np.ascontiguousarray(cells.values).tobytes())
+        return digest.hexdigest()
+
+    def simulate(self, members: Sequence[Member]) -> Batch:
+        """Run one member.
+
+        Raises
+        ------
+        HybridwaterError
+            If its draws cannot be, or a component fails.
+        """
+        (member,) = members
+        case = self._with_draws(member)
+        model = case.build()
+        self._put_states(model, member)
+        model.run(case.end_of(model), progress=False)
+        data = self._outputs_of(model).expand_dims(member=[member.number])
+        worst = np.array([relative_residual(model.ledger()).max(initial=0.0)])
+        told = {"units": "1", "long_name": "missing water of a coupling step, largest share"}
+        data[LEDGER] = ("member", worst, told)
+        model.close()
+        with_residuals(data, self._sources, members, {})
+        return Batch(data, {})
+
+    def _with_draws(self, member: Member) -> CoupledCase:
+        forcing, components = dict(self.case.forcing), dict(self.case.components)
+        changed: dict[str, xr.Dataset] = {}
+        for source_name, source in self._sources.items():
+            draw = member.draws[source_name]
+            if isinstance(source, Forcing):
+                name, variable = source.variable.split(".", 1)
+                table = forcing[name]
+                if name not in self._records:
+                    self._records[name] = table.read()
+                records = changed.get(name, self._records[name])
+                variable = (table.names or {}).get(variable, variable)
+                error = source.apply(records, draw, variable)
+                changed[name] = records.assign({variable: error})
+            elif isinstance(source, Parameters):
+                for text, (number, factor) in source.drawn(draw).items():
+                    name, keyword = text.split(".", 1)
+                    components[name] = _with_keyword(components[name], keyword, number, factor)
+        for name, records in changed.items():
+            forcing[name] = dataclasses.replace(forcing[name], records=records)
+        return dataclasses.replace(self.case, forcing=forcing, components=components)
+
+    def _put_states(self, model: CoupledModel, member: Member) -> None:
+        for source_name, source in self._sources.items():
+            if not isinstance(source, InitialState):
+                continue
+            for text, (number, factor) in source.drawn(member.draws[source_name]).items():
+                name, what = text.split(".", 1)
+                state = model.component(name).get_state()
+                known = {key.removeprefix(_STATE): key for key in state.arrays}
+                if what not in known:
+                    raise EnsembleError(
+                        f"The state of '{name}' has no '{what}' ({nearest(what, known)}).",
+                        f"source '{source_name}'",
+                    )
+                old = state.arrays[known[what]]
+                new = old * number if factor else np.full_like(old, number)
+                model.put_state(name, State({**state.arrays, known[what]: new}, state.metadata))
+
+    def _outputs_of(self, model: CoupledModel) -> xr.Dataset:
+        """Return all outputs by ``component.variable``, sites only where there are some."""
+        import xarray as xr
+
+        found: dict[str, xr.DataArray] = {}
+        for component, kept in self.case.outputs.items():
+            data = model.output(component)
+            for variable in kept.variables:
+                name = f"{component}.{variable}"
+                one = data[variable]
+                cells = str(one.dims[1])
+                if name in self._sites:
+                    one = one.isel({cells: self._sites[name]}).transpose(..., "time")
+                else:
+                    one = one.rename({cells: f"{component}_{cells}"})
+                first = next(iter(found.values()), one)
+                if not first["time"].equals(one["time"]):
+                    one = one.rename(time=f"{component}_time")
+                found[name] = one.drop_vars("time_bounds", errors="ignore")
+        return xr.Dataset(found)
+
+
+def _with_keyword(
+    table: ComponentTable, keyword: str, number: float, factor: bool
+) -> ComponentTable:
+    """Return a component with another number for a keyword, or for an entry of one."""
+    part = "surrogate" if table.model is table.surrogate else "analytic"
+    options = copy.deepcopy(dict(table.model.options))
+    at, path = options, keyword.split(".")
+    for key in path[:-1]:
+        at = at.setdefault(key, {})
+    if factor:
+        if path[-1] not in at:
+            raise EnsembleError(
+                f"'{table.name}' does not say what '{keyword}' is, so a factor has nothing to act "
+                "on.",
+                f"[components.{table.name}]",
+                "Write the keyword into the case file, or give values",
+            )
+        at[path[-1]] = (np.asarray(at[path[-1]], float) * number).tolist()
+    else:
+        at[path[-1]] = number
+    model = dataclasses.replace(table.model, options=options)
+    return dataclasses.replace(table, **{part: model})

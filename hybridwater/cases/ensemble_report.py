@@ -1,0 +1,147 @@
+"""The report of an ensemble: what is uncertain, the forecast, its scores, and whose variance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybridwater import scores
+from hybridwater.cases.coupled_simulator import LEDGER
+from hybridwater.ensembles import variance_shares
+from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram, variance_chart
+from hybridwater.report.page import Section, Table, write_report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from hybridwater.cases.ensemble import EnsembleCase
+
+_FEWEST = 60  # records of a PIT histogram
+
+
+def write_ensemble_report(case: EnsembleCase, members: xr.Dataset, path: Path) -> Path:
+    """Write the report of an ensemble and return its path.
+
+    Parameters
+    ----------
+    case : EnsembleCase
+        What was run.
+    members : xarray.Dataset
+        What came out.
+    path : pathlib.Path
+        HTML file to write.
+    """
+    there = members["failure"] == ""
+    usable = members.isel(member=there.values)
+    sections = [_uncertain(case, members)]
+    skip = {"draw", "failure", LEDGER}
+    names = [n for n in map(str, members.data_vars) if n not in skip]
+    for name in [n for n in names if f"{n}_observable" not in names]:
+        sections.append(_forecast(case, usable, name))
+    return write_report(
+        path,
+        title=f"{case.name}: ensemble",
+        subtitle=f"{int(there.sum())} members, {case.ensemble.design.kind}, "
+        f"seed {case.ensemble.design.seed}",
+        sections=sections,
+    )
+
+
+def scores_table(forecast: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:
+    """Return scores of an ensemble at every site.
+
+    Parameters
+    ----------
+    forecast : xarray.DataArray
+        Shape (member, time), or with one more dimension of sites.
+    observed : xarray.DataArray
+        Shape (time,), or with that dimension.
+    """
+    import pandas as pd
+
+    unit = str(forecast.attrs["units"])
+    columns = {
+        "CRPS": scores.crps(forecast, observed).mean("time"),
+        "width of the central 90 %": _width(forecast),
+        "within the central 50 %": 100 * scores.coverage(forecast, observed, level=0.5),
+        "within the central 90 %": 100 * scores.coverage(forecast, observed, level=0.9),
+        "NSE of the median": scores.nse(forecast.median("member", keep_attrs=True), observed),
+    }
+    sites = [d for d in forecast.dims if d not in ("member", "time")]
+    index = forecast[sites[0]].values.astype(str) if sites else ["all"]
+    frame = pd.DataFrame(
+        {n: np.atleast_1d(v.values) for n, v in columns.items()},
+        pd.Index(index, name=str(sites[0]) if sites else "site"),
+    )
+    frame.attrs["units"] = dict(zip(columns, (unit, unit, "percent", "percent", "1"), strict=True))
+    return frame
+
+
+def _width(forecast: xr.DataArray) -> xr.DataArray:
+    ends = forecast.quantile([0.05, 0.95], "member")
+    return (ends[1] - ends[0]).mean("time")
+
+
+def _uncertain(case: EnsembleCase, members: xr.Dataset) -> Section:
+    import pandas as pd
+
+    ensemble = case.ensemble
+    switch = ["on" if n in ensemble.active else "off" for n in ensemble.sources]
+    said = [str(s) for s in ensemble.sources.values()]
+    index = pd.Index(list(ensemble.sources), name="source")
+    tables = [Table(pd.DataFrame({"distribution": said, "switch": switch}, index))]
+    text = "Every member has its own draw of every source that is switched on."
+    failed = members["failure"].values != ""
+    if failed.any():
+        text += f" {failed.sum()} of {len(failed)} members failed and are left out."
+        reasons = members["failure"].values[failed]
+        number = pd.Index(np.flatnonzero(failed), name="member")
+        tables.append(Table(pd.DataFrame({"why": reasons}, number), "Members that failed"))
+    if LEDGER in members:
+        worst = float(members[LEDGER].max())
+        text += (
+            f" Water missing in a coupling step of any member: {worst:.1e} of what moved and was "
+            "in store, at most."
+        )
+    return Section("What is uncertain", text, tables=tables)
+
+
+def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
+    output = name.removesuffix("_observable")
+    forecast = members[name].load()
+    sites = [str(d) for d in forecast.dims if d not in ("member", "time")]
+    observed = case.observed.get(output)
+    figures, tables, text = [], [], ""
+    shown = 0
+    if observed is not None:
+        observed = observed.isel(time=slice(case.table.warmup, None))
+        table = scores_table(forecast, observed)
+        tables.append(Table(table, "Scores"))
+        skill = table["NSE of the median"].fillna(-np.inf).values
+        shown = int(np.argsort(skill)[len(table) // 2])  # the site of median skill
+        inside = table["within the central 90 %"].median()
+        text = (
+            f"Median over {len(table)} sites: {inside:.0f} % of the observations lie within the "
+            "central 90 % of the members."
+        )
+    one = forecast.isel({d: shown for d in sites})
+    seen = None if observed is None else observed.isel({d: shown for d in sites})
+    where = f" at {one[sites[0]].item()}" if sites and sites[0] in one.coords else ""
+    chart = fan_chart(one, seen, quantity=output)
+    chart.caption = f"{output}{where}. {chart.caption}"
+    figures.append(chart)
+    if observed is not None:
+        figures.append(coverage_chart(forecast, observed))
+        places = scores.pit(forecast, observed)
+        if int(places.notnull().sum()) >= _FEWEST:
+            figures.append(pit_histogram(places))
+    if case.ensemble.design.attribution:
+        shares = {
+            "mean": variance_shares(one.mean("time"), members["draw"]),
+            "high (95th percentile)": variance_shares(one.quantile(0.95, "time"), members["draw"]),
+        }
+        figures.append(variance_chart(shares, quantity=f"{output}{where}"))
+    return Section(f"Forecast of {output}", text, figures, tables)

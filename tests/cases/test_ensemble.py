@@ -1,0 +1,225 @@
+"""Ensembles of cases: what the file says, and members against runs of the case by hand."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+import xarray as xr
+from coupled_case import CASE, write_case
+from typer.testing import CliRunner
+
+from hybridwater.cases import load_coupled, load_ensemble
+from hybridwater.cases.coupled_simulator import CoupledSimulator
+from hybridwater.cli import app
+from hybridwater.errors import CaseError, EnsembleError
+
+SOURCES = """
+[ensemble]
+members = 6
+seed = 4
+
+[ensemble.sources.rain]
+kind = "forcing"
+variable = "weather.rain"
+factor = { lognormal = 0.4 }
+time = "2 d"
+
+[ensemble.sources.rates]
+kind = "parameters"
+values = { "lake.rate" = { uniform = [0.005, 0.02] } }
+factors = { "hill.initial" = { lognormal = 0.2 } }
+
+[ensemble.sources.start]
+kind = "initial_state"
+factors = { "lake.content" = { lognormal = 0.5 } }
+"""
+OBSERVED = """
+[ensemble.observed]
+output = "lake.runoff_flux"
+file = "gages.nc"
+variable = "runoff"
+index = "cell"
+"""
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["ensemble", *map(str, arguments)])
+
+
+@pytest.fixture
+def case(tmp_path):
+    return write_case(tmp_path, CASE + SOURCES)
+
+
+@pytest.fixture
+def observed(tmp_path):
+    days = np.datetime64("2001-01-01", "ns") + np.arange(59) * np.timedelta64(1, "D")
+    flow = np.random.default_rng(0).gamma(3, 0.1, (1, 59))
+    data = xr.Dataset(
+        {"runoff": (("gage", "time"), flow, {"units": "kg m-2 d-1"}), "cell": ("gage", [0])},
+        {"gage": ["outlet"], "time": days},
+    )
+    data.to_netcdf(tmp_path / "gages.nc")
+
+
+def test_members_are_runs_of_the_case(case):
+    loaded = load_ensemble(case)
+    with loaded.run() as found:
+        assert found["lake.runoff_flux"].dims == ("member", "time", "lake_cell")
+        assert found["lake.runoff_flux"].attrs["units"] == "kg m-2 d-1"
+        assert float(found["ledger_residual"].max()) < 1e-12
+        draws = loaded.ensemble.member(2).draws
+        rates = loaded.ensemble.sources["rates"].drawn(draws["rates"])
+        factor = loaded.ensemble.sources["start"].drawn(draws["start"])["lake.content"][0]
+        coupled = load_coupled(case)
+        tables = dict(coupled.components)
+        for name, keyword, value in (
+            ("lake", "rate", rates["lake.rate"][0]),
+            ("hill", "initial", 5.0 * rates["hill.initial"][0]),
+        ):
+            model = tables[name].analytic
+            model = dataclasses.replace(model, options={**model.options, keyword: value})
+            tables[name] = dataclasses.replace(tables[name], analytic=model)
+        lake = tables["lake"].analytic  # the state of the template is its keyword
+        lake = dataclasses.replace(lake, options={**lake.options, "initial": 10.0 * factor})
+        tables["lake"] = dataclasses.replace(tables["lake"], analytic=lake)
+        records = coupled.forcing["weather"].read()
+        rain = loaded.ensemble.sources["rain"].apply(records, draws["rain"], "rain")
+        weather = dataclasses.replace(coupled.forcing["weather"], records=records.assign(rain=rain))
+        changed = dataclasses.replace(coupled, components=tables, forcing={"weather": weather})
+        model = changed.build()
+        model.run("2001-03-01", progress=False)
+        alone = model.output("lake")["runoff_flux"]
+        np.testing.assert_allclose(
+            found["lake.runoff_flux"].sel(member=2), alone, rtol=1e-12, atol=1e-12
+        )
+
+
+def test_a_state_put_before_the_first_step_is_no_missing_water(case):
+    model = load_coupled(case).build()
+    state = model.component("lake").get_state()
+    arrays = {k: v * 3 if k == "state/content" else v for k, v in state.arrays.items()}
+    model.put_state("lake", dataclasses.replace(state, arrays=arrays))
+    model.step()
+    assert abs(model.ledger()["residual"].values).max() < 1e-6
+    assert float(model.ledger()["storage"].sel(component="lake")[0]) > 2.9e7
+    from hybridwater.errors import CouplingError
+
+    with pytest.raises(CouplingError, match="run has begun"):
+        model.put_state("lake", state)
+
+
+def test_command_writes_members_and_report(case, observed, tmp_path):
+    case.write_text(CASE + SOURCES + OBSERVED)
+    done = call(case)
+    assert done.exit_code == 0, done.output
+    assert "6 of 6 members, uncertain: rain, rates, start" in done.output
+    report = (tmp_path / "run" / "ensemble.html").read_text()
+    for word in ("lognormal(0.4)", "CRPS", "within the central 90 %", "of the members", "outlet"):
+        assert word in report
+    assert report.count("<img") == 3  # two fans, coverage; too few records for the PIT
+    with xr.open_dataset(tmp_path / "run" / "ensemble.nc") as found:
+        assert found["lake.runoff_flux"].dims == ("member", "gage", "time")
+    assert call(case).exit_code == 2
+    done = call(case, "--off", "rain", "--members", "4", "--out", tmp_path / "e.nc")
+    assert "4 of 4 members, uncertain: rates, start" in done.output, done.output
+    with xr.open_dataset(tmp_path / "e.nc") as found:
+        assert found.sizes["source"] == 2
+
+
+def test_attribution_is_in_the_report(case, tmp_path):
+    text = CASE + SOURCES.replace("members = 6", "members = 4\nattribution = true")
+    case.write_text(text)
+    done = call(case, "--off", "start")
+    assert done.exit_code == 0, done.output
+    assert "16 of 16 members" in done.output
+    assert "Whose variance it is" in (tmp_path / "run" / "ensemble.html").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_and_resume_give_the_same_bytes(case, tmp_path, monkeypatch):
+    assert call(case, "--out", tmp_path / "whole.nc").exit_code == 0
+    simulate = CoupledSimulator.simulate
+
+    def interrupted(self, members):
+        if members[0].number == 3:
+            signal.raise_signal(signal.SIGINT)
+        return simulate(self, members)
+
+    monkeypatch.setattr(CoupledSimulator, "simulate", interrupted)
+    done = call(case)
+    assert done.exit_code == 130
+    assert "3 of 6 members are done" in done.output
+    assert "--resume" in done.output
+    monkeypatch.setattr(CoupledSimulator, "simulate", simulate)
+    done = call(case, "--resume")
+    assert done.exit_code == 0, done.output
+    whole, resumed = tmp_path / "whole.nc", tmp_path / "run" / "ensemble.nc"
+    assert whole.read_bytes() == resumed.read_bytes()
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_bytes(case, tmp_path):
+    for workers in (1, 2):
+        done = call(case, "--workers", workers, "--out", tmp_path / f"{workers}.nc")
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "1.nc").read_bytes() == (tmp_path / "2.nc").read_bytes()
+
+
+def edited(old, new):
+    return CASE + SOURCES.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (CASE, "no ensemble"),
+        (edited("members", "memebrs"), "did you mean 'members'"),
+        (edited("members = 6", 'members = "6"'), "a whole number"),
+        (edited("members = 6", "members = 0"), "0 members"),
+        (edited("seed = 4", 'design = "sobol"'), "power of two"),
+        (edited("seed = 4", 'outputs = ["q"]'), "of the ensemble of a fit"),
+        (edited('kind = "forcing"', 'kind = "forcings"'), "did you mean 'forcing'"),
+        (edited('variable = "w', 'varaible = "w'), "did you mean 'variable'"),
+        (edited("weather.rain", "wether.rain"), "did you mean 'weather'"),
+        (edited("weather.rain", "rain"), "names no forcing"),
+        (edited("lognormal = 0.4", "lognromal = 0.4"), "did you mean 'lognormal'"),
+        (edited('time = "2 d"', 'time = "2"'), "cannot be taken as a time"),
+        (edited("lake.rate", "lake.rat"), "no keyword 'rat'"),
+        (edited("lake.rate", "laek.rate"), "did you mean 'lake'"),
+        (edited("values =", 'within_bounds = ["k"]\nvalues ='), "coupled case"),
+        (CASE + SOURCES + OBSERVED, "no file or folder"),
+        (CASE + SOURCES.partition("[ensemble.sources")[0], "key 'sources' is missing"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_door(tmp_path, text, told):
+    with pytest.raises(CaseError, match=told):
+        load_ensemble(write_case(tmp_path, text))
+
+
+def test_what_only_a_run_can_tell_is_told_by_the_member(tmp_path):
+    case = write_case(tmp_path, edited("lake.content", "lake.contnet"))
+    with pytest.raises(EnsembleError, match="did you mean 'content'"):
+        load_ensemble(case).run()
+    case = write_case(tmp_path, edited("hill.initial", "lake.initial"))
+    with pytest.raises(EnsembleError, match="a factor has nothing to act on"):
+        load_ensemble(case).run(tmp_path / "other.nc")
+
+
+def test_factors_reach_into_tables(tmp_path):
+    from hybridwater.cases.coupled_simulator import _with_keyword
+
+    table = load_coupled(write_case(tmp_path)).components["lake"]
+    model = dataclasses.replace(table.analytic, options={"parameters": {"k": [1.0, 2.0]}})
+    table = dataclasses.replace(table, analytic=model)
+    changed = _with_keyword(table, "parameters.k", 3.0, factor=True)
+    assert changed.analytic.options == {"parameters": {"k": [3.0, 6.0]}}
+    assert table.analytic.options == {"parameters": {"k": [1.0, 2.0]}}
+
+
+def test_a_case_without_outputs_leaves_nothing(tmp_path):
+    case = write_case(tmp_path, CASE.replace("variables = {", "# variables = {"))
+    with pytest.raises(EnsembleError, match="writes no outputs"):
+        CoupledSimulator(case)

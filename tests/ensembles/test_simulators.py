@@ -1,0 +1,163 @@
+"""Members of a model, against the same model run alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import hybridwater as hw
+from hybridwater.ensembles import (
+    Design,
+    Draw,
+    Ensemble,
+    Fits,
+    Forcing,
+    InitialState,
+    Member,
+    ModelSimulator,
+    Parameters,
+    lognormal,
+    uniform,
+)
+from hybridwater.errors import DeclarationError, EnsembleError
+
+
+@pytest.fixture(scope="module")
+def ude():
+    @hw.model
+    def store(m):
+        P = m.forcing("prcp", "mm d-1")
+        k = m.parameter("k", "d-1", bounds=(0.01, 1), default=0.1)
+        m.parameter("unused", "1", bounds=(0, 1), default=0.5)
+        S = m.state("storage", "mm", initial=20.0)
+        q = m.flux("q", k * S, "mm d-1")
+        m.derivative(S, P - q)
+
+    return store
+
+
+@pytest.fixture(scope="module")
+def forcing():
+    rain = np.random.default_rng(3).gamma(0.4, 10.0, (2, 60))
+    return xr.Dataset(
+        {"prcp": (("basin", "time"), rain, {"units": "mm d-1"})},
+        {"basin": ["a", "b"], "time": pd.date_range("2001-01-01", periods=60)},
+    )
+
+
+SOURCES = {
+    "rain": Forcing("prcp", factor=lognormal(0.3), time="2 d"),
+    "rate": Parameters({"k": uniform(0.05, 0.3)}),
+    "start": InitialState(factors={"storage": uniform(0.5, 1.5)}),
+}
+
+
+def test_members_are_those_of_the_model_alone(ude, forcing, tmp_path):
+    runs = ModelSimulator(ude, forcing, outputs=["q", "storage"], batch=4)
+    ensemble = Ensemble(runs, SOURCES, Design(9, seed=5))
+    with ensemble.run(tmp_path / "e.nc") as found:
+        assert found["q"].dims == ("member", "basin", "time")
+        assert found["q"].attrs["units"] == "mm d-1"
+        assert "prcp" not in found
+        for number in (0, 5, 8):
+            draws = ensemble.member(number).draws
+            rain = SOURCES["rain"].apply(forcing, draws["rain"])
+            k = float(SOURCES["rate"].values["k"].quantile(draws["rate"].uniforms[0]))
+            s = 20 * SOURCES["start"].drawn(draws["start"])["storage"][0]
+            alone = hw.simulate(
+                ude, forcing.assign(prcp=rain), {"k": k}, initial_state=np.full((2, 1), s)
+            )
+            np.testing.assert_allclose(found["q"].sel(member=number), alone["q"], rtol=1e-9)
+
+
+def test_what_is_switched_off_stays_as_it_is(ude, forcing, tmp_path):
+    runs = ModelSimulator(ude, forcing, outputs=["q"])
+    ensemble = Ensemble(runs, SOURCES, Design(4), off=["rain", "rate"])
+    with ensemble.run(tmp_path / "e.nc") as found:
+        late = found["q"].isel(time=-1)
+        assert float(late.std("member").max()) < 0.05 * float(late.mean())
+        assert float(found["q"].isel(time=0).std("member").min()) > 0.1
+
+
+def test_a_member_that_cannot_be_does_not_spoil_its_batch(ude, forcing, tmp_path):
+    runs = ModelSimulator(ude, forcing, outputs=["q"], batch=8)
+    wide = {"rate": Parameters({"k": uniform(-0.1, 0.3)})}
+    ensemble = Ensemble(runs, wide, Design(8))
+    with pytest.raises(EnsembleError, match=r"outside \(0.01, 1\)"):
+        ensemble.run(tmp_path / "e.nc")
+    with ensemble.run(tmp_path / "e.nc", resume=True, failed="leave_out") as found:
+        there = np.isfinite(found["q"]).all(["basin", "time"])
+        assert 2 <= int((~there).sum()) <= 3
+        assert (found["failure"].values[there.values] == "").all()
+
+
+def test_a_solver_that_fails_loses_its_member_only(forcing):
+    @hw.model
+    def explosive(m):
+        P = m.forcing("prcp", "mm d-1")
+        k = m.parameter("k", "mm-1 d-1", bounds=(0, 100), default=0.1)
+        S = m.state("storage", "mm", initial=20.0)
+        m.derivative(S, P + k * S * S)
+
+    runs = ModelSimulator(explosive, forcing, outputs=["storage"], batch=8)
+    ensemble = Ensemble(runs, {"rate": Parameters({"k": uniform(0, 2)})}, Design(8))
+    still = Member(0, {"rate": Draw(0, np.array([1e-9]), (0, 0, 0))})
+    batch = ensemble.simulator.simulate([still, *(ensemble.member(i) for i in range(1, 8))])
+    assert batch.data is not None
+    assert sorted(batch.failures) == list(range(1, 8))
+    assert "basin 'a', record 2001" in batch.failures[3]
+    gone = np.isnan(batch.data["storage"]).all(["basin", "time"]).values
+    assert gone.tolist() == [False, *7 * [True]]
+
+
+def test_within_bounds(ude):
+    every = Parameters.within_bounds(ude)
+    assert every.names == ("k",)  # the other is not used
+    assert every.values["k"].numbers == (0.01, 1.0)
+    assert Parameters.within_bounds(hw.models.linear_reservoir()).values["k"].kind == "loguniform"
+    with pytest.raises(EnsembleError, match="no parameter 'kk'"):
+        Parameters.within_bounds(ude, ["kk"])
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Parameters({"kk": uniform(0, 1)}), "no parameter 'kk'"),
+        (Parameters({"unused": uniform(0, 1)}), "no parameter 'unused'"),
+        (InitialState({"stroage": uniform(0, 1)}), "did you mean 'storage'"),
+        (Forcing("rain", factor=lognormal(1)), "no forcing 'rain'"),
+    ],
+)
+def test_sources_that_the_model_does_not_have(ude, forcing, source, told):
+    runs = ModelSimulator(ude, forcing, outputs=["q"])
+    with pytest.raises(EnsembleError, match=f"{told}.*source 'wrong'"):
+        Ensemble(runs, {"wrong": source})
+
+
+def test_bad_simulators(ude, forcing):
+    with pytest.raises(EnsembleError, match="no output 'qq'"):
+        ModelSimulator(ude, forcing, outputs=["qq"])
+    with pytest.raises(EnsembleError, match="No output is kept"):
+        ModelSimulator(ude, forcing, outputs=[])
+    with pytest.raises(DeclarationError, match="no solver option"):
+        ModelSimulator(ude, forcing, outputs=["q"], methud="rk4")
+
+
+def test_fits(ude, forcing, tmp_path):
+    truth = hw.simulate(ude, forcing, {"k": 0.2})
+    data = forcing.assign(qobs=truth["q"])
+    fits = [
+        hw.fit(
+            ude, data, observed={"q": "qobs"}, train=("2001-01-01", "2001-02-20"), warmup=5,
+            seed=seed, schedule=[hw.Stage("joint", epochs=1 + 2 * seed, learning_rate=0.1)],
+        )
+        for seed in range(2)
+    ]  # fmt: skip
+    runs = ModelSimulator(fits[0], forcing, outputs=["q"])
+    ensemble = Ensemble(runs, {"fit": Fits(fits)}, Design(4, "sobol"))
+    with ensemble.run(tmp_path / "e.nc") as found:
+        for number in range(4):
+            chosen = Fits(fits).drawn(ensemble.member(number).draws["fit"])
+            alone = chosen.simulate(forcing)
+            np.testing.assert_allclose(found["q"].sel(member=number), alone["q"], rtol=1e-9)
+        assert len(np.unique(found["q"].isel(basin=0, time=9).values)) == 2
