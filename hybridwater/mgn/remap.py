@@ -228,6 +228,11 @@ class LearnedRemap(Remap):
             )
         return corrected.numpy().reshape(moved.shape)
 
+    def imprint(self) -> list[np.ndarray]:
+        """Return the arrays that tell one remap from another, weights included."""
+        tensors = self.correction.state_dict().values()
+        return [*super().imprint(), *(t.numpy() for t in tensors)]
+
     def fit(
         self,
         given: np.ndarray,
