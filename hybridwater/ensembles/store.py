@@ -158,13 +158,15 @@ def _blank(first: xr.Dataset, members: int) -> xr.Dataset:
     import dask.array
     import xarray as xr
 
-    blank = first.drop_vars("member")
+    found = {}
     for name, variable in first.data_vars.items():
+        values = variable.variable
         if "member" in variable.dims:
             shape = (members, *variable.shape[1:])
             empty = dask.array.full(shape, np.nan, variable.dtype, chunks=(1, *variable.shape[1:]))
-            blank[name] = xr.DataArray(empty, dims=variable.dims, attrs=variable.attrs)
-    return blank.load() if not first.data_vars else blank
+            values = xr.Variable(variable.dims, empty, variable.attrs)
+        found[name] = values
+    return xr.Dataset(found, {k: c for k, c in first.coords.items() if "member" not in c.dims})
 
 
 def _to_netcdf(
