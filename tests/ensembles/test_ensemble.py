@@ -2,14 +2,10 @@
 
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from toys import Formula, double
 
 from hybridwater.ensembles import Design, Ensemble, Parameters, normal, uniform
