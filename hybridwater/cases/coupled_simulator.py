@@ -15,6 +15,7 @@ from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.components.base import State
 from hybridwater.ensembles.design import Member
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.simulators import Batch, with_residuals
 from hybridwater.ensembles.sources import Fits, Forcing, InitialState, Numbers, Parameters, Source
 from hybridwater.errors import EnsembleError, nearest
@@ -107,10 +108,10 @@ class CoupledSimulator:
         return bound
 
     def _check(self, source: Source) -> None:
-        if isinstance(source, Fits):
+        if isinstance(source, Fits | ParameterPosterior):
             raise EnsembleError(
-                "Fits are a source of a single model, not of a coupled case.",
-                fix="Give the runs of a fit to 'hybridwater ensemble' of its own case",
+                "Fits and posteriors are a source of a single model, not of a coupled case.",
+                fix="Run an ensemble of the model, or give Parameters",
             )
         if isinstance(source, Forcing):
             name, variable = self._split(source.variable, self.case.forcing, "forcing")

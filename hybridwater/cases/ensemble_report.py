@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hybridwater.cases.ensemble import EnsembleCase
 
-_FEWEST = 60  # records of a PIT histogram
+_FEWEST = 150  # records that the test of a PIT histogram needs
 
 
 def write_ensemble_report(case: EnsembleCase, members: xr.Dataset, path: Path) -> Path:
@@ -136,7 +136,7 @@ def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     if observed is not None:
         figures.append(coverage_chart(forecast, observed))
         places = scores.pit(forecast, observed)
-        if int(places.notnull().sum()) >= _FEWEST:
+        if places.sizes["time"] >= _FEWEST:
             figures.append(pit_histogram(places))
     if case.ensemble.design.attribution:
         shares = {

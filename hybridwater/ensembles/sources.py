@@ -17,6 +17,7 @@ from hybridwater import units
 from hybridwater.ensembles.design import Draw
 from hybridwater.ensembles.distributions import Distribution, distribution
 from hybridwater.ensembles.fields import cholesky, correlated, places, quantity
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.errors import EnsembleError, nearest
 
 if TYPE_CHECKING:
@@ -74,12 +75,6 @@ class Numbers:
             for name, d, u in zip(self.names, every, draw.uniforms, strict=True)
         }
 
-    def check(self, known: Sequence[str], what: str) -> None:
-        """Refuse names that there are not."""
-        for name in self.names:
-            if name not in known:
-                raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")
-
     def __str__(self) -> str:
         said = [f"{n} = {d}" for n, d in self.values.items()]
         return ", ".join([*said, *(f"{n} * {d}" for n, d in self.factors.items())])
@@ -107,9 +102,8 @@ class Parameters(Numbers):
         """
         known = list(ude.used_parameters)
         found = {}
+        check_names(names or (), known, "parameter")
         for name in known if names is None else names:
-            if name not in known:
-                raise EnsembleError(f"There is no parameter '{name}' ({nearest(name, known)}).")
             p = ude.parameter(name)
             found[name] = Distribution("loguniform" if p.log else "uniform", p.bounds)
         return cls(found)
@@ -312,4 +306,17 @@ class Residual:
         return f"residual of {self.output}, {total!r}"
 
 
-Source = Parameters | InitialState | Forcing | Fits | Residual
+Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual
+
+
+def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    """Refuse names that there are not.
+
+    Raises
+    ------
+    EnsembleError
+        If one is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _FORMAT = 1
+_MANIFEST = "ensemble_manifest"
 
 
 class Store:
@@ -77,14 +78,29 @@ class Store:
             raise EnsembleError(
                 "The manifest is damaged.", str(said), "Remove the folder"
             ) from error
-        for key, ours in manifest.items():
-            if theirs.get(key) != ours:
-                raise EnsembleError(
-                    f"The finished members are of another ensemble: {key} was {theirs.get(key)!r}, "
-                    f"and is {ours!r} now.",
-                    str(self.folder),
-                    "Go on with what was asked for then, or remove the folder",
-                )
+        _compare(theirs, manifest, self.folder)
+
+    def finished(self, manifest: Mapping[str, Any]) -> bool:
+        """Return whether all members are in the file already.
+
+        Raises
+        ------
+        EnsembleError
+            If the file is of another ensemble.
+        """
+        if not self.path.exists():
+            return False
+        with self.open() as there:
+            theirs = json.loads(there.attrs.get(_MANIFEST, "{}"))
+        _compare(theirs, {"format": _FORMAT, **manifest}, self.path)
+        return True
+
+    def open(self) -> xr.Dataset:
+        """Return the dataset, which is read when it is used."""
+        import xarray as xr
+
+        engine = "zarr" if self.path.suffix == ".zarr" else "netcdf4"
+        return xr.open_dataset(self.path, engine=engine, chunks={})
 
     def numbers(self) -> list[int]:
         """Return the numbers of finished batches."""
@@ -118,6 +134,8 @@ class Store:
         EnsembleError
             If no member finished.
         """
+        said = (self.folder / "manifest.json").read_text("utf-8")
+        attributes = {**attributes, _MANIFEST: said}
         parts = [self.folder / f"{n:06d}.nc" for n in self.numbers()]
         parts = [p for p in parts if p.exists()]
         if not parts:
@@ -151,6 +169,18 @@ class Store:
                 drop = [n for n, v in part.variables.items() if "member" not in v.dims]
                 part.drop_vars([*drop, "member"]).load().to_zarr(new, region=region, zarr_format=2)
         new.replace(self.path)
+
+
+def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: Path) -> None:
+    """Refuse members of another ensemble, and say what is different."""
+    for key, value in ours.items():
+        if theirs.get(key) != value:
+            raise EnsembleError(
+                f"The finished members are of another ensemble: {key} was {theirs.get(key)!r}, and "
+                f"is {value!r} now.",
+                str(where),
+                "Go on with what was asked for then, or remove what is there",
+            )
 
 
 def _blank(first: xr.Dataset, members: int) -> xr.Dataset:

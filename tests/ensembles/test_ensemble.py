@@ -40,6 +40,10 @@ def test_one_dataset(tmp_path):
     assert not (tmp_path / "e.nc.parts").exists()
     with pytest.raises(EnsembleError, match="ensemble already"):
         ensemble.run(tmp_path / "e.nc")
+    with ensemble.run(tmp_path / "e.nc", resume=True) as again:
+        assert again.sizes["member"] == 20
+    with pytest.raises(EnsembleError, match="of another ensemble"):
+        made(members=24).run(tmp_path / "e.nc", resume=True)
 
 
 def test_interrupted_at_two_fifths_and_resumed_is_the_same(tmp_path, whole):
