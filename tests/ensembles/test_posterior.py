@@ -64,25 +64,26 @@ def test_a_linear_parameter_has_its_normal_posterior(store, data, method):
     slope, valid = one - none, np.isfinite(data["obs"].values)
     h, y = slope[valid], (data["obs"].values - none)[valid]
     mean, sd = h @ y / (h @ h), SD / np.sqrt(h @ h)
-    how = Inference(method=method, draws=300, warmup=100, steps=1500, chains=1, seed=1)
+    draws = 120 if method == "nuts" else 300
+    how = Inference(method=method, draws=draws, warmup=60, steps=1500, chains=1, seed=1)
     found = infer(known, data, names=["s0"], inference=how)
-    draws = found.draws["s0"].values
-    assert draws.mean() == pytest.approx(mean, abs=0.3 * sd)
-    assert draws.std() == pytest.approx(sd, rel=0.25)
+    drawn = found.draws["s0"].values
+    assert drawn.mean() == pytest.approx(mean, abs=0.35 * sd)
+    assert drawn.std() == pytest.approx(sd, rel=0.3)
     assert found.draws["s0"].attrs["units"] == "mm"
 
 
 @pytest.mark.slow
 def test_two_parameters_as_by_brute_force(store, data):
-    ks, s0s = np.linspace(0.04, 0.06, 41), np.linspace(40, 80, 41)
-    grid = {"k": np.repeat(ks, 41), "s0": np.tile(s0s, 41)}
+    ks, s0s = np.linspace(0.02, 0.09, 61), np.linspace(10, 150, 61)
+    grid = {"k": np.repeat(ks, 61), "s0": np.tile(s0s, 61)}
     runs = hw.simulate(
         store,
-        data.expand_dims(member=41 * 41),
+        data.expand_dims(member=61 * 61),
         {name: xr.DataArray(values, dims="member") for name, values in grid.items()},
     )["q"].values[:, 0]  # fmt: skip
     misfit = np.nansum((runs - data["obs"].values) ** 2, axis=1) / SD**2
-    weight = np.exp(-0.5 * (misfit - misfit.min())).reshape(41, 41)
+    weight = np.exp(-0.5 * (misfit - misfit.min())).reshape(61, 61)
     weight /= weight.sum()
     k_mean = (weight.sum(1) * ks).sum()
     k_sd = np.sqrt((weight.sum(1) * (ks - k_mean) ** 2).sum())
