@@ -172,10 +172,15 @@ class ModelSimulator:
                     f"The model has no forcing '{source.variable}' "
                     f"({nearest(source.variable, self._names)})."
                 )
-        elif isinstance(source, Residual) and source.output not in self.outputs:
-            raise EnsembleError(
-                f"'{source.output}' is not kept ({nearest(source.output, self.outputs)})."
-            )
+        elif isinstance(source, Residual):
+            if source.output not in self.outputs:
+                hint = nearest(source.output, self.outputs)
+                raise EnsembleError(f"'{source.output}' is not kept ({hint}).")
+            if source.inject is not None:
+                raise EnsembleError(
+                    "A single model has no input to inject an error into.",
+                    fix="Leave 'inject' out: the error is added afterwards",
+                )
         elif isinstance(source, Fits) and source.fits[0].ude.fingerprint != self.ude.fingerprint:
             raise EnsembleError("The fits are of another model than the one that is run.")
 
@@ -294,7 +299,7 @@ def with_residuals(
     import xarray as xr
 
     for name, source in sources.items():
-        if not isinstance(source, Residual):
+        if not isinstance(source, Residual) or source.inject is not None:
             continue
         simulated = data[source.output]
         observable = simulated.copy(data=np.full(simulated.shape, np.nan))

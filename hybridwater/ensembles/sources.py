@@ -264,7 +264,9 @@ class Residual:
     """What a simulation gets wrong, by a residual model that was fitted to it.
 
     Added after the run: the output stays as it is, and a variable ``<output>_observable`` has what
-    may be observed.
+    may be observed. Or, in a coupled case, injected: a member runs once without, its error is
+    drawn, and it runs again with the error as water that goes into an input, or is taken from it,
+    booked in the ledger as unobserved. What is injected upstream arrives downstream, too.
 
     Parameters
     ----------
@@ -272,10 +274,14 @@ class Residual:
         Variable of the ensemble; in a coupled case ``"channel.discharge"``.
     posterior : ResidualPosterior, str or pathlib.Path
         As fitted, or the folder that it was saved in.
+    inject : str, optional
+        The input that it goes into, ``"channel.lateral_water_volume_transport"``, on the cells of
+        the output and in a unit that its own can be converted to; added afterwards if left out.
     """
 
     output: str
     posterior: ResidualPosterior | str | Path
+    inject: str | None = None
 
     @property
     def columns(self) -> int:
@@ -303,7 +309,8 @@ class Residual:
 
     def __str__(self) -> str:
         total = sum(float(v.sum()) for v in self._loaded().draws.values())
-        return f"residual of {self.output}, {total!r}"
+        where = f" into {self.inject}" if self.inject else ""
+        return f"residual of {self.output}{where}, {total!r}"
 
 
 Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual
