@@ -43,10 +43,10 @@ function layers(w, at, sizes)
     return (; values...)
 end
 
-function discharge(forcing, p, initial)
+function discharge(forcing, p, initial, tolerance=1e-3)
     days = size(forcing, 2)
     problem = ODEProblem((u, p, t) -> rates(u, p, t, forcing), [initial; 0.0], (0.0, days), p)
-    options = (reltol=1e-3, abstol=1e-3, saveat=0:days, tstops=1:(days - 1))
+    options = (reltol=tolerance, abstol=tolerance, saveat=0:days, tstops=1:(days - 1))
     sensealg = BacksolveAdjoint(; autojacvec=ZygoteVJP())
     return diff(Array(solve(problem, Tsit5(); options..., sensealg))[3, :])
 end
@@ -57,11 +57,14 @@ function parameters(p, w)
     return ComponentVector(; tmin=p[1], df=p[2], tmax=p[3], et, q)
 end
 
-value(forcing, p, w, initial) = sum(discharge(forcing, parameters(p, w), initial))
+value(forcing, p, w, initial, tolerance) =
+    discharge(forcing, parameters(p, w), initial, tolerance)
 
-function gradient(forcing, p, w, initial)
-    loss(values) = sum(discharge(forcing, values, initial))
-    return collect(only(Zygote.gradient(loss, parameters(p, w))))
+"Mean squared error of discharge and its gradient, in the order of `parameters`."
+function gradient(forcing, p, w, initial, observed)
+    loss(values) = sum(abs2, discharge(forcing, values, initial) .- observed) / length(observed)
+    found, (gradient,) = Zygote.withgradient(loss, parameters(p, w))
+    return found, collect(gradient)
 end
 
 end

@@ -222,9 +222,9 @@ def test_julia_install_and_precompile_print_the_trial(monkeypatch, tmp_path):
     monkeypatch.setattr(setup, "install", lambda **options: f"Julia starts with {options}.")
     monkeypatch.setattr(setup, "precompile", lambda image, offline: f"Julia starts from {image}.")
     for offline in (False, True):
-        for adjoints in (False, True):
-            chosen = ["--offline"] * offline + ["--adjoints"] * adjoints
-            options = {"offline": offline, "adjoints": adjoints}
+        for more in (False, True):
+            chosen = ["--offline"] * offline + ["--adjoints", "--discovery"] * more
+            options = {"offline": offline, "adjoints": more, "discovery": more}
             assert call("julia", "install", *chosen).stdout == f"Julia starts with {options}.\n"
     assert call("julia", "precompile").stdout == "Julia starts from None.\n"
     image = tmp_path / "hw.so"
@@ -272,6 +272,10 @@ def test_discover_prints_and_draws_the_front(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert "Equations for q [mm d-1]" in result.stdout
     assert (tmp_path / "run" / "figures" / "equations_q.png").is_file()
+    options = ["--term", "q", "--max-operations", "3", "--method", "spars"]
+    refused = call("discover", tmp_path / "run", tmp_path / "case.toml", *options)
+    assert refused.exit_code == 2
+    assert "did you mean 'sparse'" in refused.stderr
 
 
 BUCKET = """name = "bucket"

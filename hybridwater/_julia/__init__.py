@@ -4,13 +4,22 @@ Importing it starts nothing. `available` looks without starting Julia, `start` s
 process, `call` runs a function of the Julia package HybridWater, and `setup` installs.
 """
 
-from hybridwater._julia.availability import PACKAGE, UUID, Availability, available
+from hybridwater._julia.availability import (
+    ADJOINTS,
+    PACKAGE,
+    SYMBOLIC_REGRESSION,
+    UUID,
+    Availability,
+    available,
+)
 from hybridwater._julia.calling import call, cancel
 from hybridwater._julia.failures import JuliaFailed
 from hybridwater._julia.startup import start, started
 
 __all__ = [
+    "ADJOINTS",
     "PACKAGE",
+    "SYMBOLIC_REGRESSION",
     "UUID",
     "Availability",
     "JuliaFailed",

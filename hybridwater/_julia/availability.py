@@ -20,6 +20,12 @@ from hybridwater.errors import MissingDependency
 PACKAGE = Path(__file__).parent / "HybridWater"
 UUID = "5cfeb82b-a1db-41f4-b869-873c182ab61d"
 
+# Large packages that are not installed without being asked for: name and UUID.
+#: What the gradients by adjoint equations need.
+ADJOINTS = ("SciMLSensitivity", "1ed8b502-d754-442c-8d5d-10ac956f44a1")
+#: What the search for equations of any form needs.
+SYMBOLIC_REGRESSION = ("SymbolicRegression", "8254be44-1295-4e6a-a16d-46603ac705cb")
+
 INSTALL = "Run 'hybridwater julia install'"
 
 

@@ -6,10 +6,19 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hybridwater import settings
-from hybridwater._julia.availability import INSTALL, PACKAGE, Availability, available, manifest
+from hybridwater._julia.availability import (
+    ADJOINTS,
+    INSTALL,
+    PACKAGE,
+    SYMBOLIC_REGRESSION,
+    Availability,
+    available,
+    manifest,
+)
 from hybridwater.errors import HybridwaterError
 
 # Paths and versions reach Julia as arguments, never as source.
@@ -19,8 +28,6 @@ package, bridge = ARGS
 Pkg.develop(path = package)
 Pkg.add(name = "PythonCall", uuid = "6099a3de-0909-46bc-b1f4-468b9a2dfc0d", version = bridge)
 """
-# What the gradients by adjoint equations need; large, hence not installed without being asked for.
-_ADJOINTS = ("SciMLSensitivity", "1ed8b502-d754-442c-8d5d-10ac956f44a1")
 _ADD = """
 import Pkg
 name, uuid = ARGS
@@ -52,7 +59,7 @@ print(f"Julia {julia.version} starts in {seconds:.1f} s with {julia.threads} thr
 """
 
 
-def install(*, offline: bool = False, adjoints: bool = False) -> str:
+def install(*, offline: bool = False, adjoints: bool = False, discovery: bool = False) -> str:
     """Install Julia and its packages, or complete the project that is named, and try it.
 
     With `julia_executable` and `julia_project` in the settings (or in the environment) nothing but
@@ -65,6 +72,8 @@ def install(*, offline: bool = False, adjoints: bool = False) -> str:
         Use only what has been downloaded before.
     adjoints : bool
         Install SciMLSensitivity as well, for gradients by adjoint equations.
+    discovery : bool
+        Install SymbolicRegression as well, to search for equations of any form.
 
     Returns
     -------
@@ -77,10 +86,11 @@ def install(*, offline: bool = False, adjoints: bool = False) -> str:
         If Julia or its package manager fails; it has printed why.
     """
     state = available()
+    more = [ADJOINTS] * adjoints + [SYMBOLIC_REGRESSION] * discovery
     if state.named:
-        _complete(state, offline, adjoints)
+        _complete(state, offline, more)
     else:
-        _resolve(offline, adjoints)
+        _resolve(offline, more)
     available().demand()
     return _trial()
 
@@ -143,7 +153,7 @@ def status() -> list[tuple[str, str]]:
     ]
 
 
-def _complete(state: Availability, offline: bool, adjoints: bool) -> None:
+def _complete(state: Availability, offline: bool, more: Sequence[tuple[str, str]]) -> None:
     """Install and compile what the project that the user names lacks."""
     if state.executable is None or state.project is None:
         state.demand()
@@ -151,8 +161,8 @@ def _complete(state: Availability, offline: bool, adjoints: bool) -> None:
         state.project.mkdir(parents=True, exist_ok=True)
         bridge = importlib.metadata.version("juliacall")
         _run(state, _INSTALL, str(PACKAGE.resolve()), bridge, offline=offline)
-    if adjoints:
-        _run(state, _ADD, *_ADJOINTS, offline=offline)
+    for package in more:
+        _run(state, _ADD, *package, offline=offline)
     _run(state, _PRECOMPILE, offline=offline)
 
 
@@ -174,7 +184,7 @@ def _run(state: Availability, script: str, *arguments: str, offline: bool) -> No
         )
 
 
-def _resolve(offline: bool, adjoints: bool) -> None:
+def _resolve(offline: bool, more: Sequence[tuple[str, str]]) -> None:
     """Let juliapkg install Julia, if need be, and the packages of ``juliapkg.json``."""
     if offline:
         os.environ["PYTHON_JULIAPKG_OFFLINE"] = "yes"
@@ -186,8 +196,8 @@ def _resolve(offline: bool, adjoints: bool) -> None:
 
     reset_state()  # it may have been imported, and read its options, before
     try:
-        if adjoints:
-            juliapkg.add(_ADJOINTS[0], uuid=_ADJOINTS[1])
+        for name, uuid in more:
+            juliapkg.add(name, uuid=uuid)
         juliapkg.resolve(force=True)
     except Exception as error:  # of the network, of Julia, of conflicting packages
         raise HybridwaterError(

@@ -17,6 +17,7 @@ from hybridwater.cases.checks import Check
 from hybridwater.cases.tables import Table
 from hybridwater.components import Component, get_component
 from hybridwater.components.base import Variable
+from hybridwater.coupling import StandIn
 from hybridwater.errors import CaseError, HybridwaterError, nearest
 
 #: Keys of every component; all others are keywords of its constructor.
@@ -42,11 +43,14 @@ class Model:
         Its class.
     options : mapping
         Keywords of its constructor, those of meshes as names.
+    folder : str
+        Where its module may be.
     """
 
     kind: str
     made: type[Component]
     options: Mapping[str, Any]
+    folder: str
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -74,7 +78,9 @@ class Model:
             return self.made(**options)
         from hybridwater.components.isolation import IsolatedComponent
 
-        return IsolatedComponent(self.kind, timeout=timeout, options=options)  # type: ignore[abstract]
+        return IsolatedComponent(  # type: ignore[abstract]
+            self.kind, timeout=timeout, options=options, folders=[self.folder]
+        )
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ class ComponentTable:
         Configuration file, empty for none.
     timeout : float or None
         Seconds that a call of the analytic one may take.
+    surrogate_from : str or None
+        Date from which on the surrogate is in its place.
     """
 
     table: Table
@@ -106,6 +114,7 @@ class ComponentTable:
     stand_in: bool
     configuration: str
     timeout: float | None
+    surrogate_from: str | None
 
     @property
     def name(self) -> str:
@@ -133,10 +142,12 @@ class ComponentTable:
         isolated = None if self.model is self.surrogate else self.timeout
         return self._made(self.model, start, meshes, isolated)
 
-    def make_stand_in(self, start: str | None, meshes: Mapping[str, Any]) -> Component:
-        """Make the surrogate; errors as in `make`."""
-        assert self.surrogate is not None
-        return self._made(self.surrogate, start, meshes, None)
+    def make_stand_in(self, start: str | None, meshes: Mapping[str, Any]) -> StandIn | None:
+        """Make the surrogate if it may step in during the run; errors as in `make`."""
+        if self.surrogate is None or not (self.stand_in or self.surrogate_from):
+            return None
+        made = self._made(self.surrogate, start, meshes, None)
+        return StandIn(made, at=self.surrogate_from, on_failure=self.stand_in)
 
     def _made(
         self, model: Model, start: str | None, meshes: Mapping[str, Any], timeout: float | None
@@ -173,10 +184,20 @@ def read_component(table: Table, meshes: Collection[str]) -> ComponentTable:
     table.require("kind")
     options = {key: value for key, value in table.content.items() if key not in KEYS}
     analytic = _model(values["kind"], Table(table.file, table.name, options), meshes)
-    surrogate = None
+    surrogate, at = None, None
     if "surrogate" in values:
         inner = Table(table.file, f"{table.name}.surrogate", values["surrogate"])
+        said = {key: value for key, value in inner.content.items() if key == "from"}
+        at = Table(inner.file, inner.name, said).check({"from": checks.day}).get("from")
+        own = {key: value for key, value in inner.content.items() if key != "from"}
+        inner = Table(inner.file, inner.name, own)
         surrogate = _model("surrogate", inner, meshes, {"replaces": values["kind"]})
+        if at is not None and values.get("use") == "surrogate":
+            raise CaseError(
+                "The surrogate cannot be used from the start and from a later date.",
+                inner.where("from"),
+                "Leave out 'from', or say use = 'analytic'",
+            )
     wanted = values.get("use", "analytic"), values.get("stand_in", False)
     if surrogate is None and wanted != ("analytic", False):
         key = "use" if wanted[0] == "surrogate" else "stand_in"
@@ -189,14 +210,17 @@ def read_component(table: Table, meshes: Collection[str]) -> ComponentTable:
     configuration = values.get("configuration", "")
     if configuration:
         configuration = str(table.existing("configuration", configuration))
-    return ComponentTable(table, analytic, surrogate, *wanted, configuration, values.get("timeout"))
+    return ComponentTable(
+        table, analytic, surrogate, *wanted, configuration, values.get("timeout"), at
+    )
 
 
 def _model(
     kind: str, table: Table, meshes: Collection[str], more: Mapping[str, Any] | None = None
 ) -> Model:
+    folder = str(Path(table.file).parent)
     try:
-        with _importable(Path(table.file).parent):
+        with _importable(folder):
             made = get_component(kind)
     except HybridwaterError as error:
         raise type(error)(error.what, error.where or table.where("kind"), error.fix) from error
@@ -219,7 +243,7 @@ def _model(
         if is_path and isinstance(value, str):
             value = table.existing(key, value)
         options[key] = _array(value)
-    return Model(kind, made, options)
+    return Model(kind, made, options, folder)
 
 
 def _is_mesh(keyword: str) -> bool:
@@ -234,10 +258,10 @@ def _array(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def _importable(folder: str) -> Iterator[None]:
     """Let modules in a folder be imported."""
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, folder)
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(folder)

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.forcing_tables import ForcingTable
 from hybridwater.cases.mesh_tables import MeshTable
-from hybridwater.coupling import CoupledModel, Demand, Exchange, Iteration, Policy
+from hybridwater.coupling import CoupledModel, Demand, Exchange, Iteration, Output, Policy
 from hybridwater.errors import CaseError
 from hybridwater.files import write_bytes
 
@@ -107,8 +107,10 @@ class CoupledCase:
         When missing water stops the run.
     iteration : Iteration or None
         How cycles of exchanges are iterated.
-    outputs : mapping of str to tuple of str
+    outputs : mapping of str to Output
         Variables to write, by component.
+    output_format : str
+        ``"netcdf"`` or ``"zarr"``.
     directory : pathlib.Path
         Run directory.
     report : bool
@@ -129,7 +131,8 @@ class CoupledCase:
     window: str | None
     ledger: Policy
     iteration: Iteration | None
-    outputs: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, Output]
+    output_format: Literal["netcdf", "zarr"]
     directory: Path
     report: bool
     checkpoint_every: str | None
@@ -166,12 +169,13 @@ class CoupledCase:
             iteration=self.iteration,
             ledger=self.ledger,
             outputs=self.outputs,
+            output_format=self.output_format,
             directory=directory,
             checkpoint_every=None if directory is None else self.checkpoint_every,
             stand_ins={
-                name: table.make_stand_in(self.start, meshes)
+                name: stand_in
                 for name, table in self.components.items()
-                if table.stand_in
+                if (stand_in := table.make_stand_in(self.start, meshes)) is not None
             },
             configurations={
                 name: table.configuration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hybridwater.cases.coupled import CoupledCase, IndexFile
 from hybridwater.cases.forcing_tables import ForcingTable, read_forcing
 from hybridwater.cases.mesh_tables import read_mesh
 from hybridwater.cases.tables import Table, read_tables, require_tables
-from hybridwater.coupling import Demand, Exchange, Iteration, Policy
+from hybridwater.coupling import Demand, Exchange, Iteration, Output, Policy
+from hybridwater.coupling.cadence import Cadence
 from hybridwater.coupling.clock import seconds
 from hybridwater.coupling.exchange import Declares, declared, find_end
 from hybridwater.errors import CaseError, CouplingError, HybridwaterError, nearest
@@ -34,8 +36,12 @@ RUN: dict[str, Check] = {
 
 OUTPUT: dict[str, Check] = {
     "directory": checks.text,
+    "every": checks.text,
+    "format": checks.choice("netcdf", "zarr"),
     "variables": checks.table_of(
-        checks.names, "a table of components to lists of variables, such as { land = ['runoff'] }"
+        checks.either(checks.names, checks.table),
+        "a table of components to lists of variables, such as { land = ['runoff'] }, or to tables "
+        "with variables, every and methods",
     ),
     "report": checks.flag,
 }
@@ -107,7 +113,7 @@ def load_coupled(path: str | Path) -> CoupledCase:
     run.require("end")
     output = Table(str(path), "output", tables.get("output", {}))
     written = output.check(OUTPUT)
-    _check_outputs(written.get("variables", {}), output, ports)
+    outputs = _outputs(written, output, ports)
     restart = Table(str(path), "restart", tables.get("restart", {}))
     every = restart.check(RESTART).get("every")
     for value, table, key in ((said.get("window"), run, "window"), (every, restart, "every")):
@@ -128,7 +134,8 @@ def load_coupled(path: str | Path) -> CoupledCase:
         iteration=_declared(Iteration, said["iteration"], run, "iteration")
         if "iteration" in said
         else None,
-        outputs=written.get("variables", {}),
+        outputs=outputs,
+        output_format=written.get("format", "netcdf"),
         directory=path.parent / Path(written.get("directory", f"{path.stem}-run")).expanduser(),
         report=written.get("report", True),
         checkpoint_every=every,
@@ -217,17 +224,23 @@ def _check_end(ports: Mapping[str, Declares], text: str, default: str, intent: s
         find_end(ports, text, default, intent, "")
 
 
-def _check_outputs(
-    outputs: Mapping[str, tuple[str, ...]],
-    table: Table,
-    ports: Mapping[str, Declares],
-) -> None:
-    for name, variables in outputs.items():
-        for variable in variables:
-            try:
+def _outputs(
+    written: Mapping[str, Any], table: Table, ports: Mapping[str, Declares]
+) -> dict[str, Output]:
+    """Return what is kept of each component; ``every`` of the whole table is the default."""
+    every, found = written.get("every"), {}
+    for name, entry in written.get("variables", {}).items():
+        content = entry if isinstance(entry, dict) else {"variables": list(entry)}
+        inner = Table(table.file, f"{table.name}.variables.{name}", {"every": every} | content)
+        try:
+            found[name] = declared(Output, inner.content)
+            for variable in found[name].variables:
                 _check_end(ports, f"{name}.{variable}", "", "out")
-            except CouplingError as error:
-                raise CaseError(error.what, table.where("variables"), error.fix) from error
+            if found[name].every is not None:
+                Cadence(found[name].every, dt.datetime.min, "every")
+        except CouplingError as error:
+            raise CaseError(error.what, table.where("variables"), error.fix) from error
+    return found
 
 
 def _declared(kind: type, content: Mapping[str, Any], table: Table, key: str) -> Any:

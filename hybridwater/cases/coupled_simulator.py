@@ -74,7 +74,7 @@ class CoupledSimulator:
         self._sites = dict(sites or {})
         self._sources: dict[str, Source] = {}
         self._records: dict[str, xr.Dataset] = {}
-        self.outputs = [f"{c}.{v}" for c, names in self.case.outputs.items() for v in names]
+        self.outputs = [f"{c}.{v}" for c, kept in self.case.outputs.items() for v in kept.variables]
         if not self.outputs:
             raise EnsembleError(
                 "The case writes no outputs, so members would leave nothing.",
@@ -244,9 +244,9 @@ class CoupledSimulator:
         import xarray as xr
 
         found: dict[str, xr.DataArray] = {}
-        for component, names in self.case.outputs.items():
+        for component, kept in self.case.outputs.items():
             data = model.output(component)
-            for variable in names:
+            for variable in kept.variables:
                 name = f"{component}.{variable}"
                 one = data[variable]
                 cells = str(one.dims[1])

@@ -190,6 +190,10 @@ def discover(
         list[Path] | None,
         typer.Option(help="Run of the same model from another seed; may be repeated."),
     ] = None,
+    max_operations: Annotated[int, typer.Option(help="Most operations of an equation.")] = 11,
+    method: Annotated[
+        str, typer.Option(help="sparse, or symbolic (needs 'julia install --discovery').")
+    ] = "sparse",
 ) -> None:
     """Search for equations that say what the networks of a fit have learned, and plot them."""
     from hybridwater.report import equation_front, save_figures
@@ -201,7 +205,9 @@ def discover(
     records = _read(run / "case.toml" if forcing is None else forcing)
     console = make_console()
     for name in names:
-        front = hybridwater.discover(fits, name, records, basin=basin)
+        front = hybridwater.discover(
+            fits, name, records, basin=basin, max_operations=max_operations, method=method
+        )
         console.print(f"{front}\n", markup=False)
         if len(front):
             save_figures(run / "figures", {f"equations_{name}": equation_front(front)})

@@ -17,18 +17,26 @@ Offline = Annotated[
 Adjoints = Annotated[
     bool, typer.Option("--adjoints", help="SciMLSensitivity too, for gradients by adjoints.")
 ]
+Discovery = Annotated[
+    bool,
+    typer.Option("--discovery", help="SymbolicRegression too, to search for equations."),
+]
 
 
 @app.command("install")
 @plainly
-def julia_install(offline: Offline = False, adjoints: Adjoints = False) -> None:
+def julia_install(
+    offline: Offline = False, adjoints: Adjoints = False, discovery: Discovery = False
+) -> None:
     """Install Julia and its packages (minutes), and try to start it.
 
     With julia_executable and julia_project in the settings, completes that project instead.
     """
     from hybridwater._julia.setup import install
 
-    make_console().print(install(offline=offline, adjoints=adjoints), markup=False)
+    make_console().print(
+        install(offline=offline, adjoints=adjoints, discovery=discovery), markup=False
+    )
 
 
 @app.command("status")

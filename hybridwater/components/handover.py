@@ -64,7 +64,7 @@ def last_values(
                 "Give every state of the model the port of a store",
             )
         return None
-    area = np.ones(successor.get_value_ptr(variable.name).size)
+    area = np.ones(_blank(successor, variable.name).size)
     return _read(component, variable.name, variable.units, area)
 
 
@@ -81,8 +81,15 @@ def summed(component: Component, names: Sequence[str], unit: str, area: np.ndarr
     return sum((_read(component, name, unit, area) for name in names), np.zeros(area.shape))
 
 
+def _blank(component: Component, name: str) -> np.ndarray:
+    """Return an array for the values of a variable."""
+    size = component.get_var_nbytes(name) // component.get_var_itemsize(name)
+    return np.empty(size, component.variable(name).dtype)
+
+
 def _read(component: Component, name: str, unit: str, area: np.ndarray) -> np.ndarray:
-    values = np.asarray(component.get_value_ptr(component.variable(name).name), float).reshape(-1)
+    # A component in a process of its own has values, but no pointers to them.
+    values = component.get_value(name, _blank(component, name)).astype(float)
     if values.size != area.size:
         raise ComponentError(
             f"'{name}' has {values.size} values in '{component.get_component_name()}', not "

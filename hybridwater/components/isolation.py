@@ -6,7 +6,8 @@ import contextlib
 import datetime as dt
 import multiprocessing
 import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ class IsolatedComponent(Component):
         Seconds that the start and the initialization may take.
     options : mapping, optional
         Keywords of the component's constructor; they must be picklable.
+    folders : sequence of str
+        Where the process looks for modules, before all other places.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class IsolatedComponent(Component):
         timeout: float = 600.0,
         start_timeout: float = 600.0,
         options: Mapping[str, Any] | None = None,
+        folders: Sequence[str] = (),
     ) -> None:
-        self.target, self._options = target, dict(options or {})
+        self.target, self._options, self._folders = target, dict(options or {}), list(folders)
         self._timeout, self._start_timeout = timeout, start_timeout
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -96,7 +100,7 @@ class IsolatedComponent(Component):
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
             target=_serve,
-            args=(theirs, self.target, self._options),
+            args=(theirs, self.target, self._options, self._folders),
             name=f"component {self.target}",
             daemon=True,
         )
@@ -203,8 +207,9 @@ class IsolatedComponent(Component):
         raise NotImplementedError(f"'{self.target}' runs in its own process: use get_value")
 
 
-def _serve(pipe: Connection, target: str, options: dict[str, Any]) -> None:
+def _serve(pipe: Connection, target: str, options: dict[str, Any], folders: list[str]) -> None:
     """Host a component: answer calls until the other end closes."""
+    sys.path[:0] = folders
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
     component: Component | None = None
     error: Exception | None = None

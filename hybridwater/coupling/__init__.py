@@ -9,5 +9,7 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.iteration import Iteration
 from hybridwater.coupling.ledger import Policy
 from hybridwater.coupling.model import CoupledModel
+from hybridwater.coupling.outputs import Output
+from hybridwater.coupling.stand_ins import StandIn
 
-__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Policy"]
+__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Output", "Policy", "StandIn"]

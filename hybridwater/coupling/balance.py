@@ -1,12 +1,14 @@
-"""The balance of one coupling step: what components and exchanges booked, compared."""
+"""The balance of one coupling step: what components and exchanges booked, compared.
+
+It is made of plain numbers, a few dozen per step, on which lists are quicker than arrays.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from hybridwater.coupling.books import guess
 
@@ -24,7 +26,7 @@ class Plan:
     links : sequence of Link
         Exchanges of water.
     fluxes : sequence of (str, str)
-        Component and flux of each column.
+        Component and flux of each column; those of a component follow one another.
     """
 
     def __init__(
@@ -32,24 +34,25 @@ class Plan:
     ) -> None:
         self.components, self.links, self.fluxes = list(components), list(links), list(fluxes)
         place = {flux: i for i, flux in enumerate(fluxes)}
-        rank = {name: i for i, name in enumerate(components)}
-        nothing = len(fluxes)  # a column that is always zero
-        self.owner = np.array([rank[name] for name, _ in fluxes], int)
-        ends = [(k.source.name, k.given.name) for k in links]
-        self.source = np.array([place.get(end, nothing) for end in ends], int)
+        counts = [sum(owner == name for owner, _ in fluxes) for name in components]
+        ends = list(itertools.accumulate(counts))
+        self.spans = [(end - n, end) for end, n in zip(ends, counts, strict=True)]
+        sources = [place.get((k.source.name, k.given.name), -1) for k in links]
+        targets = [place.get((k.target.name, k.taken.name), -1) for k in links]
+        self.ends = list(zip(sources, targets, strict=True))
         # What an exchange gave is compared on its own, or with others that share one flux.
-        keys = [(*end, "" if k.partial else k.label) for end, k in zip(ends, links, strict=True)]
-        self.given_together = _groups(keys)
-        ends = [(k.target.name, k.taken.name) for k in links]
-        self.target = np.array([place.get(end, nothing) for end in ends], int)
-        self.taken_together = _groups(ends)
-        self.from_books = self.source < nothing
-        self.into_books = self.target < nothing
+        own = [(flux, "" if k.partial else k.label) for flux, k in zip(sources, links, strict=True)]
+        self.giving = _groups(own, sources)
+        self.taking = _groups(targets, targets)
 
 
-def _groups(keys: Sequence[tuple[str, ...]]) -> np.ndarray:
-    rank = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    return np.array([rank[key] for key in keys], int)
+def _groups(keys: Sequence[object], fluxes: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Return each flux that is booked, with the exchanges that it is compared to."""
+    found: dict[object, tuple[int, list[int]]] = {}
+    for i, (key, flux) in enumerate(zip(keys, fluxes, strict=True)):
+        if flux >= 0:
+            found.setdefault(key, (flux, []))[1].append(i)
+    return list(found.values())
 
 
 @dataclass
@@ -88,7 +91,7 @@ class Balance:
         What belongs to what.
     sheet : Sheet
         Bookings.
-    stored, transit : tuple of numpy.ndarray
+    stored, transit : tuple of list of float
         Water in each component and exchange, before and after [kg].
     """
 
@@ -96,56 +99,55 @@ class Balance:
         self,
         plan: Plan,
         sheet: Sheet,
-        stored: tuple[np.ndarray, np.ndarray],
-        transit: tuple[np.ndarray, np.ndarray],
+        stored: tuple[list[float], list[float]],
+        transit: tuple[list[float], list[float]],
     ) -> None:
-        self.plan, self.stored, self.transit = plan, stored, transit
-        self.flux, self.given = np.array([*sheet.flux, 0.0]), np.array(sheet.given)
-        self.unmapped, self.delivered = np.array(sheet.unmapped), np.array(sheet.delivered)
-        self.clipping = np.array(sheet.clipping)
-        moved, n = np.array([*sheet.moved, 0.0]), len(plan.components)
-        own = self.flux[:-1]
-        self.change = stored[1] - stored[0]
-        self.crossed = np.bincount(plan.owner, own, n)
-        self.inflow = np.bincount(plan.owner, np.maximum(own, 0.0), n)
-        self.made = self.change - self.crossed
-        self._handled = (
-            np.abs(stored[0]) + np.abs(stored[1]) + np.bincount(plan.owner, moved[:-1], n)
-        )
-        self.lost = self.given - self.unmapped - self.delivered - (transit[1] - transit[0])
-        self._size = np.array(sheet.gross) + np.abs(self.given) + np.abs(self.delivered)
-        self._size += moved[plan.source] + moved[plan.target]
-        self._on_way = np.abs(transit[0]) + np.abs(transit[1])
-        together = np.bincount(plan.given_together, self.given)[plan.given_together]
-        self._gave = np.where(plan.from_books, together + self.flux[plan.source], 0.0)
-        together = np.bincount(plan.taken_together, self.delivered)[plan.taken_together]
-        self._got = np.where(plan.into_books, together - self.flux[plan.target], 0.0)
+        self.plan, self.sheet, self.stored, self.transit = plan, sheet, stored, transit
+        flux, moved = sheet.flux, sheet.moved
+        own = [flux[first:last] for first, last in plan.spans]
+        self.change = [after - before for before, after in zip(*stored, strict=True)]
+        self.crossed = [sum(fluxes) for fluxes in own]
+        self.inflow = [sum([f for f in fluxes if f > 0.0]) for fluxes in own]
+        self.made = [c - x for c, x in zip(self.change, self.crossed, strict=True)]
+        self._handled = [
+            abs(before) + abs(after) + sum(moved[first:last])
+            for before, after, (first, last) in zip(*stored, plan.spans, strict=True)
+        ]
+        self.lost = [
+            given - unmapped - delivered - (after - before)
+            for given, unmapped, delivered, before, after in zip(
+                sheet.given, sheet.unmapped, sheet.delivered, *transit, strict=True
+            )
+        ]
 
-    def row(self) -> np.ndarray:
+    def row(self) -> list[float]:
         """Return the row of the ledger, in the order of its columns."""
-        plan, carried = self.plan, self.given - self.unmapped
-        given = float(carried[plan.from_books].sum())
-        delivered = float(self.delivered[plan.into_books].sum())
-        external = float(self.crossed.sum()) + given - delivered
-        unobserved = float(carried.sum()) - given - (float(self.delivered.sum()) - delivered)
-        system = [external, unobserved, float(self.made.sum() - self.lost.sum())]
-        return np.concatenate(
-            [
-                self.stored[1],
-                self.change,
-                self.inflow,
-                self.inflow - self.crossed,
-                self.made,
-                self.given,
-                self.unmapped,
-                self.transit[1],
-                self.delivered,
-                self.clipping,
-                self.lost,
-                system,
-                self.flux[:-1],
-            ]
-        )
+        sheet, given, delivered = self.sheet, 0.0, 0.0
+        carried = [g - u for g, u in zip(sheet.given, sheet.unmapped, strict=True)]
+        for (source, target), left, came in zip(
+            self.plan.ends, carried, sheet.delivered, strict=True
+        ):
+            given += left if source >= 0 else 0.0
+            delivered += came if target >= 0 else 0.0
+        external = sum(self.crossed) + given - delivered
+        unobserved = sum(carried) - given - (sum(sheet.delivered) - delivered)
+        return [
+            *self.stored[1],
+            *self.change,
+            *self.inflow,
+            *(i - x for i, x in zip(self.inflow, self.crossed, strict=True)),
+            *self.made,
+            *sheet.given,
+            *sheet.unmapped,
+            *self.transit[1],
+            *sheet.delivered,
+            *sheet.clipping,
+            *self.lost,
+            external,
+            unobserved,
+            sum(self.made) - sum(self.lost),
+            *sheet.flux,
+        ]
 
     def faults(self, tolerance: float) -> list[str]:
         """Say in sentences where water is missing; usually nowhere.
@@ -155,41 +157,76 @@ class Balance:
         tolerance : float
             Relative to the water in store and moved.
         """
-        ways = tolerance * self._size
-        wrong = (
-            np.abs(self.made) > tolerance * self._handled,
-            np.abs(self.lost) > ways + tolerance * self._on_way,
-            np.abs(self._gave) > 2 * ways,
-            np.abs(self._got) > 2 * ways,
-        )
-        if not any(w.any() for w in wrong):
+        sizes = self._sizes()
+        # Written so that a number that is not finite is a fault, too.
+        made = [
+            i
+            for i, (gap, size) in enumerate(zip(self.made, self._handled, strict=True))
+            if not abs(gap) <= tolerance * size
+        ]
+        lost = [
+            i
+            for i, (gap, size, *way) in enumerate(zip(self.lost, sizes, *self.transit, strict=True))
+            if not abs(gap) <= tolerance * (size + abs(way[0]) + abs(way[1]))
+        ]
+        gave = self._differing(self.plan.giving, self.sheet.given, sizes, -1.0, tolerance)
+        got = self._differing(self.plan.taking, self.sheet.delivered, sizes, 1.0, tolerance)
+        if not (made or lost or gave or got):
             return []
-        return [*self._of_components(wrong[0]), *self._of_exchanges(*wrong[1:])]
+        return [*self._of_components(made), *self._of_exchanges(lost, gave, got)]
 
-    def _of_components(self, wrong: np.ndarray) -> Iterable[str]:
-        for i in np.flatnonzero(wrong):
+    def _sizes(self) -> list[float]:
+        """Return how much water each exchange handled, whatever its sign."""
+        sheet = self.sheet
+        moved = [*sheet.moved, 0.0]  # the last one for ends that keep no books
+        return [
+            gross + abs(given) + abs(delivered) + moved[source] + moved[target]
+            for gross, given, delivered, (source, target) in zip(
+                sheet.gross, sheet.given, sheet.delivered, self.plan.ends, strict=True
+            )
+        ]
+
+    def _differing(
+        self,
+        groups: list[tuple[int, list[int]]],
+        amounts: list[float],
+        sizes: list[float],
+        sign: float,
+        tolerance: float,
+    ) -> dict[int, float]:
+        """Return exchanges whose amount is not what their end booked, and the amount together."""
+        flux, found = self.sheet.flux, {}
+        for end, links in groups:
+            together = sum([amounts[i] for i in links])
+            gap = abs(together - sign * flux[end])
+            for i in links:
+                if not gap <= 2 * tolerance * sizes[i]:
+                    found[i] = together
+        return found
+
+    def _of_components(self, wrong: list[int]) -> Iterable[str]:
+        for i in wrong:
             yield (
                 f"The component '{self.plan.components[i]}' lost or made {self.made[i]:.6g} kg: "
                 f"its storage changed by {self.change[i]:.6g} kg, but {self.crossed[i]:.6g} kg "
                 "crossed its boundary."
             )
 
-    def _of_exchanges(self, lost: np.ndarray, gave: np.ndarray, got: np.ndarray) -> Iterable[str]:
-        plan = self.plan
-        for i, link in enumerate(plan.links):
-            if lost[i]:
+    def _of_exchanges(
+        self, lost: list[int], gave: dict[int, float], got: dict[int, float]
+    ) -> Iterable[str]:
+        plan, flux = self.plan, self.sheet.flux
+        for i, (link, (source, target)) in enumerate(zip(plan.links, plan.ends, strict=True)):
+            if i in lost:
                 yield (
                     f"The exchange '{link.label}' lost or made {self.lost[i]:.6g} kg: "
-                    f"{self.given[i]:.6g} kg were given and {self.delivered[i]:.6g} kg delivered."
+                    f"{self.sheet.given[i]:.6g} kg were given and {self.sheet.delivered[i]:.6g} "
+                    "kg delivered."
                 )
-            if gave[i]:
-                end = int(plan.source[i])
-                booked, moved = -float(self.flux[end]), float(self._gave[i] - self.flux[end])
-                yield _differs(link, "given", moved, plan.fluxes[end], booked)
-            if got[i]:
-                end = int(plan.target[i])
-                booked, moved = float(self.flux[end]), float(self._got[i] + self.flux[end])
-                yield _differs(link, "delivered", moved, plan.fluxes[end], booked)
+            if i in gave:
+                yield _differs(link, "given", gave[i], plan.fluxes[source], -flux[source])
+            if i in got:
+                yield _differs(link, "delivered", got[i], plan.fluxes[target], flux[target])
 
 
 def _differs(link: Link, what: str, moved: float, end: tuple[str, str], booked: float) -> str:

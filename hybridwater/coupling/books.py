@@ -59,7 +59,8 @@ def guess(moved: float, booked: float) -> str:
 class Totals:
     """Running sums that keep what rounding would lose.
 
-    Source: Neumaier (1974), doi:10.1002/zamm.19740540106, algorithm IV.
+    What each addition loses is found exactly and added up beside the sum. Source: Knuth (1997), The
+    Art of Computer Programming, volume 2, section 4.2.2, theorem B.
 
     Parameters
     ----------
@@ -72,9 +73,9 @@ class Totals:
 
     def add(self, values: np.ndarray) -> None:
         """Add one number to each sum; shape (size,)."""
-        total = self.sum + values
-        larger = np.abs(self.sum) >= np.abs(values)
-        self.rest += np.where(larger, (self.sum - total) + values, (values - total) + self.sum)
+        before, total = self.sum, self.sum + values
+        added = total - before
+        self.rest += (before - (total - added)) + (values - added)
         self.sum = total
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,16 +35,24 @@ class Buffer(ABC):
         Time [s] from which on there is something to take.
     tolerance : float
         Two times [s] that differ by less are the same.
+
+    Attributes
+    ----------
+    end : float
+        Time [s] up to which it is filled.
     """
 
     def __init__(self, begin: float, tolerance: float) -> None:
-        self.pieces: deque[Piece] = deque()
-        self.begin, self.tolerance = begin, tolerance
+        self.tolerance = tolerance
+        self._fill([], begin)
 
-    @property
-    def end(self) -> float:
-        """Time [s] up to which the buffer is filled."""
-        return self.pieces[-1].end if self.pieces else self.begin
+    def _fill(self, pieces: Iterable[Piece], begin: float) -> None:
+        self.pieces, self.begin = deque(pieces), begin
+        self.end = self.pieces[-1].end if self.pieces else begin
+
+    def empty(self, begin: float) -> None:
+        """Forget everything, and begin at a time [s]."""
+        self._fill([], begin)
 
     def put(
         self, end: float, length: float, values: np.ndarray, before: np.ndarray | None = None
@@ -60,6 +69,7 @@ class Buffer(ABC):
             Value at the beginning of the step, for states.
         """
         self.pieces.append(Piece(end, length, values, values if before is None else before))
+        self.end = end
 
     def covers(self, until: float) -> bool:
         """Whether everything up to a time has been given."""
@@ -90,7 +100,7 @@ class Buffer(ABC):
 
     def restore(self, kept: tuple[list[Piece], float]) -> None:
         """Go back to what `kept` returned."""
-        self.pieces, self.begin = deque(kept[0]), kept[1]
+        self._fill(*kept)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the whole content as arrays, for a checkpoint."""
@@ -103,9 +113,9 @@ class Buffer(ABC):
 
     def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Take the content from `arrays`."""
-        self.begin = float(arrays["begin"])
         rows = zip(arrays["times"], arrays["values"], arrays["before"], strict=True)
-        self.pieces = deque(Piece(float(t[0]), float(t[1]), v, b) for t, v, b in rows)
+        pieces = [Piece(float(t[0]), float(t[1]), v, b) for t, v, b in rows]
+        self._fill(pieces, float(arrays["begin"]))
 
 
 class FluxBuffer(Buffer):

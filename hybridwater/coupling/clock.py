@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from hybridwater import units as unit_room
 from hybridwater.components.base import Component, State, Variable
+from hybridwater.coupling.sums import total
 from hybridwater.errors import (
     ComponentFailed,
     CouplingError,
@@ -115,12 +117,14 @@ class Participant:
         self.time = 0.0
         self.length = 0.0  # of the last step
         self.seconds = 0.0  # of this computer, that the component itself took
+        self._start: float | None = None  # of the run, on the component's own clock [s]
         self.use(component)
 
     def use(self, component: Component) -> None:
-        """Use this component from now on, which is where the last one was."""
+        """Use this component from now on; its clock goes on where that of the last one was."""
         self.component = component
         self._pointers: dict[str, np.ndarray | None] = {}
+        self._buffers: dict[str, np.ndarray] = {}  # for values that have no pointer
         try:
             self.factor = float(unit_room.convert(1.0, component.get_time_units(), "s"))
         except UnitError as error:
@@ -130,16 +134,21 @@ class Participant:
                 f"component '{self.name}'",
                 "Let get_time_units return 's', 'h' or 'd'",
             ) from error
-        self._zero = float(component.get_current_time()) - self.time / self.factor
+        if self._start is None:
+            self._start = float(component.get_current_time()) * self.factor
+        self._zero = self._start / self.factor
         self._look_at_step()
         if not self.step > 0:
             raise CouplingError(f"The component '{self.name}' has the time step {self.step:g} s.")
 
     def _look_at_step(self) -> None:
         """Take up the length of the next step [s], and forget what was read before."""
-        self.step = float(self.component.get_time_step()) * self.factor
+        self._plan(float(self.component.get_time_step()))
+
+    def _plan(self, step: float) -> None:
+        self.step = step * self.factor
         self.end = self.time + self.step
-        self._sound: set[str] = set()
+        self._sound: dict[str, np.ndarray] = {}  # outputs of this step that were looked at
 
     @property
     def origin(self) -> dt.datetime | None:
@@ -147,17 +156,32 @@ class Participant:
         origin = self.component.origin
         return None if origin is None else origin + dt.timedelta(seconds=self._zero * self.factor)
 
-    def advance(self) -> None:
-        """Do one step.
+    def advance(self, inputs: Iterable[tuple[str, np.ndarray]] = ()) -> None:
+        """Set inputs and do one step.
+
+        Parameters
+        ----------
+        inputs : iterable of (str, numpy.ndarray)
+            Names and values, shape (cell,).
 
         Raises
         ------
         ComponentFailed
             If it raises, or its time does not move forward.
         """
-        step, before = self.step, self.time
-        self._call("update")
-        now = (float(self.component.get_current_time()) - self._zero) * self.factor
+        component, step, before, method = self.component, self.step, self.time, "set_value"
+        began = time.perf_counter()
+        try:
+            for name, values in inputs:
+                component.set_value(name, values)
+            method = "update"
+            component.update()
+            clock, following = component.get_current_time(), component.get_time_step()
+        except Exception as error:  # the code of a third party may raise anything
+            raise self._named(method, error) from error
+        finally:
+            self.seconds += time.perf_counter() - began
+        now = (float(clock) - self._zero) * self.factor
         if not now > before:
             how = "does not move" if now == before else "goes backwards"
             raise ComponentFailed(
@@ -168,26 +192,30 @@ class Participant:
         # What it counts as its step is exact; a difference of times far from zero is not.
         self.length = step if abs(now - before - step) <= 1e-6 * step else now - before
         self.time = now
-        self._look_at_step()
+        self._plan(float(following))
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """Call the component; whatever it raises becomes an error that names it."""
         began = time.perf_counter()
         try:
             return getattr(self.component, method)(*arguments)
-        except HybridwaterError as error:
-            place = f"component '{self.name}'"
-            known = error.where or ""
-            where = known if known.startswith(place) else f"{place}: {known}".rstrip(": ")
-            raise type(error)(error.what, where, error.fix) from error
         except Exception as error:  # the code of a third party may raise anything
-            raise ComponentFailed(
-                f"The component raised {type(error).__name__} in {method}: {error}",
-                f"component '{self.name}', time {self.time:g} s",
-                "Mend its cause, and go on from the last checkpoint",
-            ) from error
+            raise self._named(method, error) from error
         finally:
             self.seconds += time.perf_counter() - began
+
+    def _named(self, method: str, error: Exception) -> HybridwaterError:
+        """Return an error as one that names the component."""
+        place = f"component '{self.name}'"
+        if isinstance(error, HybridwaterError):
+            known = error.where or ""
+            where = known if known.startswith(place) else f"{place}: {known}".rstrip(": ")
+            return type(error)(error.what, where, error.fix)
+        return ComponentFailed(
+            f"The component raised {type(error).__name__} in {method}: {error}",
+            f"{place}, time {self.time:g} s",
+            "Mend its cause, and go on from the last checkpoint",
+        )
 
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in each store [kg]."""
@@ -196,10 +224,6 @@ class Participant:
     def boundary_fluxes(self) -> dict[str, np.ndarray]:
         """Return the water that crossed the boundary in the last step [kg], positive inwards."""
         return self._call("boundary_fluxes")
-
-    def write(self, name: str, values: np.ndarray) -> None:
-        """Set an input, shape (cell,)."""
-        self._call("set_value", name, values)
 
     def read(self, variable: Variable) -> np.ndarray:
         """Return the values of an output, shape (cell,); not to be changed or kept.
@@ -210,6 +234,8 @@ class Participant:
             If a value is not finite.
         """
         name = variable.name
+        if name in self._sound:
+            return self._sound[name]
         if name not in self._pointers:
             try:
                 self._pointers[name] = self.component.get_value_ptr(name)
@@ -217,17 +243,17 @@ class Participant:
                 self._pointers[name] = None
         values = self._pointers[name]
         if values is None:
-            values = self.component.get_value(name, self.blank(variable))
-        if name in self._sound:
-            return values
-        if not math.isfinite(np.add.reduce(values)) and not np.isfinite(values).all():
+            if name not in self._buffers:
+                self._buffers[name] = self.blank(variable)
+            values = self._call("get_value", name, self._buffers[name])
+        if not math.isfinite(total(values)) and not np.isfinite(values).all():
             cell = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ComponentFailed(
                 f"'{name}' became {values[cell]}.",
                 f"component '{self.name}', variable '{name}', cell {cell}, time {self.time:g} s",
                 "Look at the inputs of that cell, and go on from the last checkpoint",
             )
-        self._sound.add(name)
+        self._sound[name] = values
         return values
 
     def blank(self, variable: Variable) -> np.ndarray:

@@ -123,7 +123,8 @@ def declared(kind: type[Declared], entry: Any) -> Declared:
                 f"There is no key '{key}' ({nearest(key, known)}).", f"{what} {dict(entry)}"
             )
     for f in fields:
-        if f.default is dataclasses.MISSING and f.name not in entry:
+        optional = {f.default, f.default_factory} != {dataclasses.MISSING}
+        if not optional and f.name not in entry:
             raise CouplingError(f"The key '{f.name}' is missing.", f"{what} {dict(entry)}")
     return kind(**entry)
 

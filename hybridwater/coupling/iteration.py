@@ -136,6 +136,10 @@ class Iterated:
         """End of the next window [s]."""
         return self.time + self.window
 
+    def ready(self) -> bool:
+        """Whether all that a pass needs from outside has been given."""
+        return not self.waits_for()
+
     def waits_for(self) -> list[Link]:
         """Return the exchanges from outside that have not yet given all that a pass needs."""
         return [link for link in self.outside if not link.buffer.covers(self.end)]
@@ -192,7 +196,7 @@ class Iterated:
         end, near = self.end, self.members[0].participant.step * 1e-9
         while True:
             left = [s for s in self.members if s.end <= end + near]
-            ready = [s for s in left if not s.waits_for()]
+            ready = [s for s in left if s.ready()]
             if not ready:
                 break
             min(ready, key=lambda s: s.end).advance()

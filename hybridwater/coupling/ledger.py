@@ -20,7 +20,8 @@ import numpy as np
 
 from hybridwater.coupling.balance import Balance, Plan, Sheet
 from hybridwater.coupling.books import Totals, fields, to_dataset
-from hybridwater.coupling.records import Records
+from hybridwater.coupling.records import Layout, Records
+from hybridwater.coupling.sums import square, total
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
-_SUM = np.add.reduce  # pairwise, and without the checks of numpy.sum
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
@@ -120,9 +120,8 @@ class Ledger:
             *(("boundary_flux", f"{name}.{flux}") for name, flux in fluxes),
         ]
         self.totals = Totals(len(self._columns))
-        self.records = Records(
-            fields(self._columns), origin, path, "ledger of a coupled run", "coupling step"
-        )
+        layout = Layout(fields(self._columns), origin, "ledger of a coupled run", "coupling step")
+        self.records = Records(layout, path)
 
     def _fluxes(self) -> list[tuple[str, str]]:
         """Return component and name of all fluxes that may be booked."""
@@ -145,9 +144,9 @@ class Ledger:
             return
         flux, moved = self._sheet.flux, self._sheet.moved
         for name, kilograms in participant.boundary_fluxes().items():
-            i = place.get(name, place[_OTHER])
-            flux[i] += float(_SUM(kilograms, None))
-            moved[i] += math.sqrt(np.vdot(kilograms, kilograms))
+            values, i = np.asarray(kilograms), place.get(name, place[_OTHER])
+            flux[i] += total(values)
+            moved[i] += math.sqrt(square(values))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
@@ -184,13 +183,9 @@ class Ledger:
         """
         stored, transit = self._in_store(), self._in_transit()
         balance = Balance(self._plan, self._sheet, (self._stored, stored), (self._transit, transit))
-        values = balance.row()
+        values = np.array(balance.row())
         self.totals.add(values)
-        row, first = [], 0
-        for f in self.records.fields:
-            row.append(values[first : first + f.size] if f.dimension else values[first])
-            first += f.size
-        self.records.append(self._time, time, row)
+        self.records.append(self._time, time, values)
         self._time, self._stored, self._transit = time, stored, transit
         self._sheet = Sheet.blank(self._plan)
         if self.policy.on_error != "record":
@@ -209,19 +204,14 @@ class Ledger:
             raise error
         warnings.warn(str(error), stacklevel=4)
 
-    def _in_store(self) -> np.ndarray:
+    def _in_store(self) -> list[float]:
         """Return the water in each component [kg]."""
-        return np.array(
-            [
-                sum(float(_SUM(s, None)) for s in self._participants[name].storage().values())
-                for name in self._booked
-            ],
-            float,
-        )
+        parts = [self._participants[name].storage() for name in self._booked]
+        return [sum([total(np.asarray(s)) for s in stores.values()]) for stores in parts]
 
-    def _in_transit(self) -> np.ndarray:
+    def _in_transit(self) -> list[float]:
         """Return the water in each exchange [kg]."""
-        return np.array([link.in_transit() for link in self._links], float)
+        return [link.in_transit() for link in self._links]
 
     # ---- results
 

@@ -11,6 +11,7 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_route, same_cells
+from hybridwater.coupling.sums import weighted
 from hybridwater.errors import CouplingError
 
 
@@ -110,8 +111,7 @@ class Link:
     def join(self) -> None:
         """Begin in the middle of a run, where the clocks of the two ends are."""
         ahead = self.source.time + self.lag
-        self.buffer.pieces.clear()
-        self.buffer.begin = self.target.time
+        self.buffer.empty(self.target.time)
         if ahead > self.target.time + self.buffer.tolerance:
             self.buffer.put(ahead, ahead - self.target.time, self.first_value())
 
@@ -136,11 +136,12 @@ class Link:
         moved = self.route.move(values)
         self._put(moved)
         if self.water:
-            given = _total(values, self.kg_given) * source.length
-            lost = 0.0 if self._kg_lost is None else _total(values, self._kg_lost) * source.length
-            booked = source.component.has_storage
-            gross = 0.0 if booked else _total(np.abs(values), self.kg_given) * source.length
-            ledger.give(self.label, given, lost, gross)
+            length, lost, gross = source.length, 0.0, 0.0
+            if self._kg_lost is not None:
+                lost = weighted(values, self._kg_lost) * length
+            if not source.component.has_storage:
+                gross = weighted(np.abs(values), self.kg_given) * length
+            ledger.give(self.label, weighted(values, self.kg_given) * length, lost, gross)
 
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
@@ -158,7 +159,7 @@ class Link:
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
-            ledger.deliver(self.label, _total(values, self.kg_taken) * length)
+            ledger.deliver(self.label, weighted(values, self.kg_taken) * length)
         return values
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:
@@ -228,13 +229,6 @@ class Link:
         """Take all that it holds from a checkpoint."""
         self.buffer.set_arrays(arrays)
         self._owed, self._before = arrays.get("owed"), arrays.get("last")
-
-
-def _total(values: np.ndarray, factor: np.ndarray | float) -> float:
-    """Return the sum of values times factors."""
-    if isinstance(factor, float):
-        return float(np.add.reduce(values)) * factor
-    return float(values @ factor)
 
 
 def cells_of(participant: Participant, variable: Variable) -> Cells:

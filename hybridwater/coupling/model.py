@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from hybridwater.coupling import checkpoint, schedule
 from hybridwater.coupling.assembly import common_origin, connect
 from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
 from hybridwater.coupling.demand import Demand
-from hybridwater.coupling.exchange import Exchange, declared, find_end
+from hybridwater.coupling.exchange import Exchange, declared
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.ledger import Ledger, Policy
-from hybridwater.coupling.outputs import Outputs
+from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
-from hybridwater.coupling.stand_ins import StandIns, deferred_interrupt
+from hybridwater.coupling.record_files import suffix_of
+from hybridwater.coupling.stand_ins import StandIn, StandIns, deferred_interrupt
 from hybridwater.coupling.stepping import Solo
 from hybridwater.errors import CouplingError, nearest
 
@@ -48,15 +49,19 @@ class CoupledModel:
         How cycles of exchanges are iterated; without, the exchanges that close them are lagged.
     ledger : Policy or mapping, optional
         When missing water stops the run; always by default.
-    outputs : mapping of str to sequence of str, optional
-        Variables to keep after each step, by component.
+    outputs : mapping of str to sequence of str, Output or mapping, optional
+        Variables to keep after each step, by component; an :class:`~hybridwater.coupling.Output`,
+        or a table of its fields, keeps means, sums or extremes over longer intervals.
+    output_format : {"netcdf", "zarr"}
+        Of the files with outputs.
     directory : path-like, optional
-        Folder for ``<component>.nc`` with the outputs, ``ledger.nc`` and ``checkpoint.npz``;
-        without, all stays in memory.
+        Folder for ``<component>.nc`` (or ``.zarr``) with the outputs, ``ledger.nc`` and
+        ``checkpoint.npz``; without, all stays in memory.
     checkpoint_every : str or timedelta, optional
         Simulated time between two checkpoints that `run` writes into the directory.
-    stand_ins : mapping of str to Component, optional
-        What takes the place of a component that fails, by its name; it needs ``take_over``.
+    stand_ins : mapping of str to Component or StandIn, optional
+        What takes the place of a component that fails, by its name; it needs ``take_over``. A
+        :class:`~hybridwater.coupling.StandIn` can also do so from a date on.
     configurations : mapping of str to str, optional
         Configuration files, handed to ``initialize`` of the components.
 
@@ -75,10 +80,11 @@ class CoupledModel:
         window: str | dt.timedelta | None = None,
         iteration: Iteration | Mapping[str, Any] | None = None,
         ledger: Policy | Mapping[str, Any] | None = None,
-        outputs: Mapping[str, Sequence[str]] | None = None,
+        outputs: Mapping[str, Sequence[str] | Output | Mapping[str, Any]] | None = None,
+        output_format: Literal["netcdf", "zarr"] = "netcdf",
         directory: str | Path | None = None,
         checkpoint_every: str | dt.timedelta | None = None,
-        stand_ins: Mapping[str, Component] | None = None,
+        stand_ins: Mapping[str, Component | StandIn] | None = None,
         configurations: Mapping[str, str] | None = None,
     ) -> None:
         if not components:
@@ -110,18 +116,23 @@ class CoupledModel:
         if self._every is not None and directory is None:
             self._checkpoint_path(None)
         self._files = files
-        self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files)
+        self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files, self.origin)
         policy = declared(Policy, {} if ledger is None else ledger)
         self._ledger = Ledger(
             self._participants.values(),
             policy,
             {n: c.variables for n, c in self._stand_ins.items()},
         )
-        folder = None if directory is None else Path(directory)
+        folder, suffix = None if directory is None else Path(directory), suffix_of(output_format)
         self._ledger.begin(self._links, self.origin, folder and folder / "ledger.nc")
         self._directory = folder
         self._outputs = {
-            name: self._make_outputs(name, wanted, folder)
+            name: Outputs(
+                self._participant(name),
+                wanted_of(wanted),
+                self.origin,
+                None if folder is None else folder / f"{name}{suffix}",
+            )
             for name, wanted in (outputs or {}).items()
         }
         self._units: list[Solo | Iterated] = []
@@ -143,16 +154,6 @@ class CoupledModel:
                 self._units += solos
         self._seconds = 0.0
 
-    def _make_outputs(self, name: str, wanted: Sequence[str], folder: Path | None) -> Outputs:
-        variables = []
-        for text in [wanted] if isinstance(wanted, str) else wanted:
-            _, found = find_end(
-                self._components, f"{name}.{text}", "", "out", f"outputs of '{name}'"
-            )
-            variables.append(found)
-        path = None if folder is None else folder / f"{name}.nc"
-        return Outputs(self._participants[name], variables, self.origin, path)
-
     # ---- running
 
     @property
@@ -170,11 +171,14 @@ class CoupledModel:
         CouplingError
             If there is none of that name.
         """
+        return self._participant(name).component
+
+    def _participant(self, name: str) -> Participant:
         if name not in self._participants:
             raise CouplingError(
                 f"There is no component '{name}' ({nearest(name, self._participants)})."
             )
-        return self._participants[name].component
+        return self._participants[name]
 
     def replace(self, name: str, component: Component) -> None:
         """Put another component in the place of one, which goes on with its water.
@@ -225,7 +229,7 @@ class CoupledModel:
 
     def step(self) -> None:
         """Go on by one coupling step."""
-        self._advance(self._time + self._window)
+        self._advance(np.inf)
 
     def run(
         self,
@@ -256,7 +260,7 @@ class CoupledModel:
         bar = show_progress(self._time, end, self.origin, progress)
         with deferred_interrupt() as interrupt, bar as report:
             while self._time < end - self._tolerance:
-                self._advance(min(self._time + self._window, end))
+                self._advance(end)
                 report(self._time)
                 if self._time >= due - self._tolerance:
                     self.checkpoint()
@@ -271,11 +275,17 @@ class CoupledModel:
             raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
         raise KeyboardInterrupt(f"at {self.time}; go on with resume('{self.checkpoint()}')")
 
-    def _advance(self, until: float) -> None:
+    def _advance(self, end: float) -> None:
+        """Go on by a coupling step, or to the end, or to where a component is replaced."""
         began = time.perf_counter()
+        near = self._time + self._tolerance
+        self._stand_ins.step_in(near)
+        until = min(self._time + self._window, end, self._stand_ins.next(near))
+        ends = [unit.end for unit in self._units]
         moved = False
-        while (unit := self._next(until)) is not None:
-            unit.advance()
+        while (i := self._next(ends, until)) is not None:
+            self._units[i].advance()
+            ends[i] = self._units[i].end
             moved = True
         if not moved:
             self._refuse_standstill(until)
@@ -283,14 +293,16 @@ class CoupledModel:
         self._time = until
         self._seconds += time.perf_counter() - began
 
-    def _next(self, until: float) -> Solo | Iterated | None:
-        """Return what ends its next step first, of those that have all they need."""
-        best, first = None, until + 2 * self._tolerance
-        for unit in self._units:
-            end = unit.end
-            if end < first - self._tolerance and not unit.waits_for():
-                best, first = unit, end
-        return best
+    def _next(self, ends: list[float], until: float) -> int | None:
+        """Return which unit ends its next step first, of those that have all they need."""
+        last, first = until + self._tolerance, min(ends)
+        while first < last:
+            near = first + self._tolerance
+            for i, end in enumerate(ends):
+                if first <= end <= near and self._units[i].ready():
+                    return i
+            first = min([end for end in ends if end > near], default=last)
+        return None
 
     def _refuse_standstill(self, until: float) -> None:
         """Refuse a run in which components wait for one another for ever."""
@@ -343,6 +355,8 @@ class CoupledModel:
             arrays |= {f"component/{name}/{k}": v for k, v in state.arrays.items()}
         for i, link in enumerate(self._links):
             arrays |= {f"exchange/{i}/{k}": v for k, v in link.arrays().items()}
+        for name, outputs in self._outputs.items():
+            arrays |= {f"output/{name}/{k}": v for k, v in outputs.arrays().items()}
         for i, unit in enumerate(self._units):
             if isinstance(unit, Iterated):
                 arrays |= {f"cycle/{i}/{k}": v for k, v in unit.arrays().items()}
@@ -408,6 +422,7 @@ class CoupledModel:
         if not branch:
             for name, outputs in self._outputs.items():
                 outputs.go_on(int(manifest["records"][name]))
+                outputs.set_arrays(checkpoint.under(f"output/{name}", arrays))
             self._ledger.records.go_on(int(manifest["rows"]))
 
     def _checkpoint_path(self, path: str | Path | None) -> Path:
@@ -426,7 +441,8 @@ class CoupledModel:
             "exchanges": sorted(checkpoint.describe(link) for link in self._links),
             "iteration": repr(self._iteration),
             "window": self._window,
-            "outputs": {name: [v.name for v in o.variables] for name, o in self._outputs.items()},
+            "outputs": [outputs.label for outputs in self._outputs.values()],
+            "stand_ins": [f"{name} from {at:g} s" for name, at in self._stand_ins.dates()],
         }
 
     # ---- results

@@ -1,17 +1,13 @@
-"""Records that a coupled run adds to as it goes: in memory, or in a NetCDF file.
-
-The file is of the classic format (CDF-5), in which each record has a fixed place and nothing
-depends on the time of day: a run that is killed leaves a file that a resumed run goes on with, and
-the result is the same to the last byte.
-"""
+"""Records that a coupled run adds to as it goes: in memory, or in a file."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +15,8 @@ from hybridwater.errors import CouplingError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from hybridwater.coupling.record_files import RecordFile
 
 # Bytes and number of records that are kept in memory before they are written.
 _CHUNK, _MOST = 2**24, 64
@@ -46,44 +44,103 @@ class Field:
     dtype: str = "float64"
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Dimensions of the variable."""
+        return ("time", self.dimension) if self.dimension else ("time",)
 
-class Records:
-    """Records over intervals of time.
+
+@dataclass(frozen=True)
+class Layout:
+    """What records hold, and what they are about.
 
     Parameters
     ----------
     fields : sequence of Field
-        What a record holds.
+        The variables; a record is their values one after the other, in one array.
     origin : datetime or None
         Date of time zero.
-    path : pathlib.Path or None
-        The file, or None for memory.
     title : str
         Of the file.
     interval : str
         What the intervals are, in words.
     """
 
-    def __init__(
-        self,
-        fields: Sequence[Field],
-        origin: dt.datetime | None,
-        path: Path | None,
-        title: str,
-        interval: str,
-    ) -> None:
-        self.fields, self.origin, self.path = list(fields), origin, path
-        self.count = 0
-        self._title, self._interval = title, interval
-        self._times: list[tuple[float, float]] = []
-        self._rows: list[list[Any]] = []
-        self._file: Any = None
-        self._held: int | None = None
-        width = sum(f.size * np.dtype(f.dtype).itemsize for f in fields)
-        self._most = min(_MOST, max(1, _CHUNK // max(1, width)))
+    fields: Sequence[Field]
+    origin: dt.datetime | None
+    title: str
+    interval: str
 
-    def append(self, begin: float, end: float, row: list[Any]) -> None:
-        """Add a record: one array of shape (size,) or number per field, kept and not copied."""
+    @cached_property
+    def width(self) -> int:
+        """Number of values in a record."""
+        return sum(f.size for f in self.fields)
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """Where each field is in a record."""
+        ends = np.cumsum([f.size for f in self.fields], dtype=int)
+        return [
+            slice(int(end) - f.size, int(end)) for f, end in zip(self.fields, ends, strict=True)
+        ]
+
+    @cached_property
+    def most(self) -> int:
+        """How many records are written at once."""
+        return min(_MOST, max(1, _CHUNK // max(1, 8 * self.width)))
+
+    def split(self, rows: np.ndarray) -> Iterator[tuple[Field, np.ndarray]]:
+        """Yield each field with its values in some records.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            Shape (time, width).
+        """
+        for f, where in zip(self.fields, self.slices, strict=True):
+            values = rows[:, where].astype(f.dtype)
+            yield f, values if f.dimension else values[:, 0]
+
+    @property
+    def time_attributes(self) -> dict[str, str]:
+        """CF attributes of time."""
+        since = "s" if self.origin is None else f"seconds since {self.origin:%Y-%m-%d %H:%M:%S}"
+        return {
+            "units": since,
+            "standard_name": "time",
+            "long_name": f"start of the {self.interval}",
+            "bounds": "time_bounds",
+        }
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF attributes of the file."""
+        return {"Conventions": "CF-1.11", "title": self.title}
+
+
+class Records:
+    """Records over intervals of time.
+
+    Parameters
+    ----------
+    layout : Layout
+        What a record holds.
+    path : pathlib.Path or None
+        The file, ``.nc`` or ``.zarr``, or None for memory.
+    """
+
+    def __init__(self, layout: Layout, path: Path | None) -> None:
+        from hybridwater.coupling.record_files import record_file
+
+        self.layout = layout
+        self.count = 0
+        self._file: RecordFile | None = None if path is None else record_file(layout, path)
+        self._times: list[tuple[float, float]] = []
+        self._rows: list[np.ndarray] = []
+        self._held: int | None = None
+
+    def append(self, begin: float, end: float, row: np.ndarray) -> None:
+        """Add a record of shape (width,), which is kept and not copied."""
         self._rows.append(row)
         self._times.append((begin, end))
         self.count += 1
@@ -116,17 +173,15 @@ class Records:
         CouplingError
             If the file cannot be written.
         """
-        if self.path is not None and self.count:
+        if self._file is not None and self.count:
             self._write()
-            if self._file is not None:
-                self._file.sync()
+            self._file.sync()
 
     def close(self) -> None:
         """Flush, and close the file; the next record opens it again."""
         self.flush()
         if self._file is not None:
             self._file.close()
-            self._file = None
 
     def go_on(self, count: int) -> None:
         """Keep that many records of an earlier run, and forget those that came after.
@@ -136,102 +191,39 @@ class Records:
         CouplingError
             If the file is missing or has fewer.
         """
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        self._times, self._rows, self._held, self.count = [], [], None, count
-        if self.path is None:
-            self.count = 0
+        self._times, self._rows, self._held = [], [], None
+        self.count = 0 if self._file is None else count
+        if self._file is None:
             return
-        there = self._records_in_file()
+        self._file.close()
+        there = self._file.count()
         if there < count:
             raise CouplingError(
                 f"The file holds {there} records, but {count} were written before the checkpoint.",
-                str(self.path),
+                str(self._file.path),
                 "Bring the file back to where it was, or start anew",
             )
         if there > count:
-            self._shorten(count)
-
-    def _records_in_file(self) -> int:
-        from netCDF4 import Dataset
-
-        assert self.path is not None
-        if not self.path.is_file():
-            return 0
-        with Dataset(self.path) as file:
-            return len(file.dimensions["time"])
-
-    def _shorten(self, count: int) -> None:
-        """Write the file anew with its first records."""
-        from netCDF4 import Dataset
-
-        path = self.path
-        assert path is not None
-        part = path.with_name(f".{path.name}.part")
-        with Dataset(path) as old:
-            new = self._create(part)
-            for first in range(0, count, self._most):
-                rows = slice(first, min(first + self._most, count))
-                for name in new.variables:
-                    new[name][rows] = old[name][rows]
-            new.close()
-        part.replace(path)
+            self._file.shorten(count)
 
     def _write_if_many(self) -> None:
-        if self.path is not None and self._held is None and len(self._rows) >= self._most:
+        if self._file is not None and self._held is None and len(self._rows) >= self.layout.most:
             self._write()
 
     def _write(self) -> None:
-        from netCDF4 import Dataset
-
         if not self._rows:
             return
+        assert self._file is not None
         first = self.count - len(self._rows)
         try:
-            if self._file is None:
-                assert self.path is not None
-                self._file = Dataset(self.path, "r+") if first else self._create(self.path)
-                self._file.set_auto_mask(False)
-            rows, bounds = slice(first, self.count), np.array(self._times)
-            self._file["time"][rows] = bounds[:, 0]
-            self._file["time_bounds"][rows] = bounds
-            for i, f in enumerate(self.fields):
-                self._file[f.name][rows] = np.array([row[i] for row in self._rows])
+            self._file.write(first, np.array(self._times), np.array(self._rows))
         except (OSError, RuntimeError) as error:
             raise CouplingError(
                 f"The records cannot be written ({error}).",
-                str(self.path),
+                str(self._file.path),
                 "Free some space, or write where you have permission; go on from the checkpoint",
             ) from error
         self._times, self._rows = [], []
-
-    def _create(self, path: Path) -> Any:
-        from netCDF4 import Dataset
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = Dataset(path, "w", format="NETCDF3_64BIT_DATA")
-        file.set_fill_off()
-        file.Conventions, file.title = "CF-1.11", self._title
-        file.createDimension("time", None)
-        file.createDimension("bound", 2)
-        file.createVariable("time", "f8", ("time",)).setncatts(self._time_attributes())
-        file.createVariable("time_bounds", "f8", ("time", "bound"))
-        for f in self.fields:
-            if f.dimension and f.dimension not in file.dimensions:
-                file.createDimension(f.dimension, f.size)
-            dimensions = ("time", f.dimension) if f.dimension else ("time",)
-            file.createVariable(f.name, f.dtype, dimensions).setncatts(dict(f.attributes))
-        return file
-
-    def _time_attributes(self) -> dict[str, str]:
-        since = "s" if self.origin is None else f"seconds since {self.origin:%Y-%m-%d %H:%M:%S}"
-        return {
-            "units": since,
-            "standard_name": "time",
-            "long_name": f"start of the {self._interval}",
-            "bounds": "time_bounds",
-        }
 
     # ---- results
 
@@ -239,15 +231,13 @@ class Records:
         """Return all records as a dataset; those of a file are read when they are used."""
         import xarray as xr
 
-        if self.path is not None and self.count:
+        if self._file is not None and self.count:
             self.close()
-            return xr.open_dataset(self.path, engine="netcdf4")
+            return self._file.dataset()
         bounds = np.array(self._times).reshape(-1, 2)
-        data = xr.Dataset(coords={"time": ("time", bounds[:, 0], self._time_attributes())})
+        rows = np.array(self._rows).reshape(-1, self.layout.width)
+        data = xr.Dataset(coords={"time": ("time", bounds[:, 0], self.layout.time_attributes)})
         data["time_bounds"] = (("time", "bound"), bounds)
-        for i, f in enumerate(self.fields):
-            shape = (len(bounds), f.size) if f.dimension else (len(bounds),)
-            values = np.array([row[i] for row in self._rows], f.dtype).reshape(shape)
-            dimensions = ("time", f.dimension) if f.dimension else ("time",)
-            data[f.name] = (dimensions, values, dict(f.attributes))
+        for f, values in self.layout.split(rows):
+            data[f.name] = (f.dimensions, values, dict(f.attributes))
         return xr.decode_cf(data)

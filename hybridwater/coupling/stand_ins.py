@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import math
 import signal
 import threading
 import warnings
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hybridwater.components.base import Component, State
-from hybridwater.coupling.clock import Participant
+from hybridwater.coupling.clock import Participant, until_seconds
 from hybridwater.coupling.link import Link
 from hybridwater.errors import ComponentError, ComponentFailed, CouplingError, nearest
 
 
+@dataclass(frozen=True, eq=False)
+class StandIn:
+    """What takes the place of a component in the middle of a run, and goes on with its water.
+
+    Parameters
+    ----------
+    component : Component
+        Has the ports of the other one, and ``take_over``; it is initialized by the coupled model.
+    at : str or date, optional
+        From when on it is in that place: the end of the coupling step that reaches this date. A
+        duration counts from the start of the run.
+    on_failure : bool
+        Whether it steps in when the other one fails.
+    """
+
+    component: Component
+    at: str | dt.date | None = None
+    on_failure: bool = True
+
+
 class Watch:
-    """Sees to it that a component that fails is replaced by its stand-in.
+    """Sees to it that a component is replaced by its stand-in when that is due.
 
     Parameters
     ----------
     participant : Participant
         The component.
-    stand_in : Component
+    stand_in : StandIn
         Initialized.
     configuration : str
         What the component was initialized with.
+    origin : datetime or None
+        Date of time zero.
     """
 
-    def __init__(self, participant: Participant, stand_in: Component, configuration: str) -> None:
+    def __init__(
+        self,
+        participant: Participant,
+        stand_in: StandIn,
+        configuration: str,
+        origin: dt.datetime | None,
+    ) -> None:
         self.participant, self.stand_in, self._file = participant, stand_in, configuration
-        self.used = False
+        self.replaced = participant.component
+        at = stand_in.at
+        self.at = float("inf") if at is None else until_seconds(at, origin, 0.0)
+
+    @property
+    def used(self) -> bool:
+        """Whether the stand-in is in place."""
+        return self.participant.component is self.stand_in.component
+
+    def step_in(self) -> None:
+        """Let the stand-in go on where the component is."""
+        hand_over(self.participant, self.stand_in.component)
 
     def over(self, step: Callable[[], None]) -> None:
         """Do a step; if it fails, put the stand-in where the component was, and do it again.
@@ -48,8 +89,7 @@ class Watch:
             step()
         except ComponentFailed as error:
             self._go_back(last)
-            hand_over(self.participant, self.stand_in)
-            self.used = True
+            self.step_in()
             warnings.warn(
                 f"The stand-in of '{self.participant.name}' goes on in its place from "
                 f"{self.participant.time:g} s. {error}",
@@ -73,10 +113,12 @@ class StandIns:
     ----------
     participants : mapping of str to Participant
         Components by name.
-    stand_ins : mapping of str to Component
+    stand_ins : mapping of str to StandIn or Component
         By the name of the component that they stand in for; initialized here.
     configurations : mapping of str to str
         What the components were initialized with.
+    origin : datetime or None
+        Date of time zero.
 
     Raises
     ------
@@ -87,34 +129,52 @@ class StandIns:
     def __init__(
         self,
         participants: Mapping[str, Participant],
-        stand_ins: Mapping[str, Component],
+        stand_ins: Mapping[str, StandIn | Component],
         configurations: Mapping[str, str],
+        origin: dt.datetime | None,
     ) -> None:
         self._participants = participants
         self._watches: dict[str, Watch] = {}
-        for name, stand_in in stand_ins.items():
+        for name, entry in stand_ins.items():
             if name not in participants:
                 raise CouplingError(
                     f"There is no component '{name}' ({nearest(name, participants)}).", "stand_ins"
                 )
-            stand_in.initialize("")
-            refuse_unable(name, stand_in)
-            if not participants[name].component.has_state:
+            stand_in = entry if isinstance(entry, StandIn) else StandIn(entry)
+            stand_in.component.initialize("")
+            refuse_unable(name, stand_in.component)
+            if stand_in.on_failure and not participants[name].component.has_state:
                 raise CouplingError(
                     f"The component '{name}' has no state that a stand-in could go on from.",
                     "stand_ins",
                     "Give it get_state and set_state, or leave out its stand-in",
                 )
             file = configurations.get(name, "")
-            self._watches[name] = Watch(participants[name], stand_in, file)
+            self._watches[name] = Watch(participants[name], stand_in, file, origin)
 
-    def items(self) -> ItemsView[str, Component]:
-        """Return names and stand-ins."""
-        return {name: watch.stand_in for name, watch in self._watches.items()}.items()
+    def items(self) -> Iterator[tuple[str, Component]]:
+        """Yield names and stand-ins."""
+        for name, watch in self._watches.items():
+            yield name, watch.stand_in.component
 
     def watch(self, name: str) -> Watch | None:
-        """Return the watch over a component, or None."""
-        return self._watches.get(name)
+        """Return the watch over a component that is replaced if it fails, or None."""
+        watch = self._watches.get(name)
+        return watch if watch is not None and watch.stand_in.on_failure else None
+
+    def dates(self) -> list[tuple[str, float]]:
+        """Return which components are replaced at a time [s]."""
+        return [(name, w.at) for name, w in self._watches.items() if math.isfinite(w.at)]
+
+    def next(self, now: float) -> float:
+        """Return the next time [s] at which a component is to be replaced, or infinity."""
+        return min((w.at for w in self._watches.values() if w.at > now), default=math.inf)
+
+    def step_in(self, now: float) -> None:
+        """Replace the components that are to be replaced by now [s]."""
+        for watch in self._watches.values():
+            if watch.at <= now and not watch.used:
+                watch.step_in()
 
     @property
     def used(self) -> list[str]:
@@ -122,19 +182,19 @@ class StandIns:
         return [name for name, watch in self._watches.items() if watch.used]
 
     def use(self, names: Sequence[str]) -> None:
-        """Put stand-ins in place before a checkpoint is resumed that was written with them."""
+        """Put in place what was there when a checkpoint was written that is resumed."""
         for name in names:
-            watch = self._watches.get(name)
-            if watch is None:
+            if name not in self._watches:
                 raise CouplingError(
                     f"In the checkpoint a stand-in is in the place of '{name}', and this case has "
                     "none.",
                     "resume",
                     f"Declare it: stand_ins = {{'{name}': ...}}",
                 )
-            if not watch.used:
-                self._participants[name].use(watch.stand_in)
-                watch.used = True
+        for name, watch in self._watches.items():
+            if watch.used != (name in names):
+                stands = name in names
+                watch.participant.use(watch.stand_in.component if stands else watch.replaced)
 
     def put(self, name: str, component: Component, links: Sequence[Link]) -> None:
         """Put a component in the place of another on purpose."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Solo:
         for link in self.incoming:
             writers.setdefault(link.taken.name, []).append(link)
         self._writers = list(writers.items())
+        self._buffers = [link.buffer for link in self.incoming]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,6 +62,11 @@ class Solo:
     def end(self) -> float:
         """End of the next step [s]."""
         return self.participant.end
+
+    def ready(self) -> bool:
+        """Whether all that the next step needs has been given."""
+        end = self.participant.end
+        return all([buffer.covers(end) for buffer in self._buffers])
 
     def waits_for(self) -> list[Link]:
         """Return the exchanges that have not yet given all that the next step needs."""
@@ -77,14 +83,14 @@ class Solo:
         """Do a step."""
         participant, ledger = self.participant, self.ledger
         length, until = participant.step, self.end
-        inputs = {}
+        inputs = []
         for name, links in self._writers:
             values = links[0].deliver(until, length, ledger)
             for link in links[1:]:
                 values = values + link.deliver(until, length, ledger)
-            inputs[name] = np.asarray(values)
+            inputs.append((name, values))
         for allocation in self._allocations:
-            inputs[allocation.variable.name] = allocation.ask(length)
+            inputs.append((allocation.variable.name, allocation.ask(length)))
         if self.watch is None:
             self._try(inputs)
         else:
@@ -95,10 +101,8 @@ class Solo:
         for link in self.outgoing:
             link.give(ledger)
 
-    def _try(self, inputs: Mapping[str, np.ndarray]) -> None:
+    def _try(self, inputs: Sequence[tuple[str, np.ndarray]]) -> None:
         """Hand over the inputs, step, and see that what goes out is finite."""
-        for name, values in inputs.items():
-            self.participant.write(name, values)
-        self.participant.advance()
+        self.participant.advance(inputs)
         for link in self.outgoing:
             self.participant.read(link.given)

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from hybridwater import units
-from hybridwater.discovery.equations import Writer, is_offset, operations
-from hybridwater.discovery.forms import Visited
+from hybridwater.discovery.drafting import complexity, operations
 from hybridwater.discovery.front import Front, Proposal
-from hybridwater.discovery.physics import Physics
-from hybridwater.discovery.polishing import Target, polish
+from hybridwater.discovery.polishing import Target
+from hybridwater.discovery.problem import VARIES, Method, Problem, inputs_of
 from hybridwater.discovery.sampling import sample_term
-from hybridwater.discovery.search import Effort, Library, search
+from hybridwater.discovery.search import Effort, SparseSearch
 from hybridwater.discovery.selection import held_out, judge
-from hybridwater.discovery.structures import Candidate, Structure
-from hybridwater.errors import DataError
+from hybridwater.discovery.structures import Evaluated
+from hybridwater.discovery.symbolic import Breeding, SymbolicSearch
+from hybridwater.errors import DataError, nearest
 from hybridwater.training import Surrogate
-from hybridwater.ude.functions import symbol
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import Network
-from hybridwater.ude.text import print_expression
 
 if TYPE_CHECKING:
     import xarray as xr
 
+METHODS = ("sparse", "symbolic")
+
 #: Fewest samples that a search makes sense with.
 FEWEST = 24
-#: A term or an input varies if it does by more than this fraction of its size.
-_VARIES = 1e-3
 #: A more complex equation joins the front if its error is smaller by this factor.
 _BETTER = 0.98
 #: Share of the term's variance below which errors do not count.
 TOLERANCE = 0.01
+#: Operations of an equation that a person still reads as one law.
+MOST_OPERATIONS = 11
 
 
 def discover(
@@ -45,7 +44,9 @@ def discover(
     basin: str | None = None,
     samples: int = 1000,
     tolerance: float = TOLERANCE,
+    max_operations: int = MOST_OPERATIONS,
     terms: int = 2,
+    method: str = "sparse",
     seed: int = 0,
 ) -> Front:
     """Search for equations that say what a learned term says.
@@ -65,10 +66,17 @@ def discover(
         About how many samples of the term are used.
     tolerance : float
         Share of the term's variance below which an error does not count.
+    max_operations : int
+        Most operations (sums, products, powers, functions) of an equation as it stands in the
+        model, the gate of an empty store included.
     terms : int
-        Most products in a sum.
+        Most products in a sum, of the sparse search.
+    method : {"sparse", "symbolic"}
+        ``sparse`` searches sums of products of forms that are known in hydrology. ``symbolic``
+        breeds expressions of any form with SymbolicRegression.jl, in a minute or so, where
+        ``hybridwater julia install --discovery`` has set it up.
     seed : int
-        Seed of the draw of held-out time.
+        Seed of the draw of held-out time, and of the symbolic search.
 
     Returns
     -------
@@ -79,11 +87,22 @@ def discover(
     ------
     DataError, DeclarationError
         If the term was never exercised, its inputs do not vary, or there are too few samples.
+    MissingDependency
+        If the symbolic search is asked for and not installed.
     """
     first = fits if isinstance(fits, Surrogate) else next(iter(fits), None)
     term = sample_term(fits, name, data, basin=basin, samples=samples)
     assert first is not None
-    return search_term(first.ude, name, term, tolerance=tolerance, terms=terms, seed=seed)
+    return search_term(
+        first.ude,
+        name,
+        term,
+        tolerance=tolerance,
+        max_operations=max_operations,
+        terms=terms,
+        method=method,
+        seed=seed,
+    )
 
 
 def search_term(
@@ -92,7 +111,9 @@ def search_term(
     term: xr.Dataset,
     *,
     tolerance: float = TOLERANCE,
+    max_operations: int = MOST_OPERATIONS,
     terms: int = 2,
+    method: str = "sparse",
     seed: int = 0,
 ) -> Front:
     """Search for equations that explain samples of a term; see :func:`discover`.
@@ -106,67 +127,61 @@ def search_term(
     term : xarray.Dataset
         Dim ``sample``, in the order of time: a coordinate per input of the network, ``learned``
         and optionally ``spread``, as :func:`sample_term` gives them.
-    tolerance, terms, seed
+    tolerance, max_operations, terms, method, seed
         As in :func:`discover`.
     """
+    if max_operations < 1 or terms < 1:
+        raise DataError(
+            f"No equation has {max_operations} operations and {terms} products.",
+            "max_operations and terms",
+            "Give numbers of at least 1",
+        )
     network = ude.network(name)
-    texts = [print_expression(i.expression) for i in network.inputs]
-    x = np.stack([term[t].values.astype(float) for t in texts], axis=1)
+    x = np.stack([term[t].values.astype(float) for t in inputs_of(network)], axis=1)
     y = term["learned"].values.astype(float)
-    input_units = tuple(str(term[t].attrs["units"]) for t in texts)
-    offsets = [is_offset(u) for u in input_units]
-    _check(network, x, y, texts)
-    visited = tuple(Visited.of(x[:, k], temperature=t) for k, t in enumerate(offsets))
-    columns = tuple(k for k in range(x.shape[1]) if visited[k].span > _VARIES * abs(x[:, k]).max())
+    _check(network, x, y)
+    problem = Problem.of(ude, name, term, x, max_operations)
+    if not problem.columns:
+        _refuse_constant(network)
     spread = term["spread"].values if "spread" in term else np.zeros(len(y))
-    target = Target.of(x, y, _gate(network, texts, x), _weights(spread))
-    library = Library(
-        visited,
-        columns,
-        Physics(network, x, visited, float(np.sqrt(np.mean(y**2)))),
-        _vanishing(network),
-        network.zero_when_empty is not None,
-        _natural(network, input_units, columns),
-    )
+    target = Target.of(x, y, problem.gates(x), _weights(spread))
     searched, block = held_out(len(y), seed)
     inside, outside = target.part(searched), target.part(~searched)
-    candidates, broken = search(inside, library, Effort(terms=terms))
-    writer = Writer(network, ude.units, input_units, visited)
-    proposals = []
-    for candidate in candidates:
-        error = float(inside.weight @ inside.errors(candidate, visited))
-        proposals.append((writer.complexity(candidate), error, candidate))
-    front = _nondominated(proposals)
+    finder = _finder(problem, method, terms, seed)
+    candidates, broken = finder.search(inside)
+    front = _nondominated(finder, candidates, inside, problem)
     scale = len(outside.y) * outside.weight
-    errors = [outside.errors(c, visited) * scale for c in front]
+    errors = [outside.errors(c, problem.visited) * scale for _, c in front]
     constant = (outside.y - inside.weight @ inside.y) ** 2 / outside.variance * scale
     noise = float(target.weight @ spread**2) / target.variance
     judgement = judge(
-        np.array(errors).reshape(len(front), -1),
-        np.array([writer.complexity(c) for c in front]),
+        np.array(errors).reshape(len(front), len(outside.y)),
+        np.array([size for size, _ in front]),
         constant,
         block[~searched],
         noise,
         tolerance,
     )
     found = []
-    for candidate, error in zip(front, errors, strict=True):
-        final = _refitted(candidate, target, library) or candidate
-        equation = writer.write(final)
+    for (size, candidate), error in zip(front, errors, strict=True):
+        final = finder.refit(candidate, target)
+        if final is None or problem.physics.broken(final):
+            final = candidate
+        equation = finder.write(final)
         found.append(
             Proposal(
                 equation,
-                writer.complexity(final),
+                size,
                 operations(equation),
                 1 - float(error.mean()),
-                final.structure.describe(texts),
-                final.values(x, visited, target.gate),
+                finder.describe(final),
+                final.values(x, problem.visited, target.gate),
             )
         )
     notes = []
-    if len(columns) < len(texts):
-        constant_inputs = [t for k, t in enumerate(texts) if k not in columns]
-        notes.append(f"Left out, because constant: {', '.join(constant_inputs)}.")
+    left_out = [t for k, t in enumerate(problem.texts) if k not in problem.columns]
+    if left_out:
+        notes.append(f"Left out, because constant: {', '.join(left_out)}.")
     if broken:
         notes.append(f"{broken} candidates broke the physics of the term.")
     return Front(
@@ -174,7 +189,15 @@ def search_term(
     )
 
 
-def _check(network: Network, x: np.ndarray, y: np.ndarray, texts: list[str]) -> None:
+def _finder(problem: Problem, method: str, terms: int, seed: int) -> Method:
+    if method == "sparse":
+        return SparseSearch(problem, Effort(terms=terms))
+    if method == "symbolic":
+        return SymbolicSearch(problem, Breeding(), seed)
+    raise DataError(f"There is no method '{method}' ({nearest(method, METHODS)}).")
+
+
+def _check(network: Network, x: np.ndarray, y: np.ndarray) -> None:
     where = f"network '{network.name}'"
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise DataError("The samples of the term are not all finite.", where, "Look at the fit")
@@ -190,13 +213,9 @@ def _check(network: Network, x: np.ndarray, y: np.ndarray, texts: list[str]) -> 
             where,
             "Train on a period in which the process happens",
         )
-    if not (np.ptp(x, axis=0) > _VARIES * np.abs(x).max(0)).any():
-        raise DataError(
-            f"No input of the term varies: {', '.join(texts)}.",
-            where,
-            "Train on a period in which an input varies, or give the term other inputs",
-        )
-    if np.std(y) <= _VARIES * np.abs(y).max():
+    if not (np.ptp(x, axis=0) > VARIES * np.abs(x).max(0)).any():
+        _refuse_constant(network)
+    if np.std(y) <= VARIES * np.abs(y).max():
         raise DataError(
             f"The term does not vary: it is {y.mean():.4g} {network.unit} all through the "
             "training period.",
@@ -205,23 +224,11 @@ def _check(network: Network, x: np.ndarray, y: np.ndarray, texts: list[str]) -> 
         )
 
 
-def _gate(network: Network, texts: list[str], x: np.ndarray) -> np.ndarray:
-    """Evaluate the gate of an empty store where the store is an input; else it counts as open."""
-    if network.zero_when_empty not in texts:
-        return np.ones(len(x))
-    assert network.empty_scale is not None
-    stored = np.maximum(x[:, texts.index(network.zero_when_empty)], 0.0)
-    return stored / (stored + network.empty_scale)
-
-
-def _vanishing(network: Network) -> frozenset[int]:
-    """Find the inputs that are zero when the store of the gate is empty."""
-    if network.zero_when_empty is None:
-        return frozenset()
-    store = symbol(network.zero_when_empty)
-    rows = enumerate(network.inputs)
-    return frozenset(
-        k for k, i in rows if i.expression.has(store) and i.expression.subs(store, 0) == 0
+def _refuse_constant(network: Network) -> NoReturn:
+    raise DataError(
+        f"No input of the term varies: {', '.join(inputs_of(network))}.",
+        f"network '{network.name}'",
+        "Train on a period in which an input varies, or give the term other inputs",
     )
 
 
@@ -232,28 +239,27 @@ def _weights(spread: np.ndarray) -> np.ndarray:
     return weight
 
 
-def _natural(
-    network: Network, input_units: tuple[str, ...], columns: tuple[int, ...]
-) -> frozenset[tuple[tuple[int, int], ...]]:
-    """Find the inputs that have the unit of the term, so that no amplitude is needed."""
-    term = units.parse(network.unit)
-    same = [((k, 1),) for k in columns if units.parse(input_units[k]) == term]
-    dimensionless = [()] if term == units.parse("1") else []
-    return frozenset([*same, *dimensionless])
+def _nondominated(
+    finder: Method, candidates: Sequence[Evaluated], target: Target, problem: Problem
+) -> list[tuple[int, Any]]:
+    """Keep what no simpler equation matches, with its complexity, in that order.
 
-
-def _nondominated(found: list[tuple[int, float, Candidate]]) -> list[Candidate]:
-    """Keep what no simpler equation matches, in order of complexity."""
+    The gate of an empty store was declared and not found: it counts among the operations, and not
+    as complexity.
+    """
+    found = [
+        (
+            complexity(finder.write(candidate, gated=False)),
+            target.error(candidate, problem.visited),
+            candidate,
+        )
+        for candidate in candidates
+    ]
     front, best = [], np.inf
-    for _, error, candidate in sorted(found, key=lambda item: (item[0], item[1])):
-        if error < _BETTER * best:
-            front.append(candidate)
+    for size, error, candidate in sorted(found, key=lambda item: item[:2]):
+        if error >= _BETTER * best:
+            continue
+        if operations(finder.write(candidate)) <= problem.max_operations:
+            front.append((size, candidate))
             best = error
     return front
-
-
-def _refitted(candidate: Candidate, target: Target, library: Library) -> Candidate | None:
-    """Fit the constants to all samples, unless that breaks the physics."""
-    structure: Structure = candidate.structure
-    final = polish(structure, candidate.inner, target, library.visited, positive=library.positive)
-    return None if final is None or library.physics.broken(final) else final

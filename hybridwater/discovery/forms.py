@@ -24,7 +24,7 @@ Kind = Literal["scale", "folding", "threshold", "width", "exponent"]
 Values = Callable[..., np.ndarray]
 
 #: Powers with a fitted exponent need a base above zero to have a gradient.
-_DRY = 1e-6
+DRY = 1e-6
 _LARGEST = 50.0  # of the argument of an exponential
 
 
@@ -79,8 +79,8 @@ FORMS: tuple[Form, ...] = (
     Form(
         "power",
         ("exponent",),
-        lambda x, r, b: np.maximum(x / r, _DRY) ** b,
-        lambda x, r, b: sympy.Max(x / r, sympy.Float(_DRY)) ** b,
+        lambda x, r, b: np.maximum(x / r, DRY) ** b,
+        lambda x, r, b: sympy.Max(x / r, sympy.Float(DRY)) ** b,
         reference=True,
     ),
     Form(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridwater.discovery.forms import Visited
-from hybridwater.discovery.structures import Candidate
+from hybridwater.discovery.structures import Evaluated
 from hybridwater.ude.terms import Network
 
 _PROBES = 300
@@ -49,7 +49,7 @@ class Physics:
         object.__setattr__(self, "_probes", np.concatenate([some, box]))
         object.__setattr__(self, "_range", (low, high))
 
-    def broken(self, candidate: Candidate) -> str:
+    def broken(self, candidate: Evaluated) -> str:
         """Say which constraint a candidate breaks; empty if none."""
         probes: np.ndarray = self._probes  # type: ignore[attr-defined]
         slack = _SLACK * self.size

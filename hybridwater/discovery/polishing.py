@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from hybridwater.discovery.forms import Visited
-from hybridwater.discovery.structures import Candidate, Structure
+from hybridwater.discovery.structures import Candidate, Evaluated, Structure
 
 _EVALUATIONS = 60
 _LINEAR = ("threshold",)  # constants that are searched as they are; the others as logarithms
@@ -57,10 +57,14 @@ class Target:
             weight=weight / weight.sum(),
         )
 
-    def errors(self, candidate: Candidate, visited: Sequence[Visited]) -> np.ndarray:
+    def errors(self, candidate: Evaluated, visited: Sequence[Visited]) -> np.ndarray:
         """Return squared errors, shape (sample,), over the variance of the term."""
         difference = candidate.values(self.x, visited, self.gate) - self.y
         return difference**2 / self.variance
+
+    def error(self, candidate: Evaluated, visited: Sequence[Visited]) -> float:
+        """Return the weighted mean of the squared errors over the variance of the term."""
+        return float(self.weight @ self.errors(candidate, visited))
 
 
 def polish(

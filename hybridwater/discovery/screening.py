@@ -8,7 +8,7 @@ two matrix multiplications; products of more inputs are grown from the best of t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +143,13 @@ def on_grid(tables: Sequence[Table], root: np.ndarray) -> list[Start]:
 
 
 def screen_pairs(
-    pool: Sequence[Start], target: np.ndarray, root: np.ndarray, *, positive: bool, keep: int
+    pool: Sequence[Start],
+    target: np.ndarray,
+    root: np.ndarray,
+    *,
+    positive: bool,
+    keep: int,
+    allowed: Callable[[Start, Start], bool],
 ) -> list[tuple[Start, Start]]:
     """Find the sums of two products that explain most of a target.
 
@@ -157,6 +163,8 @@ def screen_pairs(
         As in :func:`screen`.
     keep : int
         How many pairs of each size (factors and constants).
+    allowed : callable
+        Whether a pair may be kept at all, whatever its constants.
 
     Returns
     -------
@@ -188,7 +196,12 @@ def screen_pairs(
             groups.setdefault(size, []).append((float(best[i, j]), i, j))
     pairs = []
     for ranked in groups.values():
-        for _, i, j in sorted(ranked, reverse=True)[:keep]:
+        short = (
+            (i, j)
+            for _, i, j in sorted(ranked, reverse=True)
+            if allowed(pool[edges[i]], pool[edges[j]])
+        )
+        for i, j in itertools.islice(short, keep):
             part = explained[edges[i] : stops[i], edges[j] : stops[j]]
             row, column = np.unravel_index(int(np.argmax(part)), part.shape)
             pairs.append((pool[edges[i] + int(row)], pool[edges[j] + int(column)]))

@@ -13,17 +13,19 @@ in orthogonal matching pursuit: Pati et al. 1993, doi:10.1109/ACSSC.1993.342465)
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from hybridwater.discovery.forms import Visited
-from hybridwater.discovery.physics import Physics
+from hybridwater.discovery.drafting import Draft, operations
+from hybridwater.discovery.equations import Writer
 from hybridwater.discovery.polishing import Target, polish
+from hybridwater.discovery.problem import Problem
 from hybridwater.discovery.screening import Start, on_grid, screen, screen_pairs, tabulate
 from hybridwater.discovery.structures import Candidate, Product, Structure
+from hybridwater.ude.terms import Equation
 
 #: Samples that screening looks at; the grid is coarse anyway.
 _SCREENED = 300
@@ -55,136 +57,193 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Library:
-    """What the search may use.
+class SparseSearch:
+    """The search for sums of products, for one term.
 
     Parameters
     ----------
-    visited : tuple of Visited
-        One per input.
-    columns : tuple of int
-        Inputs that vary; the others are left out.
-    physics : Physics
-        What the term must respect.
-    vanishing : frozenset of int
-        Inputs that are zero when the store of the gate is empty.
-    gate : bool
-        Whether the term has such a gate.
-    natural : frozenset
-        Powers of inputs, as ``((column, power), ...)``, that have the unit of the term.
+    problem : Problem
+        What is searched for.
+    effort : Effort
+        How much is searched.
     """
 
-    visited: tuple[Visited, ...]
-    columns: tuple[int, ...]
-    physics: Physics
-    vanishing: frozenset[int]
-    gate: bool
-    natural: frozenset[tuple[tuple[int, int], ...]]
+    problem: Problem
+    effort: Effort
 
     @property
-    def positive(self) -> bool:
-        """Whether amplitudes must be positive."""
-        network = self.physics.network
-        return bool(network.positive) or (network.bounds is not None and network.bounds[0] >= 0)
+    def writer(self) -> Writer:
+        """Who writes its equations."""
+        return Writer(self.problem.place, self.problem.visited)
+
+    def write(self, candidate: Candidate, *, gated: bool = True) -> Equation:
+        """Return the equation of a candidate."""
+        return self.writer.write(candidate, gated=gated)
+
+    def describe(self, candidate: Candidate) -> str:
+        """Name the forms, for example ``capped(soil) proportional(pet)``."""
+        return candidate.structure.describe(self.problem.texts)
+
+    def refit(self, candidate: Candidate, target: Target) -> Candidate | None:
+        """Fit the constants of a candidate to other samples."""
+        return self._polish(candidate.structure, candidate.inner, target)
+
+    def search(self, target: Target) -> tuple[list[Candidate], int]:
+        """Find candidates.
+
+        Parameters
+        ----------
+        target : Target
+            What to explain.
+
+        Returns
+        -------
+        candidates : list of Candidate
+            All that respect the physics, in the order in which they were found.
+        broken : int
+            How many did not.
+        """
+        return _Run(self, target).search()
+
+    def _polish(
+        self, structure: Structure, start: Sequence[float] | np.ndarray, target: Target
+    ) -> Candidate | None:
+        problem = self.problem
+        return polish(structure, start, target, problem.visited, positive=problem.positive)
+
+    def short(self, structure: Structure) -> bool:
+        """Say whether an equation has few enough operations."""
+        count = sum(map(self._operations, structure.products)) + len(structure.products) - 1
+        if structure.gated:
+            count += self._of_gate
+        return count - structure.plain <= self.problem.max_operations
+
+    def _operations(self, product: Product) -> int:
+        """Count the operations of a product with its amplitude."""
+        if product not in self._counted:
+            structure = Structure((product,))
+            ones = Candidate(structure, np.ones(len(structure.kinds)), np.ones(1))
+            self._counted[product] = operations(self.write(ones, gated=False))
+        return self._counted[product]
+
+    @cached_property
+    def _counted(self) -> dict[Product, int]:
+        return {}
+
+    @cached_property
+    def _of_gate(self) -> int:
+        """The operations of a gate, and of the multiplication by it."""
+        gate = Draft(self.problem.place).gate()
+        return operations(Equation(gate)) + 1
 
     def gated(self, products: Iterable[Product]) -> bool:
         """Say whether a sum of products needs the gate, because it does not vanish by itself."""
-        return self.gate and not all(
-            any(f.column in self.vanishing and f.form.from_zero for f in p) for p in products
+        vanishing = self.problem.vanishing
+        return self.problem.gate and not all(
+            any(f.column in vanishing and f.form.from_zero for f in p) for p in products
         )
 
-    def is_natural(self, product: Product) -> bool:
+    def natural(self, product: Product) -> bool:
         """Say whether a product has the unit of the term without an amplitude."""
         powers = tuple((f.column, f.form.power) for f in product if f.form.power)
-        return bool(product) and powers in self.natural
+        return bool(product) and powers in self.problem.natural
 
 
-def search(target: Target, library: Library, effort: Effort) -> tuple[list[Candidate], int]:
-    """Find candidates.
+class _Run:
+    """One search: what it screens, and what it has found."""
 
-    Parameters
-    ----------
-    target : Target
-        What to explain.
-    library : Library
-        What to explain it with.
-    effort : Effort
-        How much to search.
+    def __init__(self, method: SparseSearch, target: Target) -> None:
+        self.method, self.target, self.effort = method, target, method.effort
+        self.visited = method.problem.visited
+        self.positive = method.problem.positive
+        self.some = target.part(np.arange(0, len(target.y), max(1, len(target.y) // _SCREENED)))
+        self.root = np.sqrt(self.some.weight)
+        self.tables = [
+            tabulate(c, self.some.x[:, c], self.visited[c]) for c in method.problem.columns
+        ]
+        self.kept: list[Candidate] = []
+        self.broken = 0
 
-    Returns
-    -------
-    candidates : list of Candidate
-        All that respect the physics, in the order in which they were found.
-    broken : int
-        How many did not.
-    """
-    step = max(1, len(target.y) // _SCREENED)
-    some = target.part(np.arange(0, len(target.y), step))
-    tables = [tabulate(c, some.x[:, c], library.visited[c]) for c in library.columns]
-    root = np.sqrt(some.weight)
-    kept: list[Candidate] = []
-    broken = 0
+    def search(self) -> tuple[list[Candidate], int]:
+        ones = np.ones((len(self.root), 1))
+        singles = self.best(ones[:, :0], self.effort.singles)
+        level = self.consider(self.starts(singles))
+        if self.effort.terms > 1:
+            level = self.consider(self.pairs(singles, self.best(ones, self.effort.singles)))
+        seen = {frozenset(c.structure.products) for c in level}
+        for _ in range(2, self.effort.terms):
+            level = self.consider(self.grown(level, seen))
+            if not level:
+                break
+        return self.kept, self.broken
 
-    def error(candidate: Candidate) -> float:
-        return float(target.weight @ target.errors(candidate, library.visited))
+    def best(self, basis: np.ndarray, count: int) -> list[Start]:
+        """Screen products beside the columns that an equation has already."""
+        return screen(
+            self.tables, self.some.y, self.root, basis, positive=self.positive, keep=count
+        )
 
-    def consider(structures: Iterable[tuple[Structure, Sequence[float]]]) -> list[Candidate]:
+    def consider(self, structures: Iterable[tuple[Structure, Sequence[float]]]) -> list[Candidate]:
         """Polish structures; return those that respect the physics, the best first."""
-        nonlocal broken
         found = []
         for structure, start in structures:
-            candidate = polish(structure, start, target, library.visited, positive=library.positive)
+            if not self.method.short(structure):
+                continue
+            candidate = self.method._polish(structure, start, self.target)
             if candidate is None:
                 continue
-            if library.physics.broken(candidate):
-                broken += 1
+            if self.method.problem.physics.broken(candidate):
+                self.broken += 1
                 continue
             found.append(candidate)
-        kept.extend(found)
-        return sorted(found, key=error)
+        self.kept.extend(found)
+        return sorted(found, key=lambda c: self.target.error(c, self.visited))
 
-    def best(basis: np.ndarray, count: int) -> list[Start]:
-        """Screen products beside the columns that an equation has already."""
-        return screen(tables, some.y, root, basis, positive=library.positive, keep=count)
+    def starts(self, singles: Sequence[Start]) -> Iterator[tuple[Structure, Sequence[float]]]:
+        """Propose a constant, and the best products by themselves."""
+        yield Structure(((),), self.method.gated([()])), ()
+        for s in singles:
+            gated = self.method.gated([s.product])
+            yield Structure((s.product,), gated), s.inner
+            if self.method.natural(s.product):
+                yield Structure((s.product,), gated, plain=True), s.inner
 
-    count = len(some.y)
-    structures: list[tuple[Structure, Sequence[float]]] = [
-        (Structure(((),), library.gated([()])), ())
-    ]
-    singles = best(np.zeros((count, 0)), effort.singles)
-    for s in singles:
-        gated = library.gated([s.product])
-        structures.append((Structure((s.product,), gated), s.inner))
-        if library.is_natural(s.product):
-            structures.append((Structure((s.product,), gated, plain=True), s.inner))
-    level = consider(structures)
-    if effort.terms > 1:
-        constant = Start((), (), 0.0, root)
-        beside = best(np.ones((count, 1)), effort.singles)
+    def pairs(
+        self, singles: Sequence[Start], beside: Sequence[Start]
+    ) -> Iterator[tuple[Structure, Sequence[float]]]:
+        """Propose the best sums of two products."""
+        constant = Start((), (), 0.0, self.root)
         wide = [s for s in (*singles, *beside) if len(s.product) > 1]
-        pool = [constant, *on_grid(tables, root), *wide]
-        pairs = screen_pairs(pool, some.y, root, positive=library.positive, keep=effort.pairs)
-        sums = [(Structure((a.product, b.product)), (*a.inner, *b.inner)) for a, b in pairs]
-        level = consider(
-            (dataclasses.replace(s, gated=library.gated(s.products)), inner) for s, inner in sums
-        )
-    seen = {frozenset(c.structure.products) for c in level}
-    for _ in range(2, effort.terms):
-        grown = []
-        for parent in _beam(level, effort.beam):
+        pool = [constant, *on_grid(self.tables, self.root), *wide]
+
+        def structure(a: Start, b: Start) -> Structure:
+            together = (a.product, b.product)
+            return Structure(together, self.method.gated(together))
+
+        for a, b in screen_pairs(
+            pool,
+            self.some.y,
+            self.root,
+            positive=self.positive,
+            keep=self.effort.pairs,
+            allowed=lambda a, b: self.method.short(structure(a, b)),
+        ):
+            yield structure(a, b), (*a.inner, *b.inner)
+
+    def grown(
+        self, level: list[Candidate], seen: set[frozenset[Product]]
+    ) -> Iterator[tuple[Structure, Sequence[float]]]:
+        """Propose the best sums with one product more."""
+        for parent in _beam(level, self.effort.beam):
             products = parent.structure.products
-            columns = parent.structure.columns(some.x, library.visited, parent.inner)
-            for s in best(columns, effort.added):
+            columns = parent.structure.columns(self.some.x, self.visited, parent.inner)
+            for s in self.best(columns, self.effort.added):
                 together = (*products, s.product)
                 if s.product in products or frozenset(together) in seen:
                     continue
                 seen.add(frozenset(together))
-                structure = Structure(together, library.gated(together))
-                grown.append((structure, (*parent.inner, *s.inner)))
-        level = consider(grown)
-        if not level:
-            break
-    return kept, broken
+                structure = Structure(together, self.method.gated(together))
+                yield structure, (*parent.inner, *s.inner)
 
 
 def _beam(level: list[Candidate], count: int) -> list[Candidate]:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from hybridwater.discovery.forms import Form, Kind, Visited
+
+
+class Evaluated(Protocol):
+    """Anything with numbers for its constants that may become an equation."""
+
+    def values(
+        self, x: np.ndarray, visited: Sequence[Visited], gate: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """Evaluate at inputs of shape (sample, input); shape (sample,)."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from hybridwater.errors import DataError
 from hybridwater.report import style
-from hybridwater.report.files import png_bytes
+from hybridwater.report.files import as_image
 from hybridwater.report.hydrographs import hydrograph
 
 if TYPE_CHECKING:
@@ -112,11 +111,5 @@ def as_html(compared: Comparison) -> str:
             rain = seen["prcp"] if "prcp" in seen else None
             shown = dict(list(runs.items())[:_SHOWN])
             figures.append(hydrograph(shown, seen[variable], rain, split=first.periods))
-        parts += [_image(figure) for figure in figures]
+        parts += [as_image(figure) for figure in figures]
     return "\n".join(parts)
-
-
-def _image(figure: style.ReportFigure) -> str:
-    data = base64.b64encode(png_bytes(figure)).decode()
-    alt = html.escape(figure.alt, quote=True)
-    return f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{data}">'

@@ -1,7 +1,9 @@
-"""Figures as PNG files."""
+"""Figures as files, and as pictures in a page."""
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import os
 from collections.abc import Mapping
@@ -14,12 +16,21 @@ from hybridwater.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from hybridwater.report.style import ReportFigure
+
 
 def png_bytes(figure: Figure) -> bytes:
     """Draw a figure as PNG; the same figure gives the same bytes."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=figure.dpi, metadata={"Software": None})
     return stream.getvalue()
+
+
+def as_image(figure: ReportFigure) -> str:
+    """Return a figure as an HTML image that carries its own content."""
+    data = base64.b64encode(png_bytes(figure)).decode()
+    alt = html.escape(figure.alt, quote=True)
+    return f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:

@@ -75,7 +75,7 @@ def fitted_report(
     DataError, UnitError
         If the basin is unknown, or forcing or observations cannot be used.
     """
-    story = _Story(surrogate, surrogate.with_basins(data), basin)
+    story = Story(surrogate, surrogate.with_basins(data), basin)
     sections = [
         *story.overview(),
         story.skill(),
@@ -137,7 +137,7 @@ def _side_by_side(scored: pd.DataFrame, period: str, score: str) -> pd.DataFrame
 
 
 @dataclass
-class _Story:
+class Story:
     """Simulates once and tells the sections; gathers the figures on the way."""
 
     surrogate: Surrogate
@@ -203,15 +203,18 @@ class _Story:
         return str(ranked.index[(len(ranked) - 1) // 2])
 
     def table(self, period: str, score: str = "NSE") -> pd.DataFrame:
+        """Return one score of all basins: one column per simulation."""
         return _side_by_side(self.scored, period, score)
 
     @property
     def title(self) -> str:
+        """The model and the basin shown in detail."""
         kind = " hybrid" if self.surrogate.ude.networks else ""
         return f"{self.surrogate.ude.name.replace('_', ' ')}{kind}, basin {self.basin}"
 
     @property
     def subtitle(self) -> str:
+        """What the model is, and of how many basins."""
         words = self.surrogate.ude.description
         count = self.data.sizes["basin"]
         many = f"{count} basins; basin {self.basin} in detail" if count > 1 else ""

@@ -210,7 +210,7 @@ def fit(
     if run is not None:
         if resume and run.finished:
             logger.info("The run in %s is finished; its result is loaded.", directory)
-            return Surrogate.load(run.directory)
+            return dataclasses.replace(Surrogate.load(run.directory), data=data)
         if resume:
             run.restore(trainer)
         trainer.checkpoint = run.checkpoint
@@ -220,7 +220,7 @@ def fit(
     surrogate = _surrogate(trainer, problem, restarts, observed, attribute_hidden)
     if run is not None:
         run.finish(surrogate, trainer)
-    return surrogate
+    return dataclasses.replace(surrogate, data=data)
 
 
 def _module(

@@ -60,6 +60,8 @@ class Surrogate:
         From attributes to parameters, for a regional fit.
     metrics : pandas.DataFrame, optional
         Training history.
+    data : xarray.Dataset, optional
+        Forcing and observations that it was fitted to, for showing itself in a notebook. Not saved.
     """
 
     ude: UDE
@@ -73,10 +75,16 @@ class Surrogate:
     skeleton: dict[str, np.ndarray] = field(default_factory=dict)
     network: ParameterNetwork | None = None
     metrics: pd.DataFrame | None = None
+    data: xr.Dataset | None = None
 
     def __repr__(self) -> str:
         kind = "regional" if self.network is not None else "local"
         return f"<Surrogate of '{self.ude.name}': {kind}, {len(self.basins)} basins>"
+
+    def _repr_html_(self) -> str:
+        from hybridwater.report.notebook import fit_as_html
+
+        return fit_as_html(self)
 
     def simulate(
         self,

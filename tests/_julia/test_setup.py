@@ -52,10 +52,15 @@ def test_a_failure_of_julia_is_said(choose, clean, program, make_project):
     assert "--offline" in str(caught.value)
 
 
-def test_adjoints_are_installed_when_asked_for(choose, program, make_project):
+@pytest.mark.parametrize(
+    ("what", "package"), [("adjoints", "SciMLSensitivity"), ("discovery", "SymbolicRegression")]
+)
+def test_large_packages_are_installed_when_asked_for(choose, program, make_project, what, package):
     choose(julia_executable=program, julia_project=make_project())
-    setup.install(adjoints=True)
-    assert "SciMLSensitivity" in asked(program)
+    setup.install()
+    assert package not in asked(program)
+    setup.install(**{what: True})
+    assert package in asked(program)
 
 
 def test_half_a_choice_is_refused(choose, make_project):
@@ -114,10 +119,10 @@ def test_status_of_nothing(clean):
     assert found["HybridWater"] == "not in the project"
 
 
-def test_juliapkg_is_asked_for_adjoints(resolved, clean, monkeypatch):
+def test_juliapkg_is_asked_for_large_packages(resolved, clean, monkeypatch):
     calls = []
     monkeypatch.setattr("juliapkg.resolve", lambda **how: None)
     monkeypatch.setattr("juliapkg.state.reset_state", lambda: None)
     monkeypatch.setattr("juliapkg.add", lambda name, uuid: calls.append(name))
-    setup.install(adjoints=True)
-    assert calls == ["SciMLSensitivity"]
+    setup.install(adjoints=True, discovery=True)
+    assert calls == ["SciMLSensitivity", "SymbolicRegression"]

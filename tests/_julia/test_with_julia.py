@@ -260,6 +260,36 @@ def test_memory_stays_flat(run):
     assert float(out) < 30  # MiB; a thousand rounds carry 240 MiB
 
 
+def test_a_thousand_gradients_keep_memory_flat(run):
+    out = run("""
+        import gc
+        import hybridwater as hw
+        from hybridwater.engines import Options, get_engine
+        from hybridwater.ude.program import initial_weights
+        model = hw.models.exp_hydro_hybrid((8, 16))
+        rng = np.random.default_rng(0)
+        days = np.stack([rng.gamma(0.5, 8, 120), rng.normal(8, 6, 120), np.full(120, 12.0)], -1)
+        p = np.array([[model.parameter(n).default for n in model.program.parameters]])
+        w, start_ = initial_weights(model.program, 0), np.array([[1.0, 500.0]])
+        measure = evaluate("() -> (GC.gc(); GC.gc(); Base.gc_live_bytes() / 2^20)")
+        modules = evaluate("() -> length(Base.loaded_modules)")
+        def rounds(n):
+            for k in range(n):
+                solver = get_engine("julia").compile(model, Options(method="tsit5", rtol=1e-3))
+                solution, pullback = solver.solve_with_pullback(p, w + 1e-4 * k, days[None], start_)
+                pullback(np.ones_like(solution.fluxes))
+            del solution, pullback
+            gc.collect()
+            return measure(), modules(), len(gc.get_objects())
+        first, *_, last = [rounds(200) for _ in range(7)][1:]
+        print(*np.subtract(last, first))
+    """)
+    megabytes, modules, objects = map(float, out.split())
+    assert megabytes < 1  # Julia's live memory
+    assert modules == 0
+    assert objects < 100  # Python's
+
+
 @pytest.mark.parametrize("order", ["torch first", "Julia first"])
 def test_torch_works_in_either_order(run, order):
     first, second = "import torch", "start()"

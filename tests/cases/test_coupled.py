@@ -4,7 +4,10 @@ import pytest
 import xarray as xr
 from coupled_case import CASE, write_case
 
+import hybridwater as hw
 from hybridwater import cases
+from hybridwater.components.component_file import Description, write_description
+from hybridwater.components.isolation import IsolatedComponent
 from hybridwater.components.template import Template
 from hybridwater.coupling import CoupledModel
 from hybridwater.errors import CaseError, ComponentError
@@ -42,6 +45,20 @@ def test_a_run_goes_on_from_its_checkpoint(case_file, tmp_path):
     names = ("lake.nc", "ledger.nc")
     for name in names:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_months_are_written_instead_of_days(case_file, changed, tmp_path):
+    days = cases.load_coupled(case_file).run(directory=tmp_path / "days")
+    path = changed(
+        '["reservoir_amount", "runoff_flux"]',
+        """{ variables = ["reservoir_amount", "runoff_flux"], every = "month",
+        methods = { runoff_flux = "sum" } }""".replace("\n", " "),
+    )
+    months = cases.load_coupled(path).run()
+    kept, steps = (m.output("lake").load() for m in (months, days))
+    assert list(kept["time"].values.astype("datetime64[M]").astype(str)) == ["2001-01", "2001-02"]
+    expected = steps["runoff_flux"].resample(time="MS").sum()
+    np.testing.assert_allclose(kept["runoff_flux"], expected, rtol=1e-13)
 
 
 def test_a_checkpoint_of_another_case_is_refused(case_file, changed, tmp_path):
@@ -88,3 +105,52 @@ def test_the_graph_says_what_is_late(tmp_path):
         ("hill", "lake"): False,
         ("lake", "hill"): True,
     }
+
+
+@pytest.mark.slow
+def test_a_class_beside_the_case_in_its_own_process_and_its_surrogate_from_a_date(tmp_path):
+    (tmp_path / "hill_beside.py").write_text(
+        "from hybridwater.components.template import Template\n\n\n"
+        "class Hill(Template):\n    name = 'hill-beside'\n"
+    )
+
+    @hw.model
+    def reservoir(m):
+        recharge = m.forcing("recharge", "mm d-1")
+        k = m.parameter("k", "d-1", (1e-3, 1), 0.05)
+        store = m.state("store", "mm", initial=5)
+        m.derivative(store, recharge - m.flux("q", k * store, "mm d-1"))
+
+    days = pd.date_range("2001-01-01", periods=40)
+    data = xr.Dataset(
+        {n: (("basin", "time"), np.ones((1, 40)), {"units": "mm d-1"}) for n in ("recharge", "q")},
+        {"basin": ["hill"], "time": days},
+    )
+    hw.fit(
+        reservoir,
+        data,
+        observed={"q": "q"},
+        train=("2001-01-01", "2001-02-09"),
+        warmup=0,
+        schedule=[hw.Stage("joint", 1)],
+        directory=tmp_path / "emulated",
+        engine="embedded",
+    )
+    ports = {"recharge_flux": "recharge", "runoff_flux": "q", "reservoir_amount": "store"}
+    area = np.array([2e6])
+    described = Description("template", Template.variables, ports, area, 1.0, {})
+    write_description(tmp_path / "emulated", described)
+    text = CASE.replace(
+        'kind = "hybridwater.components.template:Template"\narea = 2e6',
+        'kind = "hill_beside:Hill"\narea = 2e6\ntimeout = 60',
+    )
+    text += '\n[components.hill.surrogate]\nmodel = "emulated"\nfrom = 2001-01-21\n'
+    text += 'engine = "embedded"\n'
+    model = cases.load_coupled(write_case(tmp_path, text)).run(until="2001-01-15", progress=False)
+    assert model.component("hill").get_component_name() == "hill-beside"
+    assert isinstance(model.component("hill"), IsolatedComponent)
+    model.run("15 d", progress=False)
+    assert model.component("hill").get_component_name() == "surrogate-hill-beside"
+    ledger = model.ledger()
+    assert abs(ledger["residual"]).max() < 1e-12 * ledger["storage"].sum("component").max()
+    model.close()

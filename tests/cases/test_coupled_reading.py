@@ -86,6 +86,13 @@ def test_what_a_case_says(case_file):
         ),
         ("[output]", "[[demand]]\ndemand = 'lake.wish'\n[output]", ["'realised' is missing"]),
         ("lake = [", "late = [", ["no component 'late'", "did you mean 'lake'"]),
+        ("[output]", "[output]\nevery = 'weekly'", ["not a duration", "[output]"]),
+        ("[output]", "[output]\nformat = 'zar'", ["netcdf", "zarr", "[output]"]),
+        (
+            '["reservoir_amount", "runoff_flux"]',
+            "{ variables = ['runoff_flux'], method = {} }",
+            ["'method'", "did you mean 'methods'"],
+        ),
         ('every = "20 d"', 'every = "20"', ["not a duration", "[restart]"]),
         ('every = "20 d"', "every = 20", ["'every' must be text"]),
     ],
@@ -166,6 +173,8 @@ def test_one_word_puts_the_surrogate_in_place(tmp_path):
         "model": tmp_path / "emulated",
     }
     assert {n.name: n.kind for n in case.graph()[0]}["hill"] == "surrogate"
+    with pytest.raises(CaseError, match="from the start and from a later date"):
+        cases.load_coupled(write_case(tmp_path, text + table + "from = 2001-01-21\n"))
     analytic = cases.load_coupled(write_case(tmp_path, CASE + table))
     assert analytic.components["hill"].model.kind.endswith("Template")
     analytic.build().run("3 d")

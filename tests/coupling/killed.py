@@ -29,7 +29,7 @@ class Mortal(Reservoir):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def make(folder, kill_at=0):
+def make(folder, kill_at=0, **options):
     """Steps that do not fit, a lag, an iterated pair, outputs and frequent checkpoints."""
     late = Mortal(step=0.3, area=np.full(5, 1e6))
     late.kill_at = kill_at
@@ -51,9 +51,14 @@ def make(folder, kill_at=0):
             {"source": "surface.runoff_flux", "target": "late.recharge_flux", "lag": "2 d"},
         ],
         iteration={"reuse": 2, "relaxation": 0.3},
-        outputs={"surface": ["surface_amount", "runoff_flux"], "late": ["reservoir_amount"]},
+        outputs={
+            "surface": {"variables": ["surface_amount", "runoff_flux"], "every": "1.5 d"},
+            "rain": {"variables": ["runoff_flux"], "every": "7 d"},
+            "late": ["reservoir_amount"],
+        },
         directory=folder,
         checkpoint_every="5 d",
+        **options,
     )
 
 

@@ -1,5 +1,9 @@
 """Small components for the tests of coupling: linear reservoirs with any step, and faults."""
 
+import os
+import signal
+import time
+
 import numpy as np
 
 from hybridwater.components.base import Variable
@@ -24,6 +28,12 @@ class Reservoir(Template):
                 raise ZeroDivisionError("a bug of someone else")
             if self.fault == "leak":
                 self._content[-1] *= 0.9
+            if self.fault == "hangs":
+                time.sleep(600)
+            if self.fault == "exits":
+                os._exit(7)
+            if self.fault == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def get_current_time(self):
         time = super().get_current_time()

@@ -36,7 +36,7 @@ def test_killed_in_any_step_and_resumed_is_the_same_to_the_last_byte(tmp_path, s
     assert run(tmp_path / "killed", kill_at=step) == -9
     assert run(tmp_path / "killed") == 0
     whole, killed = files(tmp_path / "whole"), files(tmp_path / "killed")
-    assert set(whole) == {"late.nc", "ledger.nc", "surface.nc"}
+    assert set(whole) == {"late.nc", "ledger.nc", "rain.nc", "surface.nc"}
     for name in whole:
         assert whole[name] == killed[name], name
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from reservoirs import Reservoir, start
 
-from hybridwater.coupling import CoupledModel
+from hybridwater.coupling import CoupledModel, StandIn
 from hybridwater.errors import ComponentFailed, CouplingError
 
 RAIN = {"recharge_flux": 3.0}
 EDGE = {"source": "up.runoff_flux", "target": "down.recharge_flux"}
 
 
-class StandIn(Reservoir):
+class Slower(Reservoir):
     """Goes on where another reservoir is, with another rate."""
 
     name = "stand-in"
@@ -20,7 +20,7 @@ class StandIn(Reservoir):
 
 
 def stand_in():
-    return StandIn(area=[1e6, 2e6], rate=0.02)
+    return Slower(area=[1e6, 2e6], rate=0.02)
 
 
 @pytest.mark.parametrize("fault", ["nan", "raises"])
@@ -28,7 +28,7 @@ def test_a_stand_in_goes_on_where_a_component_failed(fault, tmp_path):
     def make():
         up = start(inputs=RAIN, fault=fault)
         parts = {"up": up, "down": start()}
-        return CoupledModel(parts, [EDGE], stand_ins={"up": StandIn(**given)})
+        return CoupledModel(parts, [EDGE], stand_ins={"up": Slower(**given)})
 
     given = {"area": [1e6, 2e6], "rate": 0.02, "inputs": RAIN}
     model = make()
@@ -78,3 +78,54 @@ def test_bad_stand_ins():
         CoupledModel(parts, [EDGE], stand_ins={"upp": stand_in()})
     with pytest.raises(CouplingError, match="no take_over"):
         CoupledModel(parts, [EDGE], stand_ins={"up": start()})
+
+
+def taking_over(at, folder=None, **options):
+    """Return a model whose 'down' is replaced at a date, by a reservoir that empties slower."""
+    parts = {"up": start(inputs=RAIN, start="2001-01-01"), "down": start(rate=0.1)}
+    stand_ins = {"down": StandIn(stand_in(), at=at, on_failure=False)}
+    return CoupledModel(parts, [EDGE], stand_ins=stand_ins, directory=folder, **options)
+
+
+def test_a_component_takes_over_at_a_date():
+    model = taking_over("2001-01-11")
+    model.run("10 d")
+    assert model.component("down").get_component_name() == "reservoir"
+    model.run("10 d")
+    assert model.component("down").get_component_name() == "stand-in"
+    ledger = model.ledger()
+    assert ledger.sizes["time"] == 20
+    assert abs(ledger["residual"]).max() < 1e-12 * ledger["storage"].sum("component").max()
+    # By hand, at the same time.
+    parts = {"up": start(inputs=RAIN), "down": start(rate=0.1)}
+    other = CoupledModel(parts, [EDGE])
+    other.run("10 d")
+    other.replace("down", stand_in())
+    other.run("10 d")
+    assert (ledger["storage"].values == other.ledger()["storage"].values).all()
+
+
+def test_a_coupling_step_ends_where_a_component_takes_over():
+    model = taking_over("2001-01-06", window="4 d")
+    model.run("12 d")
+    bounds = model.ledger()["time_bounds"].values.astype("datetime64[D]").astype(str)
+    assert list(bounds[:, 1]) == ["2001-01-05", "2001-01-06", "2001-01-10", "2001-01-13"]
+
+
+@pytest.mark.parametrize("days", [6, 10, 14])
+def test_a_run_goes_on_before_and_after_the_date(tmp_path, days):
+    whole = taking_over("2001-01-11", tmp_path / "whole")
+    whole.run("20 d")
+    parts = taking_over("2001-01-11", tmp_path / "parts")
+    parts.run(f"{days} d")
+    parts.checkpoint()
+    parts.run("7 d")
+    for model in (parts, taking_over("2001-01-11", tmp_path / "parts")):  # also in the same one
+        model.resume()
+        model.run(f"{20 - days} d")
+        model.close()
+    whole.close()
+    one, other = (tmp_path / name / "ledger.nc" for name in ("whole", "parts"))
+    assert one.read_bytes() == other.read_bytes()
+    with pytest.raises(CouplingError, match="stand_ins"):
+        taking_over("2001-01-12", tmp_path / "parts").resume()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sympy
 import xarray as xr
 
 import hybridwater as hw
@@ -125,6 +126,51 @@ def test_fits_that_disagree_forgive_errors(learned, make_term):
     front = search_term(learned("et", "soil", "pet"), "et", term.assign(spread=spread))
     assert form(front) == "capped(soil) proportional(pet)"
     assert front.noise > 0.003
+
+
+def test_equations_have_few_operations(learned, make_term):
+    def law(soil, pet, tmean, **_):
+        return pet * np.minimum(soil / 400, 1) + 0.1 * np.maximum(tmean - 2, 0)
+
+    term = make_term(law)
+    model = learned("et", "soil", "pet", "tmean")
+    front = search_term(model, "et", term)
+    assert front.proposals[front.chosen].operations <= 11
+    assert front.proposals[front.chosen].explained > 0.98
+    for most in (1, 3, 5):
+        front = search_term(model, "et", term, max_operations=most)
+        assert max(p.operations for p in front.proposals) <= most
+        assert [p.operations for p in front.proposals] == [
+            sympy.count_ops(p.equation.expression) for p in front.proposals
+        ]
+
+
+def test_the_gate_counts_as_operations(learned, make_term):
+    term = make_term(lambda pet, **_: 0.5 * pet)
+    gated = learned("et", "soil", "pet", **EMPTY)
+    with_gate = search_term(gated, "et", term).recommended
+    assert "et_empty" in str(with_gate)
+    most = sympy.count_ops(with_gate.expression) - 1
+    front = search_term(gated, "et", term, max_operations=most)
+    assert max(p.operations for p in front.proposals) <= most
+    with pytest.raises(DataError, match="No equation has 0 operations"):
+        search_term(gated, "et", term, max_operations=0)
+
+
+def test_an_input_that_moves_only_once_does_not_vary(learned, make_term):
+    """Two days of 720 are no sample of a response, even if they are far away."""
+    soil, pet = np.full(720, 30.0), np.full(720, 1.0)
+    soil[[100, 101]] = 300.0
+    term = make_term(lambda soil, pet, **_: 0.01 * soil + 0 * pet, noise=0, soil=soil, pet=pet)
+    with pytest.raises(DataError, match="No input of the term varies: soil, pet"):
+        search_term(learned("et", "soil", "pet"), "et", term)
+
+
+def test_samples_that_are_not_numbers_are_refused(learned, make_term):
+    term = make_term(lambda soil, **_: 0.01 * soil)
+    term["learned"][3] = np.nan
+    with pytest.raises(DataError, match="not all finite"):
+        search_term(learned("et", "soil", "pet"), "et", term)
 
 
 def test_a_front_shows_itself(learned, make_term):

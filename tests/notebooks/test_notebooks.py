@@ -36,14 +36,28 @@ def test_outputs_are_stripped(path):
     assert not dirty, f"cells {dirty} keep outputs: run 'nbstripout {path.relative_to(ROOT)}'"
 
 
-@pytest.mark.slow
-@each_notebook
-def test_runs_from_top_to_bottom(path, tmp_path):
+def run(path, folder):
+    """Run a notebook in a folder; return what it printed and showed as text."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         kernel_name="python3",
         timeout=SECONDS_PER_CELL,
-        resources={"metadata": {"path": str(tmp_path)}},
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
+
+
+@pytest.mark.slow
+@each_notebook
+def test_runs_from_top_to_bottom(path, tmp_path):
+    run(path, tmp_path)
+
+
+@pytest.mark.julia
+def test_both_engines_where_there_is_julia(tmp_path):
+    shown = run(ROOT / "notebooks" / "02-solvers-and-julia.ipynb", tmp_path)
+    assert "julia: differs from embedded" in shown
+    assert "julia, fbdf, gauss: relative difference" in shown

@@ -242,7 +242,7 @@ def _compiled(
 @functools.cache
 def _adjoints() -> bool:
     """Load SciMLSensitivity, once; say whether it is there."""
-    return _julia.call("load_adjoints")
+    return _julia.call("load_package", *_julia.ADJOINTS)
 
 
 def _array(values: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ RuntimeGeneratedFunctions.init(@__MODULE__)
 
 include("interrupt.jl")
 include("bridge.jl")
+include("packages.jl")
 include("functions.jl")
 include("roots.jl")
 include("networks.jl")

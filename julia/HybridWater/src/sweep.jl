@@ -107,21 +107,6 @@ back(::Val{kind}, model, entry, forcing) where {kind} = adjoint(Val(kind), model
     adjoint(kind, model, entry)
 
 Return the way back through records by an adjoint equation: `Val(:gauss)` or `Val(:interpolating)`.
-Needs SciMLSensitivity to be loaded, see [`load_adjoints`](@ref).
+Needs SciMLSensitivity to be loaded, see [`load_package`](@ref).
 """
 function adjoint end
-
-const SENSITIVITY = Base.PkgId(
-    Base.UUID("1ed8b502-d754-442c-8d5d-10ac956f44a1"), "SciMLSensitivity"
-)
-
-"""
-    load_adjoints()
-
-Load SciMLSensitivity; return whether the project has it.
-"""
-function load_adjoints()
-    isnothing(Base.locate_package(SENSITIVITY)) && return false
-    Base.require(SENSITIVITY)
-    return true
-end

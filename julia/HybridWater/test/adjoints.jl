@@ -1,5 +1,5 @@
 using ForwardDiff: ForwardDiff
-using HybridWater: Workspace, load_adjoints, pull, reservoir, solve
+using HybridWater: Workspace, load_package, pull, reservoir, solve
 using ReverseDiff: ReverseDiff
 using SciMLSensitivity: SciMLSensitivity
 using Zygote: Zygote
@@ -18,7 +18,8 @@ end
 @testset "ways to the gradient, $interpolation" for interpolation in ("constant", "pchip")
     expected = gradient("tsit5", "discrete", interpolation)
     scale = maximum(abs, expected)
-    @test load_adjoints()
+    @test load_package("SciMLSensitivity", "1ed8b502-d754-442c-8d5d-10ac956f44a1")
+    @test !load_package("Nothing", "00000000-0000-0000-0000-000000000001")
     for (method, way) in (
         ("rodas5p", "discrete"),
         ("auto", "discrete"),

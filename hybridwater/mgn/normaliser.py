@@ -1,0 +1,70 @@
+"""Means and spreads that are gathered while training and kept with the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Normaliser(nn.Module):
+    """Brings features to mean zero and spread one, by what it has seen.
+
+    Sums are kept in float64 whatever the precision of the network. It gathers only while it is in
+    training mode, and at most ``most`` rows, so that inputs do not drift under a trained network.
+
+    Parameters
+    ----------
+    size : int
+        Number of features.
+    most : int
+        Rows after which it gathers no more.
+    """
+
+    total: Tensor
+    squares: Tensor
+    rows: Tensor
+
+    def __init__(self, size: int, most: int = 1_000_000) -> None:
+        super().__init__()
+        self.most = most
+        self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("squares", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
+
+    def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
+        """Move to devices but keep sums in float64."""
+        super()._apply(fn, recurse)
+        for name in ("total", "squares", "rows"):
+            setattr(self, name, getattr(self, name).double())
+        return self
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of what it has seen, shape (features,)."""
+        return self.total / self.rows.clamp(min=1.0)
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviation, shape (features,); one where nothing varies or nothing was seen."""
+        variance = self.squares / self.rows.clamp(min=1.0) - self.mean**2
+        # What is left of the squares of a constant is rounding, and no spread.
+        least = 1e-12 * torch.maximum(self.mean**2, torch.ones_like(self.mean) * 1e-30)
+        return torch.where(variance > least, variance.clamp(min=0.0).sqrt(), 1.0)
+
+    @torch.no_grad()
+    def gather(self, x: Tensor) -> None:
+        """Take note of values of shape (..., features)."""
+        flat = x.reshape(-1, x.shape[-1]).double()
+        self.total += flat.sum(dim=0)
+        self.squares += (flat**2).sum(dim=0)
+        self.rows += flat.shape[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalised values of shape (..., features), in the precision of ``x``."""
+        if self.training and float(self.rows) < self.most:
+            self.gather(x)
+        return (x - self.mean.to(x.dtype)) / self.spread.to(x.dtype)
+
+    def restore(self, x: Tensor) -> Tensor:
+        """Return values from normalised ones, shape (..., features)."""
+        return x * self.spread.to(x.dtype) + self.mean.to(x.dtype)

@@ -1,0 +1,157 @@
+"""The door for graphs and features: what is not well formed is refused, with the cell named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hybridwater.errors import DataError, MeshError
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+_NODES = ("measure", "length")
+_EDGES = ("edge_index", "edge_attr")
+_ADVICE = "Make the graph with hybridwater.mgn.make_graph"
+
+
+def validate(graph: HeteroData, *, isolated: bool = False) -> None:
+    """Check that a graph is one that networks can read.
+
+    Parameters
+    ----------
+    graph : torch_geometric.data.HeteroData
+        As :func:`hybridwater.mgn.make_graph` makes it, or from elsewhere.
+    isolated : bool
+        Whether cells without any edge are accepted.
+
+    Raises
+    ------
+    MeshError
+        If areas or lengths are missing or not positive, edges point to cells that are not there,
+        features are missing or not finite, or a cell has no edge.
+    """
+    if not graph.node_types:
+        raise MeshError("The graph has no nodes.", fix=_ADVICE)
+    touched = {}
+    for name in graph.node_types:
+        touched[name] = torch.zeros(_node_count(graph, name), dtype=torch.bool)
+    for relation in graph.edge_types:
+        _check_edges(graph, relation)
+        if relation[1] in ("joins", "contains"):
+            continue
+        index = graph[relation].edge_index
+        touched[relation[0]][index[0]] = True
+        touched[relation[2]][index[1]] = True
+    if isolated:
+        return
+    for name, seen in touched.items():
+        coarse = any(r[1] == "joins" and r[2] == name for r in graph.edge_types)
+        if coarse or bool(seen.all()) or len(seen) == 1:
+            continue
+        raise MeshError(
+            f"{int((~seen).sum())} cells have no edge, so that nothing can reach them.",
+            f"component '{name}', cell {int((~seen).int().argmax())}",
+            "Link the component to another, leave these cells out, or accept them with "
+            "isolated=True",
+        )
+
+
+def _node_count(graph: HeteroData, name: str) -> int:
+    store = graph[name]
+    for key in _NODES:
+        if key not in store:
+            what = "areas" if key == "measure" else "local lengths"
+            raise MeshError(
+                f"The cells have no {what} ('{key}' is missing).", f"component '{name}'", _ADVICE
+            )
+        values = store[key]
+        bad = ~(torch.isfinite(values) & (values > 0.0))
+        if bool(bad.any()):
+            first = int(bad.int().argmax())
+            raise MeshError(
+                f"'{key}' is {float(values[first]):g} ({int(bad.sum())} such cells).",
+                f"component '{name}', cell {first}",
+                "Areas and lengths are positive and finite",
+            )
+    return len(store.measure)
+
+
+def _check_edges(graph: HeteroData, relation: tuple[str, str, str]) -> None:
+    store, where = graph[relation], f"edges '{' '.join(relation)}'"
+    for key in _EDGES:
+        if key not in store:
+            raise MeshError(f"The edges have no '{key}'.", where, _ADVICE)
+    index, features = store.edge_index, store.edge_attr
+    if features.ndim != 2 or features.shape[0] != index.shape[1]:
+        raise MeshError(
+            f"There are features of the shape {tuple(features.shape)} for {index.shape[1]} edges.",
+            where,
+            _ADVICE,
+        )
+    for side, name in ((0, relation[0]), (1, relation[2])):
+        count = len(graph[name].measure)
+        bad = (index[side] < 0) | (index[side] >= count)
+        if bool(bad.any()):
+            edge = int(bad.int().argmax())
+            raise MeshError(
+                f"Edge {edge} has cell {int(index[side][edge])} of '{name}', which has {count}.",
+                where,
+                "Count cells from zero",
+            )
+    bad = ~torch.isfinite(features).all(dim=1)
+    if bool(bad.any()):
+        raise MeshError(
+            f"{int(bad.sum())} edges have features that are not finite.",
+            f"{where}, edge {int(bad.int().argmax())}",
+            _ADVICE,
+        )
+
+
+def check_features(
+    graph: HeteroData, values: Mapping[str, Tensor], needed: Mapping[str, Sequence[str]]
+) -> None:
+    """Check what a network is given against what it reads.
+
+    Parameters
+    ----------
+    graph : HeteroData
+        The graph.
+    values : mapping of str to Tensor
+        Shape (..., n_cells, n_features) per component.
+    needed : mapping of str to sequence of str
+        Names of the features per component, in order.
+
+    Raises
+    ------
+    DataError
+        If a component is missing, shapes do not fit, or a value is not finite.
+    """
+    for name, features in needed.items():
+        where = f"component '{name}'"
+        if name not in values or name not in graph.node_types:
+            raise DataError(
+                f"The features {', '.join(features)} are missing.",
+                where,
+                "Give a tensor of shape (..., cells, features) for each component of the network",
+            )
+        shape = (len(graph[name].measure), len(features))
+        given = values[name]
+        if tuple(given.shape[-2:]) != shape:
+            raise DataError(
+                f"The features have the shape {tuple(given.shape)}; the last two numbers should "
+                f"be {shape[0]} cells and {shape[1]} features ({', '.join(features)}).",
+                where,
+                "Give every feature, in this order, for every cell",
+            )
+        bad = ~torch.isfinite(given)
+        if bool(bad.any()):
+            place = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"'{features[place[-1]]}' is not finite ({int(bad.sum())} such values).",
+                f"{where}, cell {place[-2]}",
+                "Fill gaps before",
+            )

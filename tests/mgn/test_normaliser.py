@@ -1,0 +1,34 @@
+import numpy as np
+import torch
+
+from hybridwater.mgn.normaliser import Normaliser
+
+
+def test_means_and_spreads_are_those_of_numpy():
+    x = np.random.default_rng(0).normal([1e3, -2.0], [3.0, 0.1], (500, 2))
+    normaliser = Normaliser(2)
+    for part in np.split(x, 5):
+        normaliser(torch.from_numpy(part).float())
+    np.testing.assert_allclose(normaliser.mean, x.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(normaliser.spread, x.std(axis=0), rtol=1e-4)
+    back = normaliser.restore(normaliser.eval()(torch.from_numpy(x)))
+    np.testing.assert_allclose(back, x)
+
+
+def test_it_gathers_only_in_training_and_up_to_its_most():
+    normaliser = Normaliser(1, most=10)
+    normaliser(torch.ones(10, 1))
+    normaliser(torch.full((10, 1), 5.0))
+    assert normaliser.mean.item() == 1.0
+    fresh = Normaliser(1).eval()
+    assert fresh(torch.tensor([[3.0]])).item() == 3.0
+
+
+def test_what_does_not_vary_is_not_blown_up():
+    normaliser = Normaliser(2)
+    assert normaliser(torch.full((9, 2), 0.3)).abs().max() < 1e-7
+
+
+def test_sums_stay_in_float64():
+    normaliser = Normaliser(1).to(torch.float32)
+    assert normaliser.total.dtype == torch.float64
