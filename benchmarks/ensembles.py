@@ -75,7 +75,7 @@ def members() -> None:
         },
         {"time": days},
     )
-    runs = ModelSimulator(hw.models.gr4j(), forcing, outputs=["q"], batch=50)
+    runs = ModelSimulator(hw.models.gr4j(), forcing, outputs=["q"], batch=50, substeps=8)
     sources = {"rain": Forcing("prcp", factor={"lognormal": 0.2}, time="2 d")}  # type: ignore
     timed(Ensemble(runs, sources, Design(50)))
     for count in (100, 300, 1000):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,8 +131,9 @@ def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     one = forecast.isel({d: shown for d in sites})
     seen = None if observed is None else observed.isel({d: shown for d in sites})
     where = f" at {one[sites[0]].item()}" if sites and sites[0] in one.coords else ""
-    chart = fan_chart(one, seen, quantity=output)
-    chart.caption = f"{output}{where}. {chart.caption}"
+    short = output.rpartition(".")[2].replace("_", " ")
+    chart = fan_chart(one, seen, quantity=textwrap.fill(short, 24))
+    chart.caption = f"{output}{where}. {' '.join(chart.caption.split())}"
     figures.append(chart)
     if observed is not None:
         figures.append(coverage_chart(forecast, observed))
