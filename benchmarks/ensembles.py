@@ -78,6 +78,10 @@ def members() -> None:
     runs = ModelSimulator(hw.models.gr4j(), forcing, outputs=["q"], batch=50, substeps=8)
     sources = {"rain": Forcing("prcp", factor={"lognormal": 0.2}, time="2 d")}  # type: ignore
     timed(Ensemble(runs, sources, Design(50)))
+    batch = forcing.expand_dims(member=50)
+    began = time.perf_counter()
+    hw.simulate(hw.models.gr4j(), batch, substeps=8, fluxes=("q",))
+    print(f"the engine alone: {1e3 * (time.perf_counter() - began) / 50:.1f} ms per member")
     for count in (100, 300, 1000):
         spent = timed(Ensemble(runs, sources, Design(count)))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -88,8 +92,9 @@ def coupled(folder: Path, cells: int = 200) -> Ensemble:
     """Return an ensemble of a coupled case, some seconds long per member."""
     days = pd.date_range("2001-01-01", "2003-12-31")
     rain = np.random.default_rng(0).gamma(0.3, 10.0, (len(days), cells))
-    data = {n: (("time", "cell"), v) for n, v in (("rain", rain), ("demand", 0 * rain + 1.5))}
-    records = xr.Dataset(data, {"time": days})
+    data = {n: (("time", "basin"), v) for n, v in (("rain", rain), ("demand", 0 * rain + 1.5))}
+    names = [f"c{k}" for k in range(cells)]
+    records = xr.Dataset(data, {"time": days, "basin": names})
     for name in data:
         records[name].attrs["units"] = "kg m-2 d-1"
     records.to_netcdf(folder / "rain.nc")
