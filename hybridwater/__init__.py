@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hybridwater.coupling import CoupledModel, Exchange
     from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
+    from hybridwater.engines.julia import SciMLProblem
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
 
@@ -44,6 +45,7 @@ __all__ = [
     "CoupledModel",
     "Declaration",
     "Exchange",
+    "SciMLProblem",
     "Stage",
     "Surrogate",
     "compare",
@@ -72,6 +74,7 @@ _OBJECTS = {
     "CoupledModel": "hybridwater.coupling",
     "Declaration": "hybridwater.ude",
     "Exchange": "hybridwater.coupling",
+    "SciMLProblem": "hybridwater.engines.julia",
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",

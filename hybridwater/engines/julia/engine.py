@@ -31,6 +31,8 @@ DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p", "auto")
 #: Up to how many parameters, weights and states forward mode is chosen for other methods: three
 #: passes of eight directions.
 FEW = 24
+#: What an adaptive method counts, in the order of the Julia package.
+COUNTED = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
 
 
 class JuliaSolver:
@@ -192,8 +194,7 @@ def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Name what an adaptive method counted."""
     if options.method in FIXED_STEP:
         return {}
-    names = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
-    return dict(zip(names, counts.T, strict=True))
+    return dict(zip(COUNTED, counts.T, strict=True))
 
 
 class JuliaEngine:

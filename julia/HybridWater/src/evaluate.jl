@@ -9,7 +9,7 @@ function evaluate(model::Model, parameters, weights, forcing, states)
     n, m = model.states, model.outputs
     fluxes = zeros(m, size(states, 2), size(states, 3))
     w = _columns(weights)
-    each_entry(model, size(states, 3)) do workspace, b
+    each_entry(() -> Workspace(model), size(states, 3)) do workspace, b
         used = effective(w[:, _column(w, b)], model.signs)
         p, y, u, x = parameters[:, b], zeros(n + m), zeros(n), zeros(model.forcings)
         for record in axes(states, 2)
@@ -31,7 +31,7 @@ function pull_evaluate(model::Model, parameters, weights, forcing, states, fluxe
     n, m, batch = model.states, model.outputs, size(states, 3)
     w = _columns(weights)
     ps, ws = zeros(model.parameters, batch), zeros(model.weights, batch)
-    each_entry(model, batch) do workspace, b
+    each_entry(() -> Workspace(model), batch) do workspace, b
         used = effective(w[:, _column(w, b)], model.signs)
         p, u, x, us = parameters[:, b], zeros(n), zeros(model.forcings), zeros(n)
         xs, ys = zeros(model.forcings), zeros(n + m)

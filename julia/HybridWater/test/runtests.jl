@@ -11,5 +11,6 @@ using Test
     include("gradients.jl")
     include("columns.jl")
     include("adjoints.jl")
+    include("problems.jl")
     include("boundary.jl")
 end
