@@ -16,6 +16,7 @@ from hybridwater.engines.base import (
     Failure,
     Gradients,
     Options,
+    Pull,
     Pullback,
     Solution,
     check_options,
@@ -171,6 +172,24 @@ class JuliaSolver:
         counted = _statistics(o, counts)
         solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes, counted)
         return name_unsolved(self, solution, parameters, weights, forcing), failed, record
+
+    def linearize(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, Pull]:
+        """Evaluate the derivatives of the states and their slopes; see the Solver contract."""
+        arrays = tuple(map(_array, (parameters, weights, forcing, states)))
+        shared = np.ndim(weights) == 1
+
+        def pullback(rates_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            p, w, x = _julia.call("pull_linearize", self._plain, *arrays, _array(rates_bar))
+            return p, w[0] if shared else w, x
+
+        rates, slopes = _julia.call("linearize", self._plain, *arrays)
+        return rates, slopes, pullback
 
     def evaluate(
         self,

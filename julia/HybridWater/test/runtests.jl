@@ -10,6 +10,7 @@ using Test
     include("solving.jl")
     include("gradients.jl")
     include("columns.jl")
+    include("thresholds.jl")
     include("adjoints.jl")
     include("problems.jl")
     include("boundary.jl")
