@@ -128,6 +128,7 @@ def compare(
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}
     rows: dict[str, dict[str, float]] = {}
+    errors: dict[str, dict[tuple[str, str], np.ndarray]] = {}
     for name, model in models.items():
         own = dict(keywords)
         own["schedule"] = schedule.get(name) if isinstance(schedule, Mapping) else schedule
@@ -139,6 +140,7 @@ def compare(
             spent = time.perf_counter() - begun
             simulation, seconds = _timed(fitted, data)
             rows[name] = _row(fitted, data, simulation)
+            errors[name] = _errors(fitted, data, simulation)
         except SolveFailed as error:
             failures[name] = str(error)
             logger.warning("The model '%s' cannot be solved: %s", name, error)
@@ -146,6 +148,7 @@ def compare(
         taken = np.nan if isinstance(model, Surrogate) else spent
         rows[name] |= {"fit (s)": taken, "run (s)": seconds}
         fits[name], simulations[name] = fitted, simulation
+    _inform(rows, errors)
     import pandas as pd
 
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(list(models))
@@ -173,8 +176,6 @@ def _row(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset) -> dict[st
     row["parameters"] = len(fitted.ude.used_parameters)
     row["weights"] = fitted.ude.program.n_weights
     row["operations"] = _operations(fitted.ude)
-    row["BIC"] = _information(fitted, data, simulation, int(row["parameters"] + row["weights"]))
-    row["length"] = row["BIC"] + _OPERATION * row["operations"]
     row["uncertainty"] = float(spread.median()) if len(spread) else np.nan
     return row
 
@@ -184,22 +185,45 @@ def _operations(ude: UDE) -> int:
     return int(sum(sympy.count_ops(e) for e in (*equations, *ude.derivatives.values())))
 
 
-def _information(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset, count: int) -> float:
-    """Return ``n ln(error) + count ln(n)``, summed over basins and observed fluxes."""
-    total = 0.0
+def _errors(
+    fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return the errors outside the test period, by observed variable and basin."""
     data = fitted.with_basins(data)
     times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
     inside = data["time"].isin(np.concatenate(times))
+    found = {}
     for flux, variable in fitted.observed.items():
         seen = to_units(observations(data, variable), fitted.ude.units[flux])
-        for basin in range(seen.sizes["basin"]):
-            error = simulation[flux].isel(basin=basin) - seen.isel(basin=basin)
-            error = error.values[inside.values & np.isfinite(error.values)]
-            worth = effective_count(error)
-            total += worth * np.log(np.mean(error**2)) + count * np.log(worth) / len(
-                fitted.observed
-            )
-    return total
+        for row, basin in enumerate(seen["basin"].values):
+            error = simulation[flux].isel(basin=row) - seen.isel(basin=row)
+            found[variable, str(basin)] = error.values[inside.values & np.isfinite(error.values)]
+    return found
+
+
+def _inform(
+    rows: dict[str, dict[str, float]], errors: dict[str, dict[tuple[str, str], np.ndarray]]
+) -> None:
+    """Add BIC, ``n ln(error) + count ln(n)`` summed over basins and variables, and the length.
+
+    How many independent errors a record is worth is the same for all models, or the logarithm of
+    an error, which depends on its unit, would be counted more often for one than for another. The
+    errors of the nearest model say it.
+    """
+    nearest: dict[tuple[str, str], np.ndarray] = {}
+    for one in errors.values():
+        for series, error in one.items():
+            if series not in nearest or np.mean(error**2) < np.mean(nearest[series] ** 2):
+                nearest[series] = error
+    worth = {series: effective_count(error) for series, error in nearest.items()}
+    for name, row in rows.items():
+        variables = len({variable for variable, _ in errors[name]})
+        count = (row["parameters"] + row["weights"]) / variables
+        row["BIC"] = sum(
+            worth[series] * np.log(np.mean(error**2)) + count * np.log(worth[series])
+            for series, error in errors[name].items()
+        )
+        row["length"] = row["BIC"] + _OPERATION * row["operations"]
 
 
 def replacements(

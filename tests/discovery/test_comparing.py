@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hybridwater as hw
+from hybridwater.discovery import comparing
 from hybridwater.errors import DataError, DeclarationError
 from hybridwater.training import Stage, parameter_uncertainty
 
@@ -108,3 +109,16 @@ def test_uncertainty_is_that_of_least_squares(reservoir, weather):
         sd.append(parameter_uncertainty(fit, data).loc["k", "sd"])
     assert np.mean(sd) == pytest.approx(np.std(found, ddof=1), rel=0.5)
     assert np.mean(found) == pytest.approx(0.1, rel=0.05)
+
+
+def test_the_unit_of_the_observations_does_not_choose_the_model():
+    """n ln(error) of two models can be compared only with the same n."""
+    rng = np.random.default_rng(0)
+    white, slow = rng.normal(0, 1, 400), np.cumsum(rng.normal(0, 0.1, 400))
+    differences = []
+    for unit in (1e-3, 1.0, 1e3):
+        rows = {n: {"parameters": 3, "weights": 0, "operations": 5} for n in ("white", "slow")}
+        errors = {"white": {("q", "a"): unit * white}, "slow": {("q", "a"): unit * slow}}
+        comparing._inform(rows, errors)
+        differences.append(rows["white"]["BIC"] - rows["slow"]["BIC"])
+    assert differences == pytest.approx([differences[0]] * 3)
