@@ -13,6 +13,9 @@ from hybridwater.components.base import Variable
 from hybridwater.errors import ComponentError, nearest
 from hybridwater.ude.model import UDE
 
+#: What the tolerance of a component's solver makes up or loses; booked, so that the balance closes.
+SOLVER_ERROR = "solver_error_flux"
+
 
 @dataclass(frozen=True, eq=False)
 class Port:

@@ -157,6 +157,10 @@ class Remap:
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.amounts(values * self.source_areas) / self._divisor
 
+    def imprint(self) -> list[np.ndarray]:
+        """Return the arrays that tell one remap from another."""
+        return [self.shares.data, self.shares.indices, self.shares.indptr]
+
     def imbalance(self, values: np.ndarray) -> float:
         """Return what a remap of amounts creates or loses, relative to what it should move.
 
