@@ -44,6 +44,6 @@ def test_many_and_large_arrays_are_added_up_at_once(monkeypatch):
 
 def test_what_is_not_finite_shows():
     assert not math.isfinite(total(np.array([1.0, np.nan])))
-    assert not math.isfinite(total(np.array([np.inf, -np.inf])))
+    assert not math.isfinite(total(np.array([1.0, np.inf])))
     assert weighted(np.array([1.0, 2.0]), np.array([3.0, 4.0])) == 11.0
     assert weighted(np.array([1.0, 2.0]), 2.0) == 6.0
