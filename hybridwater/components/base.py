@@ -137,18 +137,14 @@ class Component(Bmi):
 
     @abstractmethod
     def storage(self) -> dict[str, np.ndarray]:
-        """Return the water in each store [kg], of shape (cell,), or () in total.
-
-        The arrays are not changed later, also where the component goes on.
-        """
+        """Return the water in each store [kg], of shape (cell,), or () in total."""
 
     @abstractmethod
     def boundary_fluxes(self) -> dict[str, np.ndarray]:
         """Return the water that crossed the boundary in the last step [kg], positive inwards.
 
         The keys are names of declared rates; shapes are (cell,), or () in total. Their sum is the
-        change of the sum of `storage`. Empty before the first step. The arrays are not changed
-        later, also where the component goes on.
+        change of the sum of `storage`. Empty before the first step.
         """
 
     def mesh(self, grid: int) -> Any | None:

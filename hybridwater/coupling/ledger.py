@@ -21,7 +21,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan, Sheet
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import Sums
+from hybridwater.coupling.sums import total, total_and_norm
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -143,9 +143,11 @@ class Ledger:
         if place is None:
             return
         flux, moved, other = self._sheet.flux, self._sheet.moved, place[_OTHER]
-        add = self._sums.add
         for name, kilograms in participant.boundary_fluxes().items():
-            add(kilograms, flux, moved, place.get(name, other))
+            i = place.get(name, other)
+            crossed, size = total_and_norm(kilograms)
+            flux[i] += crossed
+            moved[i] += size
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
@@ -165,12 +167,10 @@ class Ledger:
 
     def kept(self) -> Sheet:
         """Return what `restore` takes: the bookings of the coupling step so far."""
-        self._sums.settle()
         return self._sheet.copy()
 
     def restore(self, kept: Sheet) -> None:
         """Forget what was booked since `kept`."""
-        self._sums.forget()
         self._sheet = kept.copy()
 
     # ---- balance
@@ -183,8 +183,7 @@ class Ledger:
         LedgerError
             As `settle`, which is called now and then.
         """
-        stored, transit = self._in_store(), self._in_transit()  # also settles the sums
-        self._waiting.append(self._sheet.row(stored, transit))
+        self._waiting.append(self._sheet.row(self._in_store(), self._in_transit()))
         self._ends.append(time)
         self._sheet = Sheet.blank(self._plan)
         if len(self._ends) == _SETTLED:
@@ -231,12 +230,8 @@ class Ledger:
 
     def _in_store(self) -> list[float]:
         """Return the water in each component [kg]."""
-        stored = [0.0] * len(self._booked)
-        for i, name in enumerate(self._booked):
-            for values in self._participants[name].storage().values():
-                self._sums.add(values, stored, None, i)
-        self._sums.settle()
-        return stored
+        parts = [self._participants[name].storage() for name in self._booked]
+        return [sum([total(s) for s in stores.values()]) for stores in parts]
 
     def _in_transit(self) -> list[float]:
         """Return the water in each exchange [kg]."""
@@ -261,7 +256,6 @@ class Ledger:
 
     def _begin(self, time: float) -> None:
         """Begin at a time with what is in store and in transit, and nothing booked."""
-        self._sums = Sums()
         self._stored, self._transit = self._in_store(), self._in_transit()
         self._time, self._sheet = time, Sheet.blank(self._plan)
         self._waiting: list[list[float]] = []
