@@ -98,7 +98,9 @@ class Front:
         count : int
             How many; the recommended one is among them.
         """
-        good = [k for k, p in enumerate(self.proposals) if p.explained >= LEAST_EXPLAINED][:count]
+        rows = enumerate(self.proposals)
+        good = [k for k, p in rows if p.explained >= LEAST_EXPLAINED and _varies(p.equation)]
+        good = good[:count]
         if self.chosen is not None and self.chosen not in good:
             good = sorted([*good[: count - 1], self.chosen])
         return good
@@ -151,3 +153,9 @@ class Front:
             f"<p>Equations for {title}</p><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{''.join(rows)}</tbody></table><p>{text}</p>"
         )
+
+
+def _varies(equation: Equation) -> bool:
+    """Say whether an equation is more than a constant."""
+    own = {t.name for t in (*equation.parameters, *equation.constants)}
+    return any(str(s) not in own for s in equation.expression.free_symbols)

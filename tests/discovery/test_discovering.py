@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import sympy
@@ -194,3 +196,14 @@ def test_the_sign_of_a_constant_belongs_to_the_form(learned, make_term):
     for known in front.recommended.parameters:
         assert 0 < known.bounds[0] < known.default < known.bounds[1]
         assert known.log
+
+
+def test_a_constant_is_not_on_the_shortlist(learned, make_term):
+    term = make_term(lambda soil, **_: np.minimum(soil / 400, 1))
+    front = search_term(learned("et", "soil"), "et", term)
+    generous = dataclasses.replace(
+        front, proposals=tuple(dataclasses.replace(p, explained=0.9) for p in front.proposals)
+    )
+    assert front.proposals[0].form == "constant"
+    assert 0 not in generous.shortlist(3)
+    assert front.chosen in generous.shortlist(1)
