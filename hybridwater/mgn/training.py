@@ -224,9 +224,11 @@ class _Course:
     def _loss(self, lesson: Lesson, episode: Episode, starts: np.ndarray, span: int) -> Tensor:
         begin = torch.from_numpy(starts)
         states = episode.states[begin]
+        # states and, with inertia, their changes
+        spread = self.dynamics.spread.repeat(states.shape[-1] // len(self.dynamics.spread))
         if lesson.noise:
             noise = torch.randn(states.shape, generator=self.generator, dtype=torch.float64)
-            states = states + lesson.noise * self.dynamics.spread * noise
+            states = states + lesson.noise * spread * noise
             least, most = (getattr(self.dynamics, n, None) for n in ("least", "most"))
             if least is not None or most is not None:
                 states = states.clamp(least, most)
@@ -237,7 +239,7 @@ class _Course:
             with torch.set_grad_enabled(k >= lesson.push):
                 states = self.dynamics(episode.graph, states, forcing, episode.static, float(span))
             if k >= lesson.push:
-                error = (states - episode.states[at + span]) / self.dynamics.spread
+                error = (states - episode.states[at + span]) / spread
                 total = total + (episode.weights[:, None] * error**2).mean()
             else:
                 states = states.detach()
