@@ -5,13 +5,17 @@ and counts how often the truth lies within the central 90 % of the posterior, fo
 parameter. Without autocorrelation the likelihood is exact. With it, single errors are fitted as if
 they were fewer and independent, which should not make intervals too narrow.
 
-    python benchmarks/residual_recovery.py [--runs 100] [--method svi] [--memory 0.0]
+    python benchmarks/residual_recovery.py [--runs 100] [--method svi] [--memory 0.0] [--keep FILE]
+
+With a file, every run is kept in it, and what is there is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -89,20 +93,37 @@ def run(seed: int, method: str, memory: float) -> dict[tuple[str, str], np.ndarr
     return result
 
 
+def table(results: list[dict[str, list[bool]]]) -> str:
+    """Return, per kind of parameter, how often the truth lies within, and its standard error.
+
+    Sites of a run share what they are drawn around, so runs are counted, not sites.
+    """
+    rows = []
+    for name in [*results[0], "all"]:
+        shares = [np.mean(r[name] if name != "all" else list(r.values())) for r in results]
+        error = np.std(shares) / np.sqrt(len(shares))
+        rows.append(f"| {name} | {np.mean(shares):.1%} | {error:.1%} |")
+    return "\n".join(["| parameter | within | standard error |", "|---|---|---|", *rows])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--method", default="svi")
     parser.add_argument("--memory", type=float, default=0.0)
+    parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", NotConverged)
-    results, seed = [], 0
-    while len(results) < arguments.runs:
-        result = run(seed, arguments.method, arguments.memory)
-        results += [result] if result else []
-        seed += 1
+    lines = []
+    if arguments.keep and arguments.keep.exists():
+        lines = [json.loads(line) for line in arguments.keep.read_text().splitlines()]
+    while sum(line is not None for line in lines) < arguments.runs:
+        found = run(len(lines), arguments.method, arguments.memory)
+        kept = found and {" ".join(key): inside.tolist() for key, inside in found.items()}
+        lines.append(kept)
+        if arguments.keep:
+            with arguments.keep.open("a") as stream:
+                stream.write(json.dumps(kept) + "\n")
+    results = [line for line in lines if line is not None][: arguments.runs]
     print(f"{len(results)} runs of {SITES} sites, {arguments.method}, AR(1) {arguments.memory}")
-    for key in PRIOR:
-        inside = np.array([r[key] for r in results])
-        print(f"{' '.join(key)}: {inside.mean():.1%} within the central 90 %")
-    print(f"all: {np.mean([list(r.values()) for r in results]):.1%}")
+    print(table(results))

@@ -13,10 +13,20 @@ import numpy as np
 
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
+from hybridwater.cases.injection import with_injection
 from hybridwater.components.base import State
 from hybridwater.ensembles.design import Member
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.simulators import Batch, with_residuals
-from hybridwater.ensembles.sources import Fits, Forcing, InitialState, Numbers, Parameters, Source
+from hybridwater.ensembles.sources import (
+    Fits,
+    Forcing,
+    InitialState,
+    Numbers,
+    Parameters,
+    Residual,
+    Source,
+)
 from hybridwater.errors import EnsembleError, nearest
 from hybridwater.report.ledger import relative_residual
 
@@ -107,10 +117,10 @@ class CoupledSimulator:
         return bound
 
     def _check(self, source: Source) -> None:
-        if isinstance(source, Fits):
+        if isinstance(source, Fits | ParameterPosterior):
             raise EnsembleError(
-                "Fits are a source of a single model, not of a coupled case.",
-                fix="Give the runs of a fit to 'hybridwater ensemble' of its own case",
+                "Fits and posteriors are a source of a single model, not of a coupled case.",
+                fix="Run an ensemble of the model, or give Parameters",
             )
         if isinstance(source, Forcing):
             name, variable = self._split(source.variable, self.case.forcing, "forcing")
@@ -128,11 +138,12 @@ class CoupledSimulator:
                     raise EnsembleError(
                         f"The component '{name}' ({model.kind}) has no keyword '{keyword}'."
                     )
-        elif source.output not in self.outputs:
-            raise EnsembleError(
-                f"'{source.output}' is not among the outputs "
-                f"({nearest(source.output, self.outputs)})."
-            )
+        else:
+            if source.output not in self.outputs:
+                hint = nearest(source.output, self.outputs)
+                raise EnsembleError(f"'{source.output}' is not among the outputs ({hint}).")
+            if source.inject is not None:
+                self._split(source.inject, self.case.components, "component")
 
     def _split(self, text: str, known: Mapping[str, Any], what: str) -> tuple[str, str]:
         name, _, rest = text.partition(".")
@@ -164,9 +175,17 @@ class CoupledSimulator:
         """
         (member,) = members
         case = self._with_draws(member)
-        model = case.build()
-        self._put_states(model, member)
-        model.run(case.end_of(model), progress=False)
+        model = self._ran(case, member)
+        for name, source in self._sources.items():
+            if isinstance(source, Residual) and source.inject is not None:
+                simulated = self._outputs_of(model)[source.output].transpose(..., "time")
+                drawn = source.apply(simulated, member.draws[name])
+                error = (drawn - simulated).assign_attrs(simulated.attrs)
+                sites = self._sites.get(source.output)
+                cells = None if sites is None else sites.values
+                case = with_injection(case, model, name, source.inject, error, cells)
+                model.close()
+                model = self._ran(case, member)
         data = self._outputs_of(model).expand_dims(member=[member.number])
         worst = np.array([relative_residual(model.ledger()).max(initial=0.0)])
         told = {"units": "1", "long_name": "missing water of a coupling step, largest share"}
@@ -174,6 +193,12 @@ class CoupledSimulator:
         model.close()
         with_residuals(data, self._sources, members, {})
         return Batch(data, {})
+
+    def _ran(self, case: CoupledCase, member: Member) -> CoupledModel:
+        model = case.build()
+        self._put_states(model, member)
+        model.run(case.end_of(model), progress=False)
+        return model
 
     def _with_draws(self, member: Member) -> CoupledCase:
         forcing, components = dict(self.case.forcing), dict(self.case.components)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from hybridwater.cases.ensemble import EnsembleCase
 
-_FEWEST = 60  # records of a PIT histogram
+_FEWEST = 150  # records that the test of a PIT histogram needs
 
 
 def write_ensemble_report(case: EnsembleCase, members: xr.Dataset, path: Path) -> Path:
@@ -130,13 +131,14 @@ def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     one = forecast.isel({d: shown for d in sites})
     seen = None if observed is None else observed.isel({d: shown for d in sites})
     where = f" at {one[sites[0]].item()}" if sites and sites[0] in one.coords else ""
-    chart = fan_chart(one, seen, quantity=output)
-    chart.caption = f"{output}{where}. {chart.caption}"
+    short = output.rpartition(".")[2].replace("_", " ")
+    chart = fan_chart(one, seen, quantity=textwrap.fill(short, 24))
+    chart.caption = f"{output}{where}. {' '.join(chart.caption.split())}"
     figures.append(chart)
     if observed is not None:
         figures.append(coverage_chart(forecast, observed))
         places = scores.pit(forecast, observed)
-        if int(places.notnull().sum()) >= _FEWEST:
+        if places.sizes["time"] >= _FEWEST:
             figures.append(pit_histogram(places))
     if case.ensemble.design.attribution:
         shares = {

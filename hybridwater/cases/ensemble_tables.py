@@ -55,7 +55,7 @@ SOURCES: dict[str, dict[str, Check]] = {
     "parameters": {**_NUMBERS, "within_bounds": checks.names},
     "initial_state": _NUMBERS,
     "fits": {"runs": checks.names},
-    "residual": {"output": checks.text, "posterior": checks.text},
+    "residual": {"output": checks.text, "posterior": checks.text, "inject": checks.text},
 }
 
 
@@ -207,7 +207,7 @@ def _fits(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
 def _residual(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
     table.require("output")
     path: Path = table.existing("posterior", checks.text(table.require("posterior")))
-    return Residual(own["output"], str(path))
+    return Residual(own["output"], str(path), own.get("inject"))
 
 
 _MAKE: dict[str, Callable[[Table, dict[str, Any], UDE | None], Source]] = {

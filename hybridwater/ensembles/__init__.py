@@ -21,6 +21,7 @@ from hybridwater.ensembles.attribution import variance_shares
 from hybridwater.ensembles.design import Design, Draw, Member
 from hybridwater.ensembles.distributions import Distribution, lognormal, normal, uniform
 from hybridwater.ensembles.ensemble import Ensemble
+from hybridwater.ensembles.posterior import ParameterPosterior, parameter_posterior
 from hybridwater.ensembles.simulators import Batch, ModelSimulator, Simulator
 from hybridwater.ensembles.sources import (
     Fits,
@@ -41,11 +42,13 @@ __all__ = [
     "InitialState",
     "Member",
     "ModelSimulator",
+    "ParameterPosterior",
     "Parameters",
     "Residual",
     "Simulator",
     "lognormal",
     "normal",
+    "parameter_posterior",
     "uniform",
     "variance_shares",
 ]

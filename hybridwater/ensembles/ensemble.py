@@ -125,7 +125,7 @@ class Ensemble:
             How often a member that raised, or a batch whose process died, is run again with the
             same draws. A solver that fails does so again, and is not run again.
         resume : bool
-            Whether to go on with an ensemble that was interrupted.
+            Whether to go on with an ensemble that was interrupted; one that is done is opened.
         progress : bool, optional
             Whether to show a progress bar; as in the settings if left out.
 
@@ -142,13 +142,13 @@ class Ensemble:
         MissingDependency
             If Dask's scheduler or Zarr is wanted and not installed.
         """
-        import xarray as xr
-
         if failed not in ("stop", "leave_out"):
             raise EnsembleError(
                 f"failed='{failed}' is not known ({nearest(failed, ['stop', 'leave_out'])})."
             )
         store = Store(Path(path))
+        if resume and store.finished(self._manifest()):
+            return store.open()
         store.begin(self._manifest(), resume)
         done = {n: store.failures(n) for n in store.numbers()}
         if failed == "stop":
@@ -172,8 +172,7 @@ class Ensemble:
                 ) from None
         self._answer(lost, failed)
         store.assemble(self._coordinates(lost), self._attributes())
-        engine = "zarr" if store.path.suffix == ".zarr" else "netcdf4"
-        return xr.open_dataset(store.path, engine=engine, chunks={})
+        return store.open()
 
     def _batch(self, number: int) -> range:
         size = self.simulator.batch

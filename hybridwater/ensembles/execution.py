@@ -15,6 +15,7 @@ from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.simulators import Batch, Simulator
 from hybridwater.errors import EnsembleError, MissingDependency
 
+_PATIENCE = "10s"  # with a cluster that does not answer
 _GUARD = "in a script, what runs must be below: if __name__ == '__main__':"
 
 #: Number of a batch and its members.
@@ -127,7 +128,7 @@ def run_dask(
         ) from error
     with contextlib.ExitStack() as stack:
         try:
-            client = stack.enter_context(distributed.Client(address, timeout="10s"))
+            client = stack.enter_context(distributed.Client(address, timeout=_PATIENCE))
             client.wait_for_workers(1, timeout=30)
         except (OSError, TimeoutError, ValueError) as error:
             raise EnsembleError(

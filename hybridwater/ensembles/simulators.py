@@ -14,6 +14,7 @@ from hybridwater.engines import read_records
 from hybridwater.engines.records import initial_states, parameter_values
 from hybridwater.engines.simulation import read_options, solve_records
 from hybridwater.ensembles.design import Member
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.sources import (
     Fits,
     Forcing,
@@ -22,6 +23,7 @@ from hybridwater.ensembles.sources import (
     Parameters,
     Residual,
     Source,
+    check_names,
 )
 from hybridwater.errors import EnsembleError, nearest
 from hybridwater.ude.program import initial_weights
@@ -160,20 +162,25 @@ class ModelSimulator:
         return bound
 
     def _check(self, source: Source) -> None:
-        if isinstance(source, Parameters):
-            source.check(list(self.ude.used_parameters), "parameter")
+        if isinstance(source, Parameters | ParameterPosterior):
+            check_names(source.names, list(self.ude.used_parameters), "parameter")
         elif isinstance(source, InitialState):
-            source.check([s.name for s in self.ude.states], "state")
+            check_names(source.names, [s.name for s in self.ude.states], "state")
         elif isinstance(source, Forcing):
             if source.variable not in self._names:
                 raise EnsembleError(
                     f"The model has no forcing '{source.variable}' "
                     f"({nearest(source.variable, self._names)})."
                 )
-        elif isinstance(source, Residual) and source.output not in self.outputs:
-            raise EnsembleError(
-                f"'{source.output}' is not kept ({nearest(source.output, self.outputs)})."
-            )
+        elif isinstance(source, Residual):
+            if source.output not in self.outputs:
+                hint = nearest(source.output, self.outputs)
+                raise EnsembleError(f"'{source.output}' is not kept ({hint}).")
+            if source.inject is not None:
+                raise EnsembleError(
+                    "A single model has no input to inject an error into.",
+                    fix="Leave 'inject' out: the error is added afterwards",
+                )
         elif isinstance(source, Fits) and source.fits[0].ude.fingerprint != self.ude.fingerprint:
             raise EnsembleError("The fits are of another model than the one that is run.")
 
@@ -200,7 +207,7 @@ class ModelSimulator:
 
         parameters, weights = self._models(members)
         for name, source in self._sources.items():
-            if isinstance(source, Parameters):
+            if isinstance(source, Parameters | ParameterPosterior):
                 _put(parameters, source, name, members)
         data, solution, records = solve_records(
             self.ude,
@@ -271,7 +278,10 @@ class ModelSimulator:
 
 
 def _put(
-    arrays: dict[str, np.ndarray], source: Numbers, name: str, members: Sequence[Member]
+    arrays: dict[str, np.ndarray],
+    source: Numbers | ParameterPosterior,
+    name: str,
+    members: Sequence[Member],
 ) -> None:
     """Write the numbers of a source into arrays, of which the first axis is the member."""
     for row, member in enumerate(members):
@@ -289,7 +299,7 @@ def with_residuals(
     import xarray as xr
 
     for name, source in sources.items():
-        if not isinstance(source, Residual):
+        if not isinstance(source, Residual) or source.inject is not None:
             continue
         simulated = data[source.output]
         observable = simulated.copy(data=np.full(simulated.shape, np.nan))

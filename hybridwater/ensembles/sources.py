@@ -17,6 +17,7 @@ from hybridwater import units
 from hybridwater.ensembles.design import Draw
 from hybridwater.ensembles.distributions import Distribution, distribution
 from hybridwater.ensembles.fields import cholesky, correlated, places, quantity
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.errors import EnsembleError, nearest
 
 if TYPE_CHECKING:
@@ -74,12 +75,6 @@ class Numbers:
             for name, d, u in zip(self.names, every, draw.uniforms, strict=True)
         }
 
-    def check(self, known: Sequence[str], what: str) -> None:
-        """Refuse names that there are not."""
-        for name in self.names:
-            if name not in known:
-                raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")
-
     def __str__(self) -> str:
         said = [f"{n} = {d}" for n, d in self.values.items()]
         return ", ".join([*said, *(f"{n} * {d}" for n, d in self.factors.items())])
@@ -107,9 +102,8 @@ class Parameters(Numbers):
         """
         known = list(ude.used_parameters)
         found = {}
+        check_names(names or (), known, "parameter")
         for name in known if names is None else names:
-            if name not in known:
-                raise EnsembleError(f"There is no parameter '{name}' ({nearest(name, known)}).")
             p = ude.parameter(name)
             found[name] = Distribution("loguniform" if p.log else "uniform", p.bounds)
         return cls(found)
@@ -270,7 +264,9 @@ class Residual:
     """What a simulation gets wrong, by a residual model that was fitted to it.
 
     Added after the run: the output stays as it is, and a variable ``<output>_observable`` has what
-    may be observed.
+    may be observed. Or, in a coupled case, injected: a member runs once without, its error is
+    drawn, and it runs again with the error as water that goes into an input, or is taken from it,
+    booked in the ledger as unobserved. What is injected upstream arrives downstream, too.
 
     Parameters
     ----------
@@ -278,10 +274,14 @@ class Residual:
         Variable of the ensemble; in a coupled case ``"channel.discharge"``.
     posterior : ResidualPosterior, str or pathlib.Path
         As fitted, or the folder that it was saved in.
+    inject : str, optional
+        The input that it goes into, ``"channel.lateral_water_volume_transport"``, on the cells of
+        the output and in a unit that its own can be converted to; added afterwards if left out.
     """
 
     output: str
     posterior: ResidualPosterior | str | Path
+    inject: str | None = None
 
     @property
     def columns(self) -> int:
@@ -309,7 +309,21 @@ class Residual:
 
     def __str__(self) -> str:
         total = sum(float(v.sum()) for v in self._loaded().draws.values())
-        return f"residual of {self.output}, {total!r}"
+        where = f" into {self.inject}" if self.inject else ""
+        return f"residual of {self.output}{where}, {total!r}"
 
 
-Source = Parameters | InitialState | Forcing | Fits | Residual
+Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual
+
+
+def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    """Refuse names that there are not.
+
+    Raises
+    ------
+    EnsembleError
+        If one is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")

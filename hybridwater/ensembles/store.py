@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _FORMAT = 1
+_MANIFEST = "ensemble_manifest"
 
 
 class Store:
@@ -77,14 +78,29 @@ class Store:
             raise EnsembleError(
                 "The manifest is damaged.", str(said), "Remove the folder"
             ) from error
-        for key, ours in manifest.items():
-            if theirs.get(key) != ours:
-                raise EnsembleError(
-                    f"The finished members are of another ensemble: {key} was {theirs.get(key)!r}, "
-                    f"and is {ours!r} now.",
-                    str(self.folder),
-                    "Go on with what was asked for then, or remove the folder",
-                )
+        _compare(theirs, manifest, self.folder)
+
+    def finished(self, manifest: Mapping[str, Any]) -> bool:
+        """Return whether all members are in the file already.
+
+        Raises
+        ------
+        EnsembleError
+            If the file is of another ensemble.
+        """
+        if not self.path.exists():
+            return False
+        with self.open() as there:
+            theirs = json.loads(there.attrs.get(_MANIFEST, "{}"))
+        _compare(theirs, {"format": _FORMAT, **manifest}, self.path)
+        return True
+
+    def open(self) -> xr.Dataset:
+        """Return the dataset, which is read when it is used."""
+        import xarray as xr
+
+        engine = "zarr" if self.path.suffix == ".zarr" else "netcdf4"
+        return xr.open_dataset(self.path, engine=engine, chunks={})
 
     def numbers(self) -> list[int]:
         """Return the numbers of finished batches."""
@@ -118,6 +134,8 @@ class Store:
         EnsembleError
             If no member finished.
         """
+        said = (self.folder / "manifest.json").read_text("utf-8")
+        attributes = {**attributes, _MANIFEST: said}
         parts = [self.folder / f"{n:06d}.nc" for n in self.numbers()]
         parts = [p for p in parts if p.exists()]
         if not parts:
@@ -153,18 +171,32 @@ class Store:
         new.replace(self.path)
 
 
+def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: Path) -> None:
+    """Refuse members of another ensemble, and say what is different."""
+    for key, value in ours.items():
+        if theirs.get(key) != value:
+            raise EnsembleError(
+                f"The finished members are of another ensemble: {key} was {theirs.get(key)!r}, and "
+                f"is {value!r} now.",
+                str(where),
+                "Go on with what was asked for then, or remove what is there",
+            )
+
+
 def _blank(first: xr.Dataset, members: int) -> xr.Dataset:
     """Return a dataset like a batch, with all members and nothing in them, that takes no memory."""
     import dask.array
     import xarray as xr
 
-    blank = first.drop_vars("member")
+    found = {}
     for name, variable in first.data_vars.items():
+        values = variable.variable
         if "member" in variable.dims:
             shape = (members, *variable.shape[1:])
             empty = dask.array.full(shape, np.nan, variable.dtype, chunks=(1, *variable.shape[1:]))
-            blank[name] = xr.DataArray(empty, dims=variable.dims, attrs=variable.attrs)
-    return blank.load() if not first.data_vars else blank
+            values = xr.Variable(variable.dims, empty, variable.attrs)
+        found[name] = values
+    return xr.Dataset(found, {k: c for k, c in first.coords.items() if "member" not in c.dims})
 
 
 def _to_netcdf(

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from hybridwater.cases import load_coupled, load_ensemble
 from hybridwater.cases.coupled_simulator import CoupledSimulator
 from hybridwater.cli import app
+from hybridwater.ensembles import Design, Ensemble, Residual
 from hybridwater.errors import CaseError, EnsembleError
 
 SOURCES = """
@@ -166,6 +168,44 @@ def test_processes_give_the_same_bytes(case, tmp_path):
         done = call(case, "--workers", workers, "--out", tmp_path / f"{workers}.nc")
         assert done.exit_code == 0, done.output
     assert (tmp_path / "1.nc").read_bytes() == (tmp_path / "2.nc").read_bytes()
+
+
+class Wetter:
+    """A residual model by which half a millimetre is missing every day."""
+
+    draws: ClassVar = {}
+
+    def sample(self, simulated, members, seed):
+        return (simulated + 0.5).expand_dims(member=members)
+
+
+def test_an_injected_error_is_water_in_the_ledger(case, tmp_path):
+    sources = {"error": Residual("lake.runoff_flux", Wetter(), inject="lake.recharge_flux")}
+    ensemble = Ensemble(CoupledSimulator(case), sources, Design(1))
+    model = load_coupled(case).build()
+    model.run("2001-03-01", progress=False)
+    with ensemble.run(tmp_path / "e.nc") as found:
+        assert float(found["ledger_residual"][0]) < 1e-12
+        assert "lake.runoff_flux_observable" not in found
+        before = model.output("lake")["reservoir_amount"].values[:, 0]
+        more = found["lake.reservoir_amount"].values[0, :, 0] - before
+    t = np.arange(1, len(more) + 1)
+    np.testing.assert_allclose(more, 50 * (1 - np.exp(-0.01 * t)), rtol=1e-10)  # 0.5 / rate
+
+
+def test_an_error_that_cannot_be_injected_is_refused(case, tmp_path):
+    def run(**more):
+        sources = {"error": Residual("lake.runoff_flux", Wetter(), **more)}
+        name = f"{len(list(tmp_path.iterdir()))}.nc"
+        return Ensemble(CoupledSimulator(case), sources, Design(1)).run(tmp_path / name)
+
+    with pytest.raises(EnsembleError, match="did you mean 'recharge_flux'"):
+        run(inject="lake.recharg_flux")
+    with pytest.raises(EnsembleError, match="did you mean 'lake'"):
+        run(inject="laek.recharge_flux")
+    sources = {"weather": Residual("lake.runoff_flux", Wetter(), inject="lake.recharge_flux")}
+    with pytest.raises(EnsembleError, match="Rename one"):
+        Ensemble(CoupledSimulator(case), sources, Design(1)).run(tmp_path / "w.nc")
 
 
 def edited(old, new):

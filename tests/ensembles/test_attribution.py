@@ -1,14 +1,8 @@
 """Variance shares against what is known, and against SciPy's indices."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from toys import Formula, additive, ishigami
 
 from hybridwater.ensembles import (

@@ -1,15 +1,14 @@
 """Ensembles: what is kept, what is run again, and that the result is always the same."""
 
 import logging
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from toys import Formula, double
 
 from hybridwater.ensembles import Design, Ensemble, Parameters, normal, uniform
@@ -44,6 +43,10 @@ def test_one_dataset(tmp_path):
     assert not (tmp_path / "e.nc.parts").exists()
     with pytest.raises(EnsembleError, match="ensemble already"):
         ensemble.run(tmp_path / "e.nc")
+    with ensemble.run(tmp_path / "e.nc", resume=True) as again:
+        assert again.sizes["member"] == 20
+    with pytest.raises(EnsembleError, match="of another ensemble"):
+        made(members=24).run(tmp_path / "e.nc", resume=True)
 
 
 def test_interrupted_at_two_fifths_and_resumed_is_the_same(tmp_path, whole):
@@ -78,6 +81,25 @@ def test_processes_give_the_same_and_survive_the_death_of_one(tmp_path, whole):
     assert path.read_bytes() == whole
     ran = [int(n) for n in (tmp_path / "log").read_text().split()]
     assert all(ran.count(n) == 1 for n in range(20) if n not in (8, 9))
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_ensemble import made
+made(sys.argv[2], trouble={13: "dies"}).run(sys.argv[2] + "/e.nc")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_killed_itself_and_resumed_is_the_same(tmp_path, whole):
+    """Nothing can be caught or tidied up when the process of the ensemble is killed."""
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "e.nc.parts").glob("[0-9]*.nc"))) == 3
+    made().run(tmp_path / "e.nc", resume=True).close()
+    assert (tmp_path / "e.nc").read_bytes() == whole
 
 
 @pytest.mark.slow

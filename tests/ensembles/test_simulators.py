@@ -70,6 +70,25 @@ def test_members_are_those_of_the_model_alone(ude, forcing, tmp_path):
             np.testing.assert_allclose(found["q"].sel(member=number), alone["q"], rtol=1e-9)
 
 
+def test_interrupted_and_resumed_is_the_same(ude, forcing, tmp_path, monkeypatch):
+    runs = ModelSimulator(ude, forcing, outputs=["q"], batch=3)
+    ensemble = Ensemble(runs, SOURCES, Design(10))
+    ensemble.run(tmp_path / "whole.nc").close()
+    simulate = ModelSimulator.simulate
+
+    def interrupted(self, members):
+        if members[0].number == 6:
+            raise KeyboardInterrupt
+        return simulate(self, members)
+
+    monkeypatch.setattr(ModelSimulator, "simulate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="6 of 10 members"):
+        ensemble.run(tmp_path / "e.nc")
+    monkeypatch.undo()
+    ensemble.run(tmp_path / "e.nc", resume=True).close()
+    assert (tmp_path / "e.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
+
+
 def test_what_is_switched_off_stays_as_it_is(ude, forcing, tmp_path):
     runs = ModelSimulator(ude, forcing, outputs=["q"])
     ensemble = Ensemble(runs, SOURCES, Design(4), off=["rain", "rate"])

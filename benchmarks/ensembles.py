@@ -1,0 +1,157 @@
+"""Cost of a member, memory, and what processes and a Dask cluster gain.
+
+    python benchmarks/ensembles.py [members] [processes] [dask] [delaware]
+
+- members: seconds per member and peak memory of an ensemble of a model, 100 to 1,000 members.
+- processes: a coupled case with one process and with two.
+- dask: the same with one worker and with two.
+- delaware: a 50-member ensemble of 60 days of the Delaware basin, of analytic components; the time
+  of one warm run in the same process is the peer.
+
+Ratios depend on what else the machine does; the load is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import hybridwater as hw
+from hybridwater.cases.coupled_simulator import CoupledSimulator
+from hybridwater.ensembles import Design, Ensemble, Forcing, ModelSimulator
+
+CASE = """
+[run]
+start = 2001-01-01
+end = 2004-01-01
+
+[forcing.weather]
+source = "netcdf"
+path = "rain.nc"
+variables = { rain = "rain" }
+
+[components.hill]
+kind = "gr4j"
+area = AREAS
+
+[[exchange]]
+source = "weather.rain"
+target = "hill.precipitation_flux"
+
+[[exchange]]
+source = "weather.demand"
+target = "hill.water_potential_evaporation_flux"
+water = false
+
+[output]
+variables = { hill = ["runoff_flux"] }
+"""
+
+
+def timed(ensemble: Ensemble, workers: int | str = 1) -> float:
+    """Return the seconds of an ensemble."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        ensemble.run(Path(folder) / "e.nc", workers=workers, progress=False).close()
+        return time.perf_counter() - began
+
+
+def members() -> None:
+    days = pd.date_range("2001-01-01", "2010-12-31")
+    rng = np.random.default_rng(0)
+    forcing = xr.Dataset(
+        {
+            "prcp": ("time", rng.gamma(0.3, 10.0, len(days)), {"units": "mm d-1"}),
+            "pet": ("time", np.full(len(days), 1.5), {"units": "mm d-1"}),
+        },
+        {"time": days},
+    )
+    runs = ModelSimulator(hw.models.gr4j(), forcing, outputs=["q"], batch=50, substeps=8)
+    sources = {"rain": Forcing("prcp", factor={"lognormal": 0.2}, time="2 d")}  # type: ignore
+    timed(Ensemble(runs, sources, Design(50)))
+    batch = forcing.expand_dims(member=50)
+    began = time.perf_counter()
+    hw.simulate(hw.models.gr4j(), batch, substeps=8, fluxes=("q",))
+    print(f"the engine alone: {1e3 * (time.perf_counter() - began) / 50:.1f} ms per member")
+    for count in (100, 300, 1000):
+        spent = timed(Ensemble(runs, sources, Design(count)))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{count} members of 10 years: {1e3 * spent / count:.1f} ms each, peak {peak:.0f} MB")
+
+
+def coupled(folder: Path, cells: int = 200) -> Ensemble:
+    """Return an ensemble of a coupled case, some seconds long per member."""
+    days = pd.date_range("2001-01-01", "2003-12-31")
+    rain = np.random.default_rng(0).gamma(0.3, 10.0, (len(days), cells))
+    data = {n: (("time", "basin"), v) for n, v in (("rain", rain), ("demand", 0 * rain + 1.5))}
+    names = [f"c{k}" for k in range(cells)]
+    records = xr.Dataset(data, {"time": days, "basin": names})
+    for name in data:
+        records[name].attrs["units"] = "kg m-2 d-1"
+    records.to_netcdf(folder / "rain.nc")
+    text = CASE.replace("AREAS", str([1e6] * cells)).replace(
+        '{ rain = "rain" }', '{ rain = "rain", demand = "demand" }'
+    )
+    (folder / "case.toml").write_text(text)
+    rain_error = Forcing("weather.rain", factor={"lognormal": 0.2}, time="2 d")  # type: ignore
+    return Ensemble(CoupledSimulator(folder / "case.toml"), {"rain": rain_error}, Design(16))
+
+
+def processes() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ensemble = coupled(Path(folder))
+        spent = {n: timed(ensemble, n) for n in (1, 2)}
+    ratio = spent[1] / spent[2]
+    print(
+        f"16 coupled members: {spent[1]:.1f} s here, {spent[2]:.1f} s in two processes: {ratio:.2f}"
+    )
+
+
+def dask() -> None:
+    import distributed
+
+    spent = {}
+    with tempfile.TemporaryDirectory() as folder:
+        ensemble = coupled(Path(folder))
+        for count in (1, 2):
+            with distributed.LocalCluster(
+                count, threads_per_worker=1, dashboard_address=None
+            ) as cluster:
+                timed(ensemble, cluster.scheduler_address)  # imports
+                spent[count] = timed(ensemble, cluster.scheduler_address)
+    print(f"16 coupled members: {spent[1]:.1f} s with one worker, {spent[2]:.1f} s with two: "
+          f"{spent[1] / spent[2]:.2f}")  # fmt: skip
+
+
+def delaware() -> None:
+    from hybridwater.cases import load_coupled, write_template
+
+    folder = Path(tempfile.mkdtemp())
+    path = write_template(folder, "delaware")
+    path.write_text(path.read_text().replace("end = 1981-01-01", "end = 1979-03-02"))
+    load_coupled(path).build().run("1979-01-03", progress=False)  # compiles
+    began = time.perf_counter()
+    model = load_coupled(path).build()
+    model.run("1979-03-02", progress=False)
+    one = time.perf_counter() - began
+    rain = Forcing("weather.prcp", factor={"lognormal": 0.4}, time="2 d", length="100 km")  # type: ignore
+    ensemble = Ensemble(CoupledSimulator(path), {"rain": rain}, Design(50))
+    spent = timed(ensemble)
+    shutil.rmtree(folder)
+    print(f"Delaware, 60 days: {spent / 50:.2f} s per member, one warm run {one:.2f} s")
+
+
+if __name__ == "__main__":
+    known = {f.__name__: f for f in (members, processes, dask, delaware)}
+    for name in sys.argv[1:] or known:
+        known[name]()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -1,0 +1,296 @@
+"""What observations say about the parameters of a model: a posterior, and members drawn from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from hybridwater.ensembles.design import Draw
+from hybridwater.errors import DataError, EnsembleError, nearest
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import Tensor
+
+    from hybridwater.residuals import Diagnostics, Inference
+    from hybridwater.training import Surrogate
+    from hybridwater.ude import UDE
+
+TRANSFORMS = ("none", "sqrt", "log")
+_SPREAD = 1.5  # prior standard deviation of the logarithm of the error's standard deviation
+_MOST = 0.999  # memory of errors
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterPosterior:
+    """Draws of the parameters of a model; a source of uncertainty of an ensemble.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        Dimension ``draw``: the parameters with their units, ``error_sd`` (of transformed flow) and
+        ``error_memory`` (correlation of successive errors).
+    names : tuple of str
+        The parameters.
+    diagnostics : Diagnostics
+        Whether the inference worked.
+    """
+
+    draws: xr.Dataset
+    names: tuple[str, ...]
+    diagnostics: Diagnostics
+
+    @property
+    def columns(self) -> int:
+        """How many numbers a draw of an ensemble has."""
+        return 1
+
+    def drawn(self, draw: Draw) -> dict[str, tuple[float, bool]]:
+        """Return the parameters of a draw of an ensemble; none is a factor."""
+        count = self.draws.sizes["draw"]
+        row = min(int(draw.uniforms[0] * count), count - 1)
+        return {n: (float(self.draws[n].values[row]), False) for n in self.names}
+
+    def __str__(self) -> str:
+        ends = {n: self.draws[n].quantile([0.05, 0.95]).values for n in self.names}
+        return "posterior, " + ", ".join(f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in ends.items())
+
+
+def parameter_posterior(
+    model: UDE | Surrogate,
+    data: xr.Dataset,
+    observed: Mapping[str, str],
+    *,
+    train: tuple[str, str],
+    names: Sequence[str] | None = None,
+    basin: str | None = None,
+    warmup: int = 365,
+    transform: Literal["none", "sqrt", "log"] = "sqrt",
+    sd: float | None = None,
+    autocorrelated: bool = True,
+    inference: Inference | None = None,
+    engine: str | None = None,
+    **options: Any,
+) -> ParameterPosterior:
+    """Infer the parameters of a model in one basin from observations of one flux.
+
+    Before the observations, a parameter is anything between its bounds, with the same probability
+    (of its logarithm where it is declared so). Errors of the transformed flux are normal, with a
+    standard deviation and a memory that are inferred too: ``e_t = r e_(t-1) + sqrt(1 - r^2) s n_t``
+    (Sorooshian and Dracup 1980, doi:10.1029/WR016i002p00430). Networks are held as they are.
+
+    Parameters
+    ----------
+    model : UDE or Surrogate
+        A fit is the point to begin at, and gives the weights and all other parameters.
+    data : xarray.Dataset
+        Forcing and observations, as for :func:`hybridwater.fit`.
+    observed : mapping of str to str
+        One flux of the model to the variable of the data.
+    train : (str, str)
+        First and last day.
+    names : sequence of str, optional
+        Parameters to infer; all that the equations use if left out.
+    basin : str, optional
+        Which basin; the first if left out.
+    warmup : int
+        Records that are simulated but do not count.
+    transform : {"sqrt", "log", "none"}
+        Of the flux, so that errors are as large at low as at high flow.
+    sd : float, optional
+        Standard deviation of the error in transformed flux, if it is known.
+    autocorrelated : bool
+        Whether errors remember one another.
+    inference : Inference, optional
+        SVI, the default, or ``Inference(method="nuts")``.
+    engine : str, optional
+        Name of the engine.
+    **options
+        Solver options, other than those of the fit.
+
+    Returns
+    -------
+    ParameterPosterior
+
+    Raises
+    ------
+    EnsembleError
+        If there is no such parameter, transform or basin, or not one observed flux.
+    DataError, UnitError
+        If data cannot be used.
+
+    Warns
+    -----
+    NotConverged
+        If the inference has not come to its end.
+    """
+    import xarray as xr
+
+    from hybridwater.residuals import Inference
+    from hybridwater.residuals.inference import infer
+
+    if transform not in TRANSFORMS:
+        hint = nearest(transform, TRANSFORMS)
+        raise EnsembleError(f"There is no transform '{transform}' ({hint}).")
+    if len(observed) != 1:
+        raise EnsembleError(
+            f"{len(observed)} fluxes are observed.", fix="Name one flux and its variable"
+        )
+    run = _Run.of(model, _one_basin(data, basin), observed, train, warmup, engine, options)
+    used = [p.name for p in run.ude.parameters if p.name in run.ude.used_parameters]
+    for name in names or ():
+        if name not in used:
+            raise EnsembleError(f"There is no parameter '{name}' ({nearest(name, used)}).")
+    chosen = tuple(names or used)
+    likelihood = _likelihood(run, chosen, transform, sd, autocorrelated)
+    wanted = ("values", "sd", "memory")
+    draws, diagnostics = infer(likelihood, (), wanted, inference or Inference())
+    found = {}
+    for i, name in enumerate(chosen):
+        p = run.ude.parameter(name)
+        attributes = {"units": p.unit, "long_name": p.description or name}
+        found[name] = ("draw", draws["values"][:, i].numpy(), attributes)
+    told = {"sd": "standard deviation of errors", "memory": "correlation of successive errors"}
+    for part, meaning in told.items():
+        attributes = {"units": "1", "long_name": meaning, "transform": transform}
+        found[f"error_{part}"] = ("draw", draws[part].reshape(-1).numpy(), attributes)
+    return ParameterPosterior(xr.Dataset(found), chosen, diagnostics)
+
+
+def _one_basin(data: xr.Dataset, basin: str | None) -> xr.Dataset:
+    if "basin" not in data.dims:
+        return data
+    there = [str(b) for b in data["basin"].values]
+    if basin is not None and basin not in there:
+        raise DataError(f"The data have no basin '{basin}' ({nearest(basin, there)}).")
+    return data.isel(basin=[0 if basin is None else there.index(basin)])
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A model over its forcing, differentiable by torch.
+
+    Attributes
+    ----------
+    simulate : callable
+        From the parameters, shape (n_parameters,), to the observed flux (time,).
+    observed : torch.Tensor
+        Shape (time,), NaN where missing.
+    start : torch.Tensor
+        Parameters to begin at.
+    """
+
+    ude: UDE
+    simulate: Callable[[Tensor], Tensor]
+    observed: Tensor
+    start: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        model: UDE | Surrogate,
+        data: xr.Dataset,
+        observed: Mapping[str, str],
+        train: tuple[str, str],
+        warmup: int,
+        engine: str | None,
+        options: Mapping[str, Any],
+    ) -> _Run:
+        import torch
+
+        from hybridwater.engines import get_engine
+        from hybridwater.engines.simulation import read_options
+        from hybridwater.training import Surrogate, bridge
+        from hybridwater.training.problem import make_problem
+        from hybridwater.training.sharing import columns, initial_state
+        from hybridwater.ude.program import initial_weights
+
+        if isinstance(model, Surrogate):
+            ude, own, weights = model.model_for(model.with_basins(data))
+            values = [float(own[p.name][0]) for p in ude.parameters]
+            weights = weights[0] if weights.ndim == 2 else weights
+            options = {**dataclasses.asdict(model.options), **options}
+        else:
+            ude, weights = model, initial_weights(model.program, 0)
+            values = [p.default for p in ude.parameters]
+        problem = make_problem(ude, data, observed, train=train, warmup=warmup)
+        flux = next(iter(observed))
+        solved = read_options({**options, "fluxes": (flux,)})
+        solver = get_engine(engine, solved).compile(ude, solved)
+        scored, first = problem.scored["train"], problem.run.start
+        forcing = problem.forcing[:, first : scored.stop]
+        fixed = torch.as_tensor(weights, dtype=torch.float64)
+
+        def simulate(parameters: Tensor) -> Tensor:
+            rows = parameters[None]
+            fluxes, _, _ = bridge.solve(
+                solver,
+                columns(ude, rows),
+                fixed,
+                forcing,
+                initial_state(ude, rows),
+                problem.records.step,
+            )
+            return fluxes[0, scored.start - first :, 0]
+
+        start = torch.tensor(values, dtype=torch.float64)
+        return cls(ude, simulate, problem.observed[flux][0, scored], start)
+
+
+def _likelihood(
+    run: _Run,
+    names: tuple[str, ...],
+    transform: str,
+    sd: float | None,
+    autocorrelated: bool,
+) -> Callable[[], None]:
+    """Return the Pyro model: standard normal numbers, moved so that they begin at the fit."""
+    import pyro
+    import pyro.distributions as dist
+    import torch
+
+    from hybridwater.residuals.hierarchy import SITE
+    from hybridwater.training.bijection import Bounded
+
+    every = [p.name for p in run.ude.parameters]
+    where = [every.index(n) for n in names]
+    bounded = Bounded([run.ude.parameter(n) for n in names])
+    at_fit = torch.special.ndtri(torch.sigmoid(bounded.free(run.start[where])))
+    at_fit = torch.cat([at_fit, torch.zeros(2, dtype=torch.float64)])
+    flows = {
+        "none": lambda q: q,
+        "sqrt": lambda q: torch.sqrt(torch.clamp(q, min=1e-12)),
+        "log": lambda q: torch.log(torch.clamp(q, min=1e-6)),
+    }
+    change = flows[transform]
+    valid = torch.isfinite(run.observed)
+    truth = change(torch.where(valid, run.observed, 1.0))
+    follows = torch.cat([torch.zeros(1, dtype=torch.bool), valid[1:] & valid[:-1]])
+    scale = float(truth[valid].std())
+    standard = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+
+    def model() -> None:
+        shape = torch.zeros(1, len(at_fit), dtype=torch.float64)
+        moved = pyro.sample(SITE, dist.Normal(shape, 1.0).to_event(2))
+        z = moved.reshape(-1) + at_fit
+        pyro.factor("moved", (standard.log_prob(z) - standard.log_prob(moved.reshape(-1))).sum())
+        part, last = z[:-2], z[-2:]
+        free = torch.special.log_ndtr(part) - torch.special.log_ndtr(-part)
+        values = pyro.deterministic("values", bounded.constrain(free))
+        own = scale * torch.exp(_SPREAD * last[0] - 1.0)
+        spread = pyro.deterministic("sd", own if sd is None else torch.full_like(own, sd))
+        uniform = _MOST * torch.special.ndtr(last[1])
+        memory = uniform if autocorrelated else torch.zeros_like(uniform)
+        memory = pyro.deterministic("memory", memory)
+        parameters = run.start.clone()
+        parameters[where] = values
+        error = truth - change(run.simulate(parameters))
+        before = torch.cat([error.new_zeros(1), error[:-1]])
+        fresh = torch.where(follows, error - memory * before, error)
+        width = torch.where(follows, spread * torch.sqrt(1 - memory**2), spread)
+        logs = torch.distributions.Normal(torch.zeros_like(fresh), width).log_prob(fresh)
+        pyro.factor("errors", torch.where(valid, logs, 0.0).sum())
+
+    return model

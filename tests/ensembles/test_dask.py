@@ -1,0 +1,58 @@
+"""Ensembles on a Dask cluster that is there already."""
+
+import numpy as np
+import pytest
+
+try:
+    import distributed
+except ImportError:
+    distributed = None
+
+from toys import Formula, double
+
+from hybridwater.ensembles import Design, Ensemble, Parameters, uniform
+from hybridwater.errors import EnsembleError
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(distributed is None, reason="no package distributed"),
+]
+X = {"x": Parameters({"x": uniform(1, 3)})}
+
+
+def made(folder=None, trouble=()):
+    return Ensemble(Formula(double, folder=folder, trouble=trouble), X, Design(20))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(
+        2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as made:
+        yield made
+
+
+def test_the_same_bytes_and_a_worker_that_dies_loses_nothing(cluster, tmp_path):
+    made().run(tmp_path / "here.nc").close()
+    address = cluster.scheduler_address
+    made(tmp_path, trouble={9: "dies"}).run(tmp_path / "there.nc", workers=address).close()
+    assert (tmp_path / "here.nc").read_bytes() == (tmp_path / "there.nc").read_bytes()
+
+
+def test_what_raises_on_a_worker_is_named(cluster, tmp_path):
+    ensemble = made(tmp_path, trouble={5: "raises"})
+    with pytest.raises(EnsembleError, match=r"1 of 20 members failed.*member 5 cannot be"):
+        ensemble.run(tmp_path / "e.nc", workers=cluster.scheduler_address)
+    address = cluster.scheduler_address
+    found = ensemble.run(tmp_path / "e.nc", workers=address, resume=True, failed="leave_out")
+    with found:
+        assert np.isnan(found["y"]).any("site").values.nonzero()[0].tolist() == [5]
+
+
+def test_a_cluster_that_does_not_answer(tmp_path, monkeypatch):
+    from hybridwater.ensembles import execution
+
+    monkeypatch.setattr(execution, "_PATIENCE", "2s")
+    with pytest.raises(EnsembleError, match="cluster does not answer"):
+        made().run(tmp_path / "e.nc", workers="tcp://127.0.0.1:9")

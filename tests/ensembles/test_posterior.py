@@ -1,0 +1,123 @@
+"""Posteriors of parameters against analytic ones and against brute force."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import hybridwater as hw
+from hybridwater.ensembles import Design, Ensemble, ModelSimulator
+from hybridwater.ensembles.posterior import parameter_posterior
+from hybridwater.errors import EnsembleError
+from hybridwater.residuals import Inference, NotConverged
+
+DAYS, SD, K = 200, 0.5, 0.05
+
+
+@pytest.fixture(scope="module")
+def store():
+    @hw.model
+    def linear(m):
+        P = m.forcing("prcp", "mm d-1")
+        k = m.parameter("k", "d-1", bounds=(0.01, 0.3), default=0.1)
+        s0 = m.parameter("s0", "mm", bounds=(0, 200), default=100)
+        S = m.state("storage", "mm", initial=s0)
+        q = m.flux("q", k * S, "mm d-1")
+        m.derivative(S, P - q)
+
+    return linear
+
+
+@pytest.fixture(scope="module")
+def data(store):
+    rng = np.random.default_rng(11)
+    time = pd.date_range("2001-01-01", periods=DAYS)
+    rain = xr.DataArray(rng.gamma(0.3, 8.0, DAYS), {"time": time}, attrs={"units": "mm d-1"})
+    forcing = xr.Dataset({"prcp": rain})
+    truth = hw.simulate(store, forcing, {"k": K, "s0": 60.0})["q"].isel(basin=0, drop=True)
+    observed = (truth + SD * rng.standard_normal(DAYS)).assign_attrs(units="mm d-1")
+    observed[17:20] = np.nan
+    return forcing.assign(obs=observed)
+
+
+def infer(store, data, **more):
+    plain = {"transform": "none", "sd": SD, "autocorrelated": False, "warmup": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConverged)
+        return parameter_posterior(
+            store, data, {"q": "obs"}, train=("2001-01-01", "2001-07-19"), **{**plain, **more}
+        )
+
+
+def run(store, data, k, s0):
+    return hw.simulate(store, data, {"k": k, "s0": s0})["q"].values[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["svi", "nuts"])
+def test_a_linear_parameter_has_its_normal_posterior(store, data, method):
+    """Flow is linear in the initial storage, so with known errors its posterior is normal."""
+    known = store.with_defaults({"k": K})
+    none, one = run(store, data, K, 0.0), run(store, data, K, 1.0)
+    slope, valid = one - none, np.isfinite(data["obs"].values)
+    h, y = slope[valid], (data["obs"].values - none)[valid]
+    mean, sd = h @ y / (h @ h), SD / np.sqrt(h @ h)
+    draws = 120 if method == "nuts" else 300
+    how = Inference(method=method, draws=draws, warmup=60, steps=1500, chains=1, seed=1)
+    found = infer(known, data, names=["s0"], inference=how)
+    drawn = found.draws["s0"].values
+    assert drawn.mean() == pytest.approx(mean, abs=0.35 * sd)
+    assert drawn.std() == pytest.approx(sd, rel=0.3)
+    assert found.draws["s0"].attrs["units"] == "mm"
+
+
+@pytest.mark.slow
+def test_two_parameters_as_by_brute_force(store, data):
+    ks, s0s = np.linspace(0.02, 0.09, 61), np.linspace(10, 150, 61)
+    grid = {"k": np.repeat(ks, 61), "s0": np.tile(s0s, 61)}
+    runs = hw.simulate(
+        store,
+        data.expand_dims(member=61 * 61),
+        {name: xr.DataArray(values, dims="member") for name, values in grid.items()},
+    )["q"].values[:, 0]  # fmt: skip
+    misfit = np.nansum((runs - data["obs"].values) ** 2, axis=1) / SD**2
+    weight = np.exp(-0.5 * (misfit - misfit.min())).reshape(61, 61)
+    weight /= weight.sum()
+    k_mean = (weight.sum(1) * ks).sum()
+    k_sd = np.sqrt((weight.sum(1) * (ks - k_mean) ** 2).sum())
+    found = infer(store, data, inference=Inference(draws=400, steps=2500, seed=2))
+    k = found.draws["k"].values
+    assert k.mean() == pytest.approx(k_mean, abs=0.4 * k_sd)
+    assert k.std() == pytest.approx(k_sd, rel=0.35)
+    correlation = np.corrcoef(k, found.draws["s0"].values)[0, 1]
+    s0_mean = (weight.sum(0) * s0s).sum()
+    s0_sd = np.sqrt((weight.sum(0) * (s0s - s0_mean) ** 2).sum())
+    together = (weight * np.outer(ks - k_mean, s0s - s0_mean)).sum() / (k_sd * s0_sd)
+    assert correlation == pytest.approx(together, abs=0.2)
+
+
+@pytest.mark.slow
+def test_errors_that_are_not_known_are_found_and_members_follow(store, data, tmp_path):
+    found = infer(store, data, sd=None, autocorrelated=True, inference=Inference(steps=1500))
+    assert float(found.draws["error_sd"].mean()) == pytest.approx(SD, rel=0.2)
+    assert float(found.draws["error_memory"].mean()) < 0.25
+    low, high = found.draws["k"].quantile([0.01, 0.99]).values
+    assert low < K < high
+    runs = ModelSimulator(store, data, outputs=["q"])
+    ensemble = Ensemble(runs, {"posterior": found}, Design(8))
+    with ensemble.run(tmp_path / "e.nc") as members:
+        for number in (0, 7):
+            values = found.drawn(ensemble.member(number).draws["posterior"])
+            alone = run(store, data, *(values[n][0] for n in ("k", "s0")))
+            np.testing.assert_allclose(members["q"].values[number, 0], alone, rtol=1e-9)
+
+
+def test_bad_requests(store, data):
+    with pytest.raises(EnsembleError, match="no parameter 'kk'"):
+        infer(store, data, names=["kk"])
+    with pytest.raises(EnsembleError, match="did you mean 'sqrt'"):
+        infer(store, data, transform="sqr")
+    with pytest.raises(EnsembleError, match="2 fluxes are observed"):
+        parameter_posterior(store, data, {"q": "obs", "p": "obs"}, train=("2001", "2001"))
