@@ -135,7 +135,7 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
         result: dict = {"case": f"noise {seed}"}
         result |= {f"{name} of the network": forms(front) for name, front in fronts.items()}
         found = hw.compare(
-            replacements(fits[0], fronts),
+            replacements(fits[0], fronts, each=4),
             data,
             schedule=(Stage("joint", 100, 0.05), Stage("joint", 60, optimiser="lbfgs")),
             **common,

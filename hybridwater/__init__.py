@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridwater.coupling import CoupledModel, Exchange
     from hybridwater.discovery import compare, discover
     from hybridwater.engines import simulate
+    from hybridwater.engines.julia import SciMLProblem
     from hybridwater.training import Stage, Surrogate, fit
     from hybridwater.ude import UDE, Declaration, model, models, processes
 
@@ -45,6 +46,7 @@ __all__ = [
     "CoupledModel",
     "Declaration",
     "Exchange",
+    "SciMLProblem",
     "Stage",
     "Surrogate",
     "compare",
@@ -74,6 +76,7 @@ _OBJECTS = {
     "CoupledModel": "hybridwater.coupling",
     "Declaration": "hybridwater.ude",
     "Exchange": "hybridwater.coupling",
+    "SciMLProblem": "hybridwater.engines.julia",
     "Stage": "hybridwater.training",
     "Surrogate": "hybridwater.training",
     "UDE": "hybridwater.ude",

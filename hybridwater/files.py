@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and the reason is said when one cannot be."""
+"""Files are written whole or not at all, and the reason is said when one cannot be used."""
 
 from __future__ import annotations
 
@@ -103,6 +103,46 @@ def write_netcdf(
     with whole(path, error=error, size=dataset.nbytes) as (part,):
         dataset.to_netcdf(part, engine="netcdf4")
     return path
+
+
+def open_netcdf(
+    data: xr.Dataset | str | os.PathLike[str],
+    error: type[HybridwaterError] = DataError,
+    *,
+    lazy: bool = False,
+) -> xr.Dataset:
+    """Return a dataset as it is, or read the NetCDF file that is named.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or path-like
+        The dataset or the file.
+    error : type
+        Error to raise.
+    lazy : bool
+        Whether values are read when they are used, and the file stays open.
+
+    Raises
+    ------
+    HybridwaterError
+        The ``error``, if there is no such file or it is no NetCDF file.
+    """
+    import xarray as xr
+
+    if isinstance(data, xr.Dataset):
+        return data
+    path = Path(data)
+    if not path.is_file():
+        raise error("The file does not exist.", str(path), "Correct the name or the folder")
+    read = xr.open_dataset if lazy else xr.load_dataset
+    try:
+        return read(path, engine="netcdf4")
+    except (OSError, ValueError) as failure:
+        raise error(
+            f"The file cannot be read ({getattr(failure, 'strerror', None) or failure}).",
+            str(path),
+            "Give a NetCDF file; if it is one, it is damaged: make or fetch it again",
+        ) from failure
 
 
 def _reason(failure: OSError | RuntimeError, folder: Path, size: int) -> tuple[int, str]:

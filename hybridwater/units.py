@@ -6,6 +6,7 @@ A bare number, an unknown unit and an incompatible unit are errors, never warnin
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,6 +109,46 @@ def convert(
             fix=f"Give '{what}' in a unit compatible with '{to}'",
         ) from error
     return result if np.ndim(result) else float(result)
+
+
+@functools.cache
+def linear(from_: str, to: str) -> tuple[float, float, int]:
+    """Return what turns numbers of one unit into numbers of another, also of water.
+
+    Beside what the registry knows, a depth or a volume of water is a mass at `WATER_DENSITY`, and
+    water per area is water per cell, but for the area of the cell.
+
+    Parameters
+    ----------
+    from_, to : str
+        Units.
+
+    Returns
+    -------
+    slope, offset : float
+        Numbers in ``to`` are ``slope`` times numbers in ``from_``, plus ``offset``.
+    power : int
+        Power of the area of the cell [m2] that they have to be multiplied with: 1, -1 or 0.
+
+    Raises
+    ------
+    UnitError
+        If the two do not measure the same thing.
+    """
+    source, target = parse(from_), parse(to)
+    if source == target:
+        return 1.0, 0.0, 0
+    if source.is_compatible_with(target):
+        low, high = (float(convert(x, from_, to)) for x in (0.0, 1.0))
+        return high - low, low, 0
+    for mass, area in itertools.product((1, -1, 0), repeat=2):
+        unit = source * parse("kg m-3") ** mass * parse("m2") ** area
+        if unit.is_compatible_with(target):
+            return float(convert(WATER_DENSITY**mass, str(unit), to)), 0.0, area
+    raise UnitError(
+        f"'{from_}' cannot be converted to '{to}', not even as water of {WATER_DENSITY:g} kg m-3.",
+        fix="Give both a unit that measures the same thing",
+    )
 
 
 def require(data: xr.DataArray) -> str:

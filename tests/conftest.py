@@ -127,3 +127,64 @@ def make_layered():
 @pytest.fixture(scope="session")
 def layered():
     return _layered()
+
+
+@pytest.fixture(scope="session")
+def de():
+    """Make what ``diffeqpy.de`` is, of the packages of SciML that the project holds.
+
+    diffeqpy itself would install DifferentialEquations.jl.
+    """
+    from hybridwater import _julia
+
+    _julia.start()
+    import juliacall
+
+    return juliacall.Main.seval("""
+        let box = Module(:_diffeqpy_de)
+            loaded = Base.loaded_modules
+            found = loaded[only(id for id in keys(loaded) if id.name == "HybridWater")]
+            for name in (:ODEProblem, :DAEProblem, :DiscreteCallback, :solve, :terminate!)
+                Core.eval(box, :(const $name = $(getproperty(found.SciMLBase, name))))
+            end
+            for name in (:Tsit5, :Rodas5P, :FBDF)
+                Core.eval(box, :(const $name = $(getproperty(found, name))))
+            end
+            box
+        end
+    """)
+
+
+RESERVOIRS = """
+function rates!(du, u, p, t)
+    fast, slow = u
+    k_fast, k_down, k_slow, rain = p
+    du[1] = rain - (k_fast + k_down) * fast
+    du[2] = k_down * fast - k_slow * slow
+    return nothing
+end
+"""
+
+
+@pytest.fixture(scope="session")
+def two_reservoirs(de):
+    """Make two reservoirs in a row as a problem of SciML, under names and units."""
+    import hybridwater as hw
+
+    def two_reservoirs(rates=None, flux_function=None, p=(0.3, 0.1, 0.02, 2.0), **changes):
+        rates = de.seval(RESERVOIRS) if rates is None else rates
+        runoff = "(u, p, t) -> (p[1] * u[1] + p[3] * u[2],)"
+        problem = de.ODEProblem(rates, [20.0, 100.0], (0.0, 365.0), list(p))
+        return hw.SciMLProblem(
+            problem,
+            **{
+                "states": {"fast": "mm", "slow": "mm"},
+                "parameters": {"k_fast": "d-1", "k_down": "d-1", "k_slow": "d-1"},
+                "forcings": {"rain": "mm d-1"},
+                "fluxes": {"runoff": "mm d-1"},
+                "flux_function": de.seval(runoff) if flux_function is None else flux_function,
+                **changes,
+            },
+        )
+
+    return two_reservoirs

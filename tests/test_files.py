@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from hybridwater.errors import DataError, MeshError, WeightsError
-from hybridwater.files import write_bytes, write_files, write_netcdf
+from hybridwater.files import open_netcdf, write_bytes, write_files, write_netcdf
+from hybridwater.meshes import read_mpas, read_remap, read_routelink, read_ugrid
 
 
 @contextmanager
@@ -99,3 +100,23 @@ def test_half_a_dataset_is_not_left(tmp_path, monkeypatch):
         write_netcdf(xr.Dataset(), path, error=MeshError)
     assert [p.name for p in tmp_path.iterdir()] == ["mesh.nc"]
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "read", [read_ugrid, read_mpas, read_routelink, read_remap, lambda p: open_netcdf(p, MeshError)]
+)
+def test_files_that_are_not_there_or_no_netcdf(read, tmp_path):
+    with pytest.raises(MeshError, match=r"does not exist.*absent\.nc"):
+        read(tmp_path / "absent.nc")
+    (tmp_path / "text.nc").write_text("not NetCDF")
+    with pytest.raises(MeshError, match=r"cannot be read.*text\.nc"):
+        read(tmp_path / "text.nc")
+
+
+def test_a_dataset_is_returned_as_it_is_and_a_file_is_read(tmp_path):
+    data = xr.Dataset({"rain": ("time", [1.0, 2.0])})
+    assert open_netcdf(data) is data
+    path = write_netcdf(data, tmp_path / "rain.nc")
+    assert open_netcdf(path).identical(data)
+    with open_netcdf(path, lazy=True) as opened:
+        assert opened.identical(data)

@@ -120,3 +120,25 @@ def test_to_units_converts_and_keeps_the_other_attributes():
 def test_to_units_names_the_variable():
     with pytest.raises(UnitError, match="'prcp' has the unit 'K'"):
         units.to_units(data("K"), "mm d-1")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("degC", "K", (1.0, 273.15, 0)),
+        ("inch d-1", "kg m-2 d-1", (25.4, 0.0, 0)),
+        ("kg m-2 d-1", "mm d-1", (1.0, 0.0, 0)),
+        ("mm d-1", "m3 s-1", (1e-3 / 86400.0, 0.0, 1)),
+        ("m3 s-1", "kg m-2 d-1", (86400e3, 0.0, -1)),
+        ("kg", "kg m-2", (1.0, 0.0, -1)),
+        ("mm d-1", "mm d-1", (1.0, 0.0, 0)),
+    ],
+)
+def test_what_turns_one_unit_into_another(source, target, expected):
+    slope, offset, power = units.linear(source, target)
+    assert (slope, offset, power) == pytest.approx(expected, rel=1e-14)
+
+
+def test_what_does_not_measure_the_same_thing_is_refused():
+    with pytest.raises(UnitError, match="not even as water of 1000 kg m-3"):
+        units.linear("mm d-1", "K")

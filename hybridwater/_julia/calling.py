@@ -29,7 +29,7 @@ _ARRAY = "hybridwater array"
 _turn = threading.Lock()
 
 
-def call(function: Any, *arguments: Any) -> Any:
+def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
     """Call a Julia function; Python's other threads go on, and Ctrl-C ends it.
 
     Parameters
@@ -40,6 +40,9 @@ def call(function: Any, *arguments: Any) -> Any:
         Numbers, texts, None, handles, numpy arrays, and tuples of these. An array
         ``(batch, time, variable)`` arrives as a dense Julia array ``[variable, time, batch]``:
         the same bytes, copied once.
+    calls_python : bool
+        Whether Julia calls functions of Python meanwhile. Then Python's lock is kept, and other
+        threads go on only while those functions run.
 
     Returns
     -------
@@ -63,7 +66,9 @@ def call(function: Any, *arguments: Any) -> Any:
             with julia.bell.listening():
                 target = _function(julia, function)
                 inputs, _alive = _describe(arguments)
-                done, result = julia.module.answer._jl_call_nogil(target, *inputs)
+                answer = julia.module.answer
+                answer = answer if calls_python else answer._jl_call_nogil
+                done, result = answer(target, *inputs)
             if done:
                 return _take(result)
         finally:

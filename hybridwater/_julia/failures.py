@@ -75,5 +75,8 @@ def translate(kind: str, message: str, backtrace: str, function: str) -> Excepti
             "their plausible range"
         )
         return JuliaSolveFailed(f"The solve broke down: {first}", where, fix, backtrace)
+    if kind == "PyException":
+        fix = "Mend the function that Julia was given; its own traceback is in 'backtrace'"
+        return JuliaFailed(f"A Python function failed: {first}", where, fix, backtrace)
     fix = "Look at the attribute 'backtrace' of this error, and report it with your model"
     return JuliaFailed(f"Julia failed: {first}", where, fix, backtrace)

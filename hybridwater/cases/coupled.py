@@ -49,11 +49,10 @@ class IndexFile:
         DataError, CaseError
             If there is none.
         """
-        import xarray as xr
-
         from hybridwater.errors import nearest
+        from hybridwater.files import open_netcdf
 
-        with xr.open_dataset(self.path) as data:
+        with open_netcdf(self.path, CaseError, lazy=True) as data:
             if self.variable not in data:
                 raise CaseError(
                     f"There is no variable '{self.variable}' "

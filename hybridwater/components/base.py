@@ -107,6 +107,8 @@ class Component(Bmi):
     has_state: bool = True
     #: Whether `storage` and `boundary_fluxes` work: without, the ledger books only its edges.
     has_storage: bool = True
+    #: Whether `update` itself refuses outputs that are not finite, so that nobody else has to look.
+    checks_outputs: bool = False
 
     @property
     def origin(self) -> dt.datetime | None:

@@ -12,6 +12,7 @@ import numpy as np
 from hybridwater.engines import Options
 from hybridwater.engines.records import parameter_values
 from hybridwater.errors import ComponentError, WeightsError
+from hybridwater.files import open_netcdf
 from hybridwater.ude.model import UDE
 from hybridwater.ude.program import initial_weights
 
@@ -109,21 +110,12 @@ def _parameters(
                 f"model '{fit.ude.name}'",
                 "Fit it with attributes=..., or leave them out here",
             )
-        return _on(cells, fit.network.predict(fit.ude, _table(attributes)), "attributes")
+        return _on(
+            cells,
+            fit.network.predict(fit.ude, open_netcdf(attributes, ComponentError)),
+            "attributes",
+        )
     return _on(cells, fit.parameters, "basins")
-
-
-def _table(attributes: xr.Dataset | str | Path) -> xr.Dataset:
-    if not isinstance(attributes, str | Path):
-        return attributes
-    import xarray as xr
-
-    try:
-        return xr.load_dataset(attributes)
-    except (OSError, ValueError) as error:
-        raise ComponentError(
-            f"The attributes cannot be read ({error}).", str(attributes)
-        ) from error
 
 
 def _on(cells: int, values: Mapping[str, np.ndarray], what: str) -> dict[str, np.ndarray]:

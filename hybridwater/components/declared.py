@@ -40,6 +40,7 @@ class DeclaredComponent(TableComponent):
     name: str
     title: ClassVar[str] = ""
     time_units: ClassVar[str] = "d"
+    checks_outputs = True
 
     def __init__(
         self,

@@ -13,9 +13,9 @@ from hybridwater import units
 from hybridwater.components.base import Component
 from hybridwater.components.component_file import Description, write_description
 from hybridwater.components.emulation_errors import compare
-from hybridwater.components.ports import Port, make_ports
+from hybridwater.components.ports import SOLVER_ERROR, Port, make_ports
 from hybridwater.components.recording import INITIAL, Recorder, drive, record
-from hybridwater.components.surrogate import SOLVER_ERROR, SurrogateComponent
+from hybridwater.components.surrogate import SurrogateComponent
 from hybridwater.errors import DataError, nearest
 from hybridwater.files import write_bytes
 from hybridwater.training import Surrogate, fit

@@ -15,7 +15,8 @@ from hybridwater.components.base import Variable
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 from hybridwater.data.times import check_time
-from hybridwater.errors import ComponentError, DataError, nearest
+from hybridwater.errors import ComponentError, nearest
+from hybridwater.files import open_netcdf
 
 # Bytes of one variable that are read at once.
 _BLOCK = 2**25
@@ -57,7 +58,7 @@ class ForcingRecords(DeclaredComponent):
         variables: Mapping[str, str] | None = None,
         mesh: Any = None,
     ) -> None:
-        dataset = _opened(data)
+        dataset = open_netcdf(data, lazy=True)
         interval = check_time(dataset)
         names = dict(variables or {name: name for name in map(str, dataset.data_vars)})
         self._records = {name: _records(dataset, name, source) for name, source in names.items()}
@@ -122,17 +123,6 @@ class ForcingRecords(DeclaredComponent):
     def boundary_fluxes(self) -> dict[str, np.ndarray]:
         """Return nothing: what is given is booked where it arrives."""
         return {}
-
-
-def _opened(data: xr.Dataset | str | Path) -> xr.Dataset:
-    if isinstance(data, xr.Dataset):
-        return data
-    try:
-        return xr.open_dataset(data, engine="netcdf4")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"The records cannot be read ({error}).", str(data), "Give a NetCDF file"
-        ) from error
 
 
 def _records(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:

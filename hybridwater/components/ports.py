@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,8 +10,11 @@ import numpy as np
 
 from hybridwater import units
 from hybridwater.components.base import Variable
-from hybridwater.errors import ComponentError, UnitError, nearest
+from hybridwater.errors import ComponentError, nearest
 from hybridwater.ude.model import UDE
+
+#: What the tolerance of a component's solver makes up or loses; booked, so that the balance closes.
+SOLVER_ERROR = "solver_error_flux"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,29 +95,17 @@ def make_ports(
 
 
 def conversion(source: str, target: str, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return scale and offset of a conversion of water quantities, each of shape (cell,).
+    """Return scale and offset of a conversion of quantities in cells, each of shape (cell,).
 
-    Beside what the unit registry knows, a depth or volume of water converts to a mass at 1000 kg
-    m-3, and a quantity per area to one per cell.
+    As `hybridwater.units.linear`, with the areas [m2] of the cells, shape (cell,).
 
     Raises
     ------
     UnitError
         If the two do not measure the same thing.
     """
-    a, b = units.parse(source), units.parse(target)
-    if a.is_compatible_with(b):
-        low, high = (float(units.convert(x, source, target)) for x in (0.0, 1.0))
-        return np.full(area.shape, high - low), np.full(area.shape, low)
-    for water, cell in itertools.product((1, -1, 0), repeat=2):
-        unit = a * units.parse("kg m-3") ** water * units.parse("m2") ** cell
-        if unit.is_compatible_with(b):
-            factor = float(units.convert(units.WATER_DENSITY**water, str(unit), target))
-            return factor * area**cell, np.zeros(area.shape)
-    raise UnitError(
-        f"'{source}' cannot be converted to '{target}', not even as water of 1000 kg m-3.",
-        fix="Give the port a unit that measures what its term does",
-    )
+    slope, offset, power = units.linear(source, target)
+    return slope * area**power, np.full(area.shape, offset)
 
 
 def _terms(ude: UDE) -> dict[str, str]:

@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 from importlib.metadata import EntryPoint, entry_points
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hybridwater.components.base import Component
 from hybridwater.errors import ComponentError, MissingDependency, nearest
@@ -34,6 +34,7 @@ BUILT_IN = {
     "starfit": BuiltIn(f"{_HERE}.starfit:Starfit", "pywatershed"),
     "landlab-groundwater": BuiltIn(f"{_HERE}.landlab_groundwater:LandlabGroundwater", "landlab"),
     "landlab-overland": BuiltIn(f"{_HERE}.landlab_overland:LandlabOverland", "landlab"),
+    "sciml": BuiltIn(f"{_HERE}.sciml:SciMLComponent"),
     "surrogate": BuiltIn(f"{_HERE}.surrogate:SurrogateComponent"),
     "modflow": BuiltIn(f"{_HERE}.modflow:Modflow", "modflowapi"),
 }
@@ -94,6 +95,24 @@ def require_package(package: str | None, component: str) -> None:
         )
 
 
+def find(target: str) -> Any:
+    """Import ``"module:name"``.
+
+    Raises
+    ------
+    ComponentError
+        If there is no such module or name.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ComponentError(
+            f"'{target}' cannot be imported ({error}).",
+            fix="Write 'module:name', with the module on the path of Python",
+        ) from error
+
+
 def load(target: str) -> type:
     """Import ``"module:Class"``.
 
@@ -102,14 +121,7 @@ def load(target: str) -> type:
     ComponentError
         If there is no such module or class, or it is not a class.
     """
-    module, _, attribute = target.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ComponentError(
-            f"The component '{target}' cannot be imported ({error}).",
-            fix="Write 'module:Class', with the module on the path of Python",
-        ) from error
+    found = find(target)
     if not isinstance(found, type):
         raise ComponentError(f"'{target}' is not a class.")
     return found

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from hybridwater.components.base import Variable
 from hybridwater.components.configuration import per_cell, require_range
@@ -16,6 +15,7 @@ from hybridwater.components.grids import Grid, cells
 from hybridwater.components.prms_process import PrmsComponent, quietly
 from hybridwater.data.packages import package_folder
 from hybridwater.errors import ComponentError
+from hybridwater.files import open_netcdf
 
 _MILLION_CUBIC_METRES = 1e9  # kg
 _CUBIC_METRES_PER_SECOND = 86400.0 * 1000.0  # kg per day
@@ -94,9 +94,7 @@ class Starfit(PrmsComponent):
 
             if path is None:
                 path = package_folder("pywatershed", "data") / "big_sandy_starfit_parameters.nc"
-            if not Path(path).is_file():
-                raise ComponentError("The STARFIT parameter file does not exist.", str(path))
-            self._all = Parameters.from_ds(xr.load_dataset(path))
+            self._all = Parameters.from_ds(open_netcdf(path, ComponentError))
         self._capacity = np.array(self._all.parameters["GRanD_CAP_MCM"], float)
         return {0: cells(self._capacity.size)}
 

@@ -18,7 +18,7 @@ from hybridwater.components.component_file import Description, read_description
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 from hybridwater.components.handover import last_values, require_carried, steps_at, summed
-from hybridwater.components.ports import Port, conversion, make_ports
+from hybridwater.components.ports import SOLVER_ERROR, Port, conversion, make_ports
 from hybridwater.engines import Options, Solver, get_engine
 from hybridwater.engines.records import initial_states, program_values
 from hybridwater.engines.simulation import read_options
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hybridwater.training import Surrogate
-
-#: What the solver's tolerance makes up or loses; booked, so that the balance closes.
-SOLVER_ERROR = "solver_error_flux"
 
 
 class SurrogateComponent(DeclaredComponent):

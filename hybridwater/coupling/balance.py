@@ -1,18 +1,21 @@
-"""The balance of one coupling step: what components and exchanges booked, compared.
+"""The balance of coupling steps: what components and exchanges booked, compared.
 
-It is made of plain numbers, a few dozen per step, on which lists are quicker than arrays.
+A step books a few dozen numbers. They are compared for some steps at once, every step for itself.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hybridwater.coupling.books import guess
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from hybridwater.coupling.link import Link
 
 
@@ -26,33 +29,41 @@ class Plan:
     links : sequence of Link
         Exchanges of water.
     fluxes : sequence of (str, str)
-        Component and flux of each column; those of a component follow one another.
+        Component and flux of each column; those of a component follow one another, and each
+        component has some.
     """
 
     def __init__(
         self, components: Sequence[str], links: Sequence[Link], fluxes: Sequence[tuple[str, str]]
     ) -> None:
         self.components, self.links, self.fluxes = list(components), list(links), list(fluxes)
+        owners = [name for name, _ in fluxes]
+        self.first = np.array([owners.index(name) for name in components], int)
         place = {flux: i for i, flux in enumerate(fluxes)}
-        counts = [sum(owner == name for owner, _ in fluxes) for name in components]
-        ends = list(itertools.accumulate(counts))
-        self.spans = [(end - n, end) for end, n in zip(ends, counts, strict=True)]
-        sources = [place.get((k.source.name, k.given.name), -1) for k in links]
-        targets = [place.get((k.target.name, k.taken.name), -1) for k in links]
-        self.ends = list(zip(sources, targets, strict=True))
+        nothing = len(fluxes)  # a column that is always zero
+        sources = [(k.source.name, k.given.name) for k in links]
+        targets = [(k.target.name, k.taken.name) for k in links]
+        self.source = np.array([place.get(end, nothing) for end in sources], int)
+        self.target = np.array([place.get(end, nothing) for end in targets], int)
+        self.from_books, self.into_books = self.source < nothing, self.target < nothing
         # What an exchange gave is compared on its own, or with others that share one flux.
-        own = [(flux, "" if k.partial else k.label) for flux, k in zip(sources, links, strict=True)]
-        self.giving = _groups(own, sources)
-        self.taking = _groups(targets, targets)
+        own = [(*end, "" if k.partial else k.label) for end, k in zip(sources, links, strict=True)]
+        self.given_together = _together(own)
+        self.taken_together = _together(targets)
+        n, m = len(fluxes), len(links)
+        self.widths = (n, n, m, m, m, m, m, len(components), m)
 
 
-def _groups(keys: Sequence[object], fluxes: Sequence[int]) -> list[tuple[int, list[int]]]:
-    """Return each flux that is booked, with the exchanges that it is compared to."""
-    found: dict[object, tuple[int, list[int]]] = {}
-    for i, (key, flux) in enumerate(zip(keys, fluxes, strict=True)):
-        if flux >= 0:
-            found.setdefault(key, (flux, []))[1].append(i)
-    return list(found.values())
+def _together(keys: Sequence[tuple[str, ...]]) -> csr_array:
+    """Return the matrix that adds up what has the same key, shape (key, key)."""
+    from scipy.sparse import csr_array
+
+    rank = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    n = len(keys)
+    member = csr_array(
+        (np.ones(n), (np.arange(n), [rank[key] for key in keys])), shape=(n, len(rank))
+    )
+    return csr_array(member @ member.T)
 
 
 @dataclass
@@ -81,152 +92,144 @@ class Sheet:
         """Return a copy."""
         return Sheet(*(list(values) for values in vars(self).values()))
 
+    def row(self, stored: list[float], transit: list[float]) -> list[float]:
+        """Return all numbers, and the water in each component and exchange at the end [kg]."""
+        return [
+            *self.flux,
+            *self.moved,
+            *self.given,
+            *self.unmapped,
+            *self.delivered,
+            *self.clipping,
+            *self.gross,
+            *stored,
+            *transit,
+        ]
+
 
 class Balance:
-    """A sheet, the stores and what is in transit, before and after a coupling step.
+    """What was booked in some coupling steps, compared.
 
     Parameters
     ----------
     plan : Plan
         What belongs to what.
-    sheet : Sheet
-        Bookings.
-    stored, transit : tuple of list of float
-        Water in each component and exchange, before and after [kg].
+    rows : array_like
+        Rows of sheets, shape (step, number).
+    stored, transit : array_like
+        Water in each component and exchange before the first step [kg].
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        sheet: Sheet,
-        stored: tuple[list[float], list[float]],
-        transit: tuple[list[float], list[float]],
+        self, plan: Plan, rows: list[list[float]], stored: list[float], transit: list[float]
     ) -> None:
-        self.plan, self.sheet, self.stored, self.transit = plan, sheet, stored, transit
-        flux, moved = sheet.flux, sheet.moved
-        own = [flux[first:last] for first, last in plan.spans]
-        self.change = [after - before for before, after in zip(*stored, strict=True)]
-        self.crossed = [sum(fluxes) for fluxes in own]
-        self.inflow = [sum([f for f in fluxes if f > 0.0]) for fluxes in own]
-        self.made = [c - x for c, x in zip(self.change, self.crossed, strict=True)]
-        self._handled = [
-            abs(before) + abs(after) + sum(moved[first:last])
-            for before, after, (first, last) in zip(*stored, plan.spans, strict=True)
-        ]
-        self.lost = [
-            given - unmapped - delivered - (after - before)
-            for given, unmapped, delivered, before, after in zip(
-                sheet.given, sheet.unmapped, sheet.delivered, *transit, strict=True
-            )
-        ]
+        self.plan, booked = plan, np.array(rows)
+        parts = np.split(booked, np.cumsum(plan.widths)[:-1], axis=1)
+        self.flux, moved, self.given, self.unmapped, self.delivered = parts[:5]
+        self.clipping, gross, self.stored, self.transit = parts[5:]
+        before = np.vstack([stored, self.stored[:-1]])
+        self.change = self.stored - before
+        self.crossed = self._of_component(self.flux)
+        self.inflow = self._of_component(np.maximum(self.flux, 0.0))
+        self.made = self.change - self.crossed
+        self._handled = np.abs(before) + np.abs(self.stored) + self._of_component(moved)
+        on_way = np.vstack([transit, self.transit[:-1]])
+        left = self.given - self.unmapped - self.delivered
+        self.lost = left - (self.transit - on_way)
+        self._on_way = np.abs(on_way) + np.abs(self.transit)
+        nothing = np.zeros((len(booked), 1))
+        flux, moved = np.hstack([self.flux, nothing]), np.hstack([moved, nothing])
+        self._size = gross + np.abs(self.given) + np.abs(self.delivered)
+        self._size += moved[:, plan.source] + moved[:, plan.target]
+        together = (self.given @ plan.given_together) + flux[:, plan.source]
+        self._gave = np.where(plan.from_books, together, 0.0)
+        together = (self.delivered @ plan.taken_together) - flux[:, plan.target]
+        self._got = np.where(plan.into_books, together, 0.0)
 
-    def row(self) -> list[float]:
-        """Return the row of the ledger, in the order of its columns."""
-        sheet, given, delivered = self.sheet, 0.0, 0.0
-        carried = [g - u for g, u in zip(sheet.given, sheet.unmapped, strict=True)]
-        for (source, target), left, came in zip(
-            self.plan.ends, carried, sheet.delivered, strict=True
-        ):
-            given += left if source >= 0 else 0.0
-            delivered += came if target >= 0 else 0.0
-        external = sum(self.crossed) + given - delivered
-        unobserved = sum(carried) - given - (sum(sheet.delivered) - delivered)
-        return [
-            *self.stored[1],
-            *self.change,
-            *self.inflow,
-            *(i - x for i, x in zip(self.inflow, self.crossed, strict=True)),
-            *self.made,
-            *sheet.given,
-            *sheet.unmapped,
-            *self.transit[1],
-            *sheet.delivered,
-            *sheet.clipping,
-            *self.lost,
-            external,
-            unobserved,
-            sum(self.made) - sum(self.lost),
-            *sheet.flux,
-        ]
+    def _of_component(self, flux: np.ndarray) -> np.ndarray:
+        """Add up the fluxes of each component, shape (step, component)."""
+        return np.add.reduceat(flux, self.plan.first, axis=1) if len(self.plan.first) else flux
 
-    def faults(self, tolerance: float) -> list[str]:
-        """Say in sentences where water is missing; usually nowhere.
+    def table(self) -> np.ndarray:
+        """Return the rows of the ledger, in the order of its columns."""
+        plan, carried = self.plan, self.given - self.unmapped
+        given = carried[:, plan.from_books].sum(axis=1)
+        delivered = self.delivered[:, plan.into_books].sum(axis=1)
+        external = self.crossed.sum(axis=1) + given - delivered
+        unobserved = carried.sum(axis=1) - given - (self.delivered.sum(axis=1) - delivered)
+        residual = self.made.sum(axis=1) - self.lost.sum(axis=1)
+        return np.hstack(
+            [
+                self.stored,
+                self.change,
+                self.inflow,
+                self.inflow - self.crossed,
+                self.made,
+                self.given,
+                self.unmapped,
+                self.transit,
+                self.delivered,
+                self.clipping,
+                self.lost,
+                np.stack([external, unobserved, residual], axis=1),
+                self.flux,
+            ]
+        )
+
+    def faults(self, tolerance: float) -> Iterator[tuple[int, list[str]]]:
+        """Say in sentences in which steps water is missing; usually in none.
 
         Parameters
         ----------
         tolerance : float
             Relative to the water in store and moved.
+
+        Yields
+        ------
+        step : int
+            From zero.
+        sentences : list of str
         """
-        sizes = self._sizes()
+        ways = tolerance * self._size
         # Written so that a number that is not finite is a fault, too.
-        made = [
-            i
-            for i, (gap, size) in enumerate(zip(self.made, self._handled, strict=True))
-            if not abs(gap) <= tolerance * size
-        ]
-        lost = [
-            i
-            for i, (gap, size, *way) in enumerate(zip(self.lost, sizes, *self.transit, strict=True))
-            if not abs(gap) <= tolerance * (size + abs(way[0]) + abs(way[1]))
-        ]
-        gave = self._differing(self.plan.giving, self.sheet.given, sizes, -1.0, tolerance)
-        got = self._differing(self.plan.taking, self.sheet.delivered, sizes, 1.0, tolerance)
-        if not (made or lost or gave or got):
-            return []
-        return [*self._of_components(made), *self._of_exchanges(lost, gave, got)]
+        wrong = (
+            ~(np.abs(self.made) <= tolerance * self._handled),
+            ~(np.abs(self.lost) <= ways + tolerance * self._on_way),
+            ~(np.abs(self._gave) <= 2 * ways),
+            ~(np.abs(self._got) <= 2 * ways),
+        )
+        steps = np.any([w.any(axis=1) for w in wrong], axis=0)
+        for step in np.flatnonzero(steps).tolist():
+            made, *others = (w[step] for w in wrong)
+            yield step, [*self._components(step, made), *self._exchanges(step, *others)]
 
-    def _sizes(self) -> list[float]:
-        """Return how much water each exchange handled, whatever its sign."""
-        sheet = self.sheet
-        moved = [*sheet.moved, 0.0]  # the last one for ends that keep no books
-        return [
-            gross + abs(given) + abs(delivered) + moved[source] + moved[target]
-            for gross, given, delivered, (source, target) in zip(
-                sheet.gross, sheet.given, sheet.delivered, self.plan.ends, strict=True
-            )
-        ]
-
-    def _differing(
-        self,
-        groups: list[tuple[int, list[int]]],
-        amounts: list[float],
-        sizes: list[float],
-        sign: float,
-        tolerance: float,
-    ) -> dict[int, float]:
-        """Return exchanges whose amount is not what their end booked, and the amount together."""
-        flux, found = self.sheet.flux, {}
-        for end, links in groups:
-            together = sum([amounts[i] for i in links])
-            gap = abs(together - sign * flux[end])
-            for i in links:
-                if not gap <= 2 * tolerance * sizes[i]:
-                    found[i] = together
-        return found
-
-    def _of_components(self, wrong: list[int]) -> Iterable[str]:
-        for i in wrong:
+    def _components(self, step: int, wrong: np.ndarray) -> Iterable[str]:
+        for i in np.flatnonzero(wrong):
             yield (
-                f"The component '{self.plan.components[i]}' lost or made {self.made[i]:.6g} kg: "
-                f"its storage changed by {self.change[i]:.6g} kg, but {self.crossed[i]:.6g} kg "
-                "crossed its boundary."
+                f"The component '{self.plan.components[i]}' lost or made "
+                f"{self.made[step, i]:.6g} kg: its storage changed by {self.change[step, i]:.6g} "
+                f"kg, but {self.crossed[step, i]:.6g} kg crossed its boundary."
             )
 
-    def _of_exchanges(
-        self, lost: list[int], gave: dict[int, float], got: dict[int, float]
+    def _exchanges(
+        self, step: int, lost: np.ndarray, gave: np.ndarray, got: np.ndarray
     ) -> Iterable[str]:
-        plan, flux = self.plan, self.sheet.flux
-        for i, (link, (source, target)) in enumerate(zip(plan.links, plan.ends, strict=True)):
-            if i in lost:
+        plan, flux = self.plan, self.flux[step]
+        for i, link in enumerate(plan.links):
+            if lost[i]:
                 yield (
-                    f"The exchange '{link.label}' lost or made {self.lost[i]:.6g} kg: "
-                    f"{self.sheet.given[i]:.6g} kg were given and {self.sheet.delivered[i]:.6g} "
+                    f"The exchange '{link.label}' lost or made {self.lost[step, i]:.6g} kg: "
+                    f"{self.given[step, i]:.6g} kg were given and {self.delivered[step, i]:.6g} "
                     "kg delivered."
                 )
-            if i in gave:
-                yield _differs(link, "given", gave[i], plan.fluxes[source], -flux[source])
-            if i in got:
-                yield _differs(link, "delivered", got[i], plan.fluxes[target], flux[target])
+            if gave[i]:
+                end = int(plan.source[i])
+                booked, moved = -float(flux[end]), float(self._gave[step, i] - flux[end])
+                yield _differs(link, "given", moved, plan.fluxes[end], booked)
+            if got[i]:
+                end = int(plan.target[i])
+                booked, moved = float(flux[end]), float(self._got[step, i] + flux[end])
+                yield _differs(link, "delivered", moved, plan.fluxes[end], booked)
 
 
 def _differs(link: Link, what: str, moved: float, end: tuple[str, str], booked: float) -> str:

@@ -3,13 +3,13 @@
 Water is booked where it leaves, on its way, and where it arrives. Components and exchanges do so
 independently of one another: a component by what it says crossed its boundary, an exchange by what
 it read and what it set. Where the two do not agree, a unit, a sign or an area is wrong, and the
-ledger says where. Numbers of one row are sums over one coupling step.
+ledger says where. Numbers of one row are sums over one coupling step. Every step is balanced for
+itself, but some at once, which is much quicker.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan, Sheet
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import square, total
+from hybridwater.coupling.sums import total, total_and_norm
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
+# How many steps are balanced at once.
+_SETTLED = 64
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
@@ -90,7 +92,6 @@ class Ledger:
         self._participants = {p.name: p for p in participants}
         self._others = dict(others or {})
         self._booked = [n for n, p in self._participants.items() if p.component.has_storage]
-        self._time = 0.0
 
     def begin(self, links: Iterable[Link], origin: dt.datetime | None, path: Path | None) -> None:
         """Begin with what is in store and in transit.
@@ -111,8 +112,7 @@ class Ledger:
         for i, (name, flux) in enumerate(fluxes):
             self._place[name][flux] = i
         self._plan = Plan(self._booked, self._links, fluxes)
-        self._sheet = Sheet.blank(self._plan)
-        self._stored, self._transit = self._in_store(), self._in_transit()
+        self._begin(0.0)
         self._columns = [
             *((what, name) for what in _PER_COMPONENT for name in self._booked),
             *((what, label) for what in _PER_EXCHANGE for label in self._slot),
@@ -142,18 +142,20 @@ class Ledger:
         place = self._place.get(participant.name)
         if place is None:
             return
-        flux, moved = self._sheet.flux, self._sheet.moved
+        flux, moved, other = self._sheet.flux, self._sheet.moved, place[_OTHER]
         for name, kilograms in participant.boundary_fluxes().items():
-            values, i = np.asarray(kilograms), place.get(name, place[_OTHER])
-            flux[i] += total(values)
-            moved[i] += math.sqrt(square(values))
+            i = place.get(name, other)
+            crossed, size = total_and_norm(kilograms)
+            flux[i] += crossed
+            moved[i] += size
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
         i, sheet = self._slot[label], self._sheet
         sheet.given[i] += given
-        sheet.unmapped[i] += unmapped
-        sheet.gross[i] += gross
+        if unmapped or gross:
+            sheet.unmapped[i] += unmapped
+            sheet.gross[i] += gross
 
     def deliver(self, label: str, delivered: float) -> None:
         """Book what an exchange gave to its target [kg]."""
@@ -174,29 +176,46 @@ class Ledger:
     # ---- balance
 
     def close(self, time: float) -> None:
-        """Balance a coupling step, add its row, and begin the next one.
+        """End a coupling step: note what is in store and in transit, and begin a new sheet.
 
         Raises
         ------
         LedgerError
-            If the policy says so and water is missing; the message names where.
+            As `settle`, which is called now and then.
         """
-        stored, transit = self._in_store(), self._in_transit()
-        balance = Balance(self._plan, self._sheet, (self._stored, stored), (self._transit, transit))
-        values = np.array(balance.row())
-        self.totals.add(values)
-        self.records.append(self._time, time, values)
-        self._time, self._stored, self._transit = time, stored, transit
+        self._waiting.append(self._sheet.row(self._in_store(), self._in_transit()))
+        self._ends.append(time)
         self._sheet = Sheet.blank(self._plan)
-        if self.policy.on_error != "record":
-            self._answer(balance.faults(self.policy.tolerance))
+        if len(self._ends) == _SETTLED:
+            self.settle()
 
-    def _answer(self, faults: list[str]) -> None:
-        if not faults:
+    def settle(self) -> None:
+        """Balance every step that was closed since the last time, and add its row.
+
+        Raises
+        ------
+        LedgerError
+            If the policy says so and water is missing; the message names where, and the first such
+            step.
+        """
+        if not self._ends:
             return
+        ends, waiting = self._ends, self._waiting
+        balance = Balance(self._plan, waiting, self._stored, self._transit)
+        self._waiting, self._ends = [], []
+        self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
+        for end, values in zip(ends, balance.table(), strict=True):
+            self.totals.add(values)
+            self.records.append(self._time, end, values)
+            self._time = end
+        if self.policy.on_error != "record":
+            for step, faults in balance.faults(self.policy.tolerance):
+                self._answer(faults, ends[step])
+
+    def _answer(self, faults: list[str], end: float) -> None:
         error = LedgerError(
             " ".join(faults),
-            f"coupling step that ends at {self._time:g} s",
+            f"coupling step that ends at {end:g} s",
             "Look at the units, signs and areas of what is named; on_error = 'record' goes on "
             "without stopping",
         )
@@ -204,10 +223,15 @@ class Ledger:
             raise error
         warnings.warn(str(error), stacklevel=4)
 
+    def flush(self) -> None:
+        """Settle, and see that all rows are in the file."""
+        self.settle()
+        self.records.flush()
+
     def _in_store(self) -> list[float]:
         """Return the water in each component [kg]."""
         parts = [self._participants[name].storage() for name in self._booked]
-        return [sum([total(np.asarray(s)) for s in stores.values()]) for stores in parts]
+        return [sum([total(s) for s in stores.values()]) for stores in parts]
 
     def _in_transit(self) -> list[float]:
         """Return the water in each exchange [kg]."""
@@ -217,15 +241,22 @@ class Ledger:
 
     def to_dataset(self) -> xr.Dataset:
         """Return all rows as a dataset; see `CoupledModel.ledger`."""
+        self.settle()
         return to_dataset(self.records.to_dataset(), self._columns, self.totals)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return totals, for a checkpoint."""
+        """Return totals of what is settled, for a checkpoint."""
         return {"sum": self.totals.sum, "rest": self.totals.rest}
 
     def go_on(self, time: float, arrays: dict[str, np.ndarray]) -> None:
         """Go on from totals of a checkpoint, with components and links as they are now."""
         if arrays:
             self.totals.sum, self.totals.rest = arrays["sum"].copy(), arrays["rest"].copy()
+        self._begin(time)
+
+    def _begin(self, time: float) -> None:
+        """Begin at a time with what is in store and in transit, and nothing booked."""
         self._stored, self._transit = self._in_store(), self._in_transit()
-        self._time = time
+        self._time, self._sheet = time, Sheet.blank(self._plan)
+        self._waiting: list[list[float]] = []
+        self._ends: list[float] = []

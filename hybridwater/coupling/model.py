@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -229,7 +230,8 @@ class CoupledModel:
 
     def step(self) -> None:
         """Go on by one coupling step."""
-        self._advance(np.inf)
+        with self._settled():
+            self._advance(np.inf)
 
     def run(
         self,
@@ -258,7 +260,7 @@ class CoupledModel:
         end = until_seconds(until, self.origin, self._time)
         due = np.inf if self._every is None else self._time + self._every
         bar = show_progress(self._time, end, self.origin, progress)
-        with deferred_interrupt() as interrupt, bar as report:
+        with deferred_interrupt() as interrupt, bar as report, self._settled():
             while self._time < end - self._tolerance:
                 self._advance(end)
                 report(self._time)
@@ -268,6 +270,16 @@ class CoupledModel:
                 if interrupt.asked:
                     self._stop()
         self._flush()
+
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Settle the ledger at the end, also after an error: missing water may be its cause."""
+        try:
+            yield
+        finally:
+            began = time.perf_counter()
+            self._ledger.settle()
+            self._seconds += time.perf_counter() - began
 
     def _stop(self) -> None:
         """End a run that Ctrl-C was pressed in, so that it can go on."""
@@ -317,11 +329,13 @@ class CoupledModel:
                     )
 
     def _flush(self) -> None:
-        for records in (*self._outputs.values(), self._ledger.records):
-            records.flush()
+        self._ledger.flush()
+        for outputs in self._outputs.values():
+            outputs.flush()
 
     def close(self) -> None:
         """Write and close the files of the run, and end its components."""
+        self._flush()
         for records in (*self._outputs.values(), self._ledger.records):
             records.close()
         for component in self._components.values():

@@ -90,9 +90,8 @@ def measure(unit: str) -> Measure:
 def linear_conversion(source: Variable, target: Variable, where: str) -> tuple[float, float]:
     """Return slope and offset that turn numbers of one variable into those of the other.
 
-    Mass and volume of water are turned into one another with `hybridwater.units.WATER_DENSITY`; so
-    are water per area and per cell, but for the area itself, which the route multiplies or divides
-    by.
+    As `hybridwater.units.linear`, but for the area, which the route multiplies or divides by. A
+    depth of water is not taken for an amount: it could be a level.
 
     Parameters
     ----------
@@ -106,17 +105,13 @@ def linear_conversion(source: Variable, target: Variable, where: str) -> tuple[f
     UnitError
         If they do not measure the same thing.
     """
-    have, want = unit_room.parse(source.units), unit_room.parse(target.units)
-    if have == want:
-        return 1.0, 0.0
-    if have.is_compatible_with(want):
-        ends = [float(unit_room.convert(x, source.units, target.units)) for x in (0.0, 1.0)]
-        return ends[1] - ends[0], ends[0]
     one, other = measure(source.units), measure(target.units)
     both_flux = one.is_flux and other.is_flux
     both_amount = "amount" in one.form and "amount" in other.form
-    if both_flux or both_amount:
-        return one.factor / other.factor, 0.0
+    have, want = unit_room.parse(source.units), unit_room.parse(target.units)
+    if both_flux or both_amount or have.is_compatible_with(want):
+        slope, offset, _ = unit_room.linear(source.units, target.units)
+        return slope, offset
     raise UnitError(
         f"'{source.name}' is in '{source.units}' and cannot become '{target.name}' in "
         f"'{target.units}'.",

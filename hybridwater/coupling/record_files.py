@@ -213,7 +213,7 @@ class ZarrFile(RecordFile):
 
 def _zarr() -> Any:
     try:
-        import zarr
+        import zarr  # type: ignore[import-not-found]
     except ImportError as error:
         raise MissingDependency(
             "Zarr files need the package 'zarr', which is not installed.",

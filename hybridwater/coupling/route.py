@@ -88,8 +88,7 @@ class Route:
         """Return the arrays that tell one route from another."""
         if self.remap is None:
             return []
-        shares = self.remap.shares
-        return [shares.data, shares.indices, shares.indptr]
+        return self.remap.imprint()
 
 
 def make_route(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -17,16 +18,14 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    if values.ndim != 1:
-        values = np.ravel(values)
-    return float(values.dot(_ones(values.size)))
+    flat = _flat(values)
+    return float(flat.dot(_ones(flat.size)))
 
 
-def square(values: np.ndarray) -> float:
-    """Return the sum of squares over cells, of an array of any shape."""
-    if values.ndim != 1:
-        values = np.ravel(values)
-    return float(values.dot(values))
+def total_and_norm(values: np.ndarray) -> tuple[float, float]:
+    """Return the sum over cells and the Euclidean norm, of an array of any shape."""
+    flat = _flat(values)
+    return float(flat.dot(_ones(flat.size))), math.sqrt(flat.dot(flat))
 
 
 def weighted(values: np.ndarray, factor: np.ndarray | float) -> float:
@@ -34,3 +33,7 @@ def weighted(values: np.ndarray, factor: np.ndarray | float) -> float:
     if isinstance(factor, float):
         return total(values) * factor
     return float(values.dot(factor))
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)

@@ -25,6 +25,7 @@ from hybridwater.data.camels_attributes import (
 from hybridwater.data.checks import check_covers
 from hybridwater.data.discharge import specific_discharge
 from hybridwater.errors import DataError, nearest
+from hybridwater.files import open_netcdf
 
 _COLUMNS: dict[str, tuple[str, str, str, str]] = {
     "dayl(s)": ("dayl", "s", "h", "day length"),
@@ -162,9 +163,7 @@ def read_camels_netcdf(
         Where the file, a basin or an attribute is not found, or the period is not covered.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError("The file does not exist.", where=str(path), fix="Check the path")
-    with xr.open_dataset(path) as opened:
+    with open_netcdf(path, lazy=True) as opened:
         wanted = _wanted(basins, [str(b) for b in opened["basin"].values])
         check_covers(opened, start, end)
         dataset = opened.sel(basin=wanted, time=slice(start, end)).load()

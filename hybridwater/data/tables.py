@@ -14,6 +14,7 @@ import xarray as xr
 from hybridwater import units as unit_registry
 from hybridwater.data.checks import DIMENSIONS
 from hybridwater.errors import DataError, UnitError, nearest
+from hybridwater.files import open_netcdf
 
 
 def read_csv(
@@ -109,14 +110,7 @@ def read_netcdf(path: str | Path, rename: Mapping[str, str] | None = None) -> xr
         Where a variable has no units or unknown ones.
     """
     path = _existing(path)
-    try:
-        dataset = xr.load_dataset(path)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"The file cannot be read as NetCDF ({error}).",
-            where=str(path),
-            fix="Check the file with 'ncdump -h'",
-        ) from error
+    dataset = open_netcdf(path)
     known = [str(name) for name in (*dataset.variables, *dataset.dims)]
     for name in rename or {}:
         if name not in known:

@@ -162,22 +162,10 @@ def search_term(
         noise,
         tolerance,
     )
-    found = []
-    for (size, candidate), error in zip(front, errors, strict=True):
-        final = finder.refit(candidate, target)
-        if final is None or problem.physics.broken(final):
-            final = candidate
-        equation = finder.write(final)
-        found.append(
-            Proposal(
-                equation,
-                size,
-                operations(equation),
-                1 - float(error.mean()),
-                finder.describe(final),
-                final.values(x, problem.visited, target.gate),
-            )
-        )
+    found = [
+        _proposal(finder, size, candidate, 1 - float(error.mean()), target, problem)
+        for (size, candidate), error in zip(front, errors, strict=True)
+    ]
     notes = []
     left_out = [t for k, t in enumerate(problem.texts) if k not in problem.columns]
     if left_out:
@@ -187,6 +175,26 @@ def search_term(
     return Front(
         name, network.unit, tuple(found), judgement.chosen, judgement.why, noise, term, tuple(notes)
     )
+
+
+def _proposal(
+    finder: Method,
+    size: int,
+    candidate: Any,
+    explained: float,
+    target: Target,
+    problem: Problem,
+) -> Proposal:
+    """Fit a candidate to all samples, unless that breaks what it must keep, and write it."""
+    final = finder.refit(candidate, target)
+    if (
+        final is None
+        or problem.physics.broken(final)
+        or operations(finder.write(final)) > problem.max_operations
+    ):
+        final = candidate
+    equation, values = finder.write(final), final.values(target.x, problem.visited, target.gate)
+    return Proposal(equation, size, operations(equation), explained, finder.describe(final), values)
 
 
 def _finder(problem: Problem, method: str, terms: int, seed: int) -> Method:

@@ -82,6 +82,18 @@ class Draft:
         unit = self.place.declared[network.zero_when_empty]
         return stored / (stored + self.constant("empty", network.empty_scale, unit))
 
+    def signed(
+        self, kind: str, unit: str, number: float, *, of: sympy.Expr | None = None
+    ) -> sympy.Expr:
+        """Add a fitted constant that keeps its sign, which belongs to the form of an equation.
+
+        A constant that may have either sign has a range so wide that a fit which begins at the
+        right value leaves it in the first steps.
+        """
+        size = abs(number)
+        known = self.parameter(kind, unit, (size / REACH, size * REACH), size, log=True, of=of)
+        return known if number > 0 else -known
+
     def parameter(
         self,
         kind: str,

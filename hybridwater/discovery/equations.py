@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy
 
 from hybridwater import units
-from hybridwater.discovery.drafting import REACH, Draft, Place, difference
+from hybridwater.discovery.drafting import Draft, Place, difference
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.structures import Candidate, Product, rounded
 from hybridwater.ude.terms import Equation
@@ -70,30 +70,21 @@ class _Sum(Draft):
             value *= factor.form.expression(x, reference, *symbols)
         return value
 
-    def amplitude(self, product: Product, number: float) -> sympy.Symbol:
-        network = self.place.network
-        spelled = network.unit
+    def amplitude(self, product: Product, number: float) -> sympy.Expr:
+        spelled = self.place.network.unit
         for factor in product:
             if factor.form.power:
                 per = units.parse(difference(self.place.input_units[factor.column]))
                 spelled = str(units.parse(spelled) / per**factor.form.power)
-        signed = not network.positive and network.bounds is None
-        reach = sorted((number / REACH, number * REACH))
-        bounds = (-abs(reach[1]), abs(reach[1])) if number > 0 else (reach[0], -reach[0])
-        log = not signed and number > 0
-        if log:
-            bounds = (reach[0], reach[1])
-        return self.parameter("factor", units.spell(spelled), bounds, number, log=log)
+        return self.signed("factor", units.spell(spelled), number)
 
     def inner(
         self, kind: str, number: float, unit: str, x: sympy.Expr, visited: Visited
-    ) -> sympy.Symbol:
+    ) -> sympy.Expr:
         if kind == "threshold":
             number = rounded(number)
             low, high = (rounded(b, 3) for b in visited.limits("threshold"))
             return self.parameter(kind, unit, (min(low, number), max(high, number)), number, of=x)
         if kind == "exponent":
             return self.parameter(kind, "1", (0.1, 10.0), number, of=x)
-        bounds = (number / REACH, number * REACH)
-        spelled = unit if kind == "scale" else difference(unit)
-        return self.parameter(kind, spelled, bounds, number, log=True, of=x)
+        return self.signed(kind, unit if kind == "scale" else difference(unit), number, of=x)

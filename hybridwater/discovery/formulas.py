@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 
 from hybridwater import units
-from hybridwater.discovery.drafting import REACH, Draft, Place, difference, is_offset
+from hybridwater.discovery.drafting import Draft, Place, difference, is_offset
 from hybridwater.discovery.forms import DRY, Visited
 from hybridwater.ude.terms import Equation
 
@@ -279,11 +279,9 @@ class _Text(Draft):
         inputs = [(self._input(k, i.expression), self.system.inputs[k]) for k, i in rows]
         return fold(self.formula.program, constants, inputs, self._apply)[0]
 
-    def _parameter(self, number: float, powers: np.ndarray) -> sympy.Symbol:
-        number = float(number) * self.system.size(powers)
-        low, high = sorted((number / REACH, number * REACH))
-        return self.parameter(
-            "constant", self.system.unit(powers), (low, high), number, log=number > 0
+    def _parameter(self, number: float, powers: np.ndarray) -> sympy.Expr:
+        return self.signed(
+            "constant", self.system.unit(powers), float(number) * self.system.size(powers)
         )
 
     def _input(self, k: int, x: sympy.Expr) -> sympy.Expr:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridwater.discovery.selection import LEAST_EXPLAINED
 from hybridwater.ude.terms import Equation
 from hybridwater.ude.text import expression_as_latex, name_as_latex
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-#: Share of a term's variance that an equation must explain to be tried in the model.
-_GOOD = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +88,17 @@ class Front:
         return None if self.chosen is None else self[self.chosen]
 
     def shortlist(self, count: int) -> list[int]:
-        """Return the numbers of the simplest equations that explain most of the term.
+        """Return the numbers of the simplest equations that explain half of the term or more.
+
+        A network that has followed the noise of its data is a poor witness: the law may be well
+        behind an equation that follows the network. So little is asked here; the data choose.
 
         Parameters
         ----------
         count : int
             How many; the recommended one is among them.
         """
-        good = [k for k, p in enumerate(self.proposals) if p.explained >= _GOOD][:count]
+        good = [k for k, p in enumerate(self.proposals) if p.explained >= LEAST_EXPLAINED][:count]
         if self.chosen is not None and self.chosen not in good:
             good = sorted([*good[: count - 1], self.chosen])
         return good

@@ -90,7 +90,7 @@ def judge(
         Error below which equations are equally good.
     """
     if not len(errors):
-        return Judgement(None, "No equation respects the physics of the term.")
+        return Judgement(None, "No equation respects the physics of the term and is short enough.")
     names = np.unique(block)
     per_block = np.stack([errors[:, block == b].mean(1) for b in names], axis=1)
     plain = np.array([constant[block == b].mean() for b in names])

@@ -20,7 +20,7 @@ from hybridwater import _julia
 from hybridwater.discovery.formulas import OPERATORS, Formula, System
 from hybridwater.discovery.polishing import Target
 from hybridwater.discovery.problem import Problem
-from hybridwater.errors import MissingDependency
+from hybridwater.errors import MissingDependency, UnitError
 from hybridwater.ude.terms import Equation
 
 #: Samples that the search looks at; constants are fitted to all afterwards.
@@ -45,9 +45,9 @@ class Breeding:
         Expressions of each size that are looked at in the end.
     """
 
-    populations: int = 12
-    members: int = 30
-    iterations: int = 20
+    populations: int = 15
+    members: int = 33
+    iterations: int = 30
     kept: int = 8
 
 
@@ -120,7 +120,7 @@ class SymbolicSearch:
         for program, constants in self._bred(target, system):
             formula = Formula.of(program, constants, system)
             formula = None if formula is None else self.refit(self._gated(formula, target), target)
-            if formula is None:
+            if formula is None or not _consistent(formula):
                 continue
             if self.problem.physics.broken(formula):
                 broken += 1
@@ -170,3 +170,12 @@ class SymbolicSearch:
             own = np.array([next(numbers) for _ in range(program.count(0))])
             programs.append((program, own))
         return programs
+
+
+def _consistent(formula: Formula) -> bool:
+    """Say whether a formula passes the check of units that every equation of a model does."""
+    try:
+        formula.write()
+    except UnitError:
+        return False
+    return True

@@ -13,9 +13,11 @@ from hybridwater.engines.base import (
 from hybridwater.engines.records import Records, read_records
 from hybridwater.engines.registry import get_engine
 from hybridwater.engines.simulation import simulate
+from hybridwater.engines.steady import Equilibrium, find_equilibrium, steady_state
 
 __all__ = [
     "Engine",
+    "Equilibrium",
     "Failure",
     "Gradients",
     "Options",
@@ -24,8 +26,10 @@ __all__ = [
     "Solution",
     "Solver",
     "balance_error",
+    "find_equilibrium",
     "get_engine",
     "read_records",
     "simulate",
+    "steady_state",
     "water_balance",
 ]

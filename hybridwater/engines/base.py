@@ -275,6 +275,8 @@ class Gradients:
 
 
 Pullback = Callable[[np.ndarray, np.ndarray | None], Gradients]
+#: From the cotangent of rates to those of parameters, weights and forcing.
+Pull = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class Solver(Protocol):
@@ -323,6 +325,34 @@ class Solver(Protocol):
 
         The pullback takes cotangents of ``fluxes`` (batch, time, n_fluxes) and of ``states``
         (batch, time, n_states) or ``None``, and returns :class:`Gradients`.
+        """
+        ...
+
+    def linearize(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, Pull]:
+        """Evaluate the derivatives of the states and their slopes, without solving.
+
+        Parameters
+        ----------
+        parameters, weights : numpy.ndarray
+            As in :meth:`solve`.
+        forcing, states : numpy.ndarray
+            Shapes (batch, n_forcings) and (batch, n_states).
+
+        Returns
+        -------
+        rates : numpy.ndarray
+            Shape (batch, n_states).
+        slopes : numpy.ndarray
+            Those of rates (rows) with respect to states, shape (batch, n_states, n_states).
+        pullback : callable
+            From the cotangent of ``rates`` to those of ``parameters``, ``weights`` and
+            ``forcing``.
         """
         ...
 

@@ -45,12 +45,15 @@ class Records:
     step: float
     members: tuple[int, ...] | None = None
 
-    def describe(self, batch: int, record: int) -> str:
-        """Say which member, basin and record in words."""
+    def entry(self, batch: int) -> str:
+        """Say which member and basin in words."""
         row, column = divmod(batch, len(self.basins))
         member = "" if self.members is None else f"member {self.members[row]}, "
-        when = f"{self.time[record]:%Y-%m-%d %H:%M}"
-        return f"{member}basin '{self.basins[column]}', record {when}"
+        return f"{member}basin '{self.basins[column]}'"
+
+    def describe(self, batch: int, record: int) -> str:
+        """Say which member, basin and record in words."""
+        return f"{self.entry(batch)}, record {self.time[record]:%Y-%m-%d %H:%M}"
 
 
 def read_records(ude: UDE, dataset: xr.Dataset, *, members: bool = False) -> Records:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from hybridwater.engines.records import (
     to_dataset,
 )
 from hybridwater.engines.registry import get_engine
+from hybridwater.engines.steady import steady_state
 from hybridwater.errors import DataError, DeclarationError, WeightsError, nearest
 from hybridwater.ude.model import UDE
 from hybridwater.ude.program import initial_weights
@@ -49,7 +50,7 @@ def simulate(
     parameters: Mapping[str, Any] | xr.Dataset | None = None,
     weights: np.ndarray | None = None,
     *,
-    initial_state: np.ndarray | None = None,
+    initial_state: np.ndarray | Literal["steady"] | None = None,
     engine: str | None = None,
     seed: int = 0,
     **options: Any,
@@ -67,8 +68,9 @@ def simulate(
         Name to number or data array over ``basin``, ``member`` or both; defaults where left out.
     weights : numpy.ndarray, optional
         Shape (n_weights,) or (batch, n_weights); untrained ones drawn with ``seed`` if left out.
-    initial_state : numpy.ndarray, optional
-        Shape (batch, n_states); the declared initial values if left out.
+    initial_state : numpy.ndarray or "steady", optional
+        Shape (batch, n_states); the declared initial values if left out. ``"steady"``: the
+        equilibrium under the mean of the forcing, see `hybridwater.engines.steady_state`.
     engine : str, optional
         Name of the engine; the one in the settings if left out.
     seed : int
@@ -105,7 +107,7 @@ def solve_records(
     forcing: xr.Dataset,
     parameters: Mapping[str, Any] | xr.Dataset | None,
     weights: np.ndarray | None,
-    initial_state: np.ndarray | None,
+    initial_state: np.ndarray | Literal["steady"] | None,
     engine: str | None,
     seed: int,
     options: Mapping[str, Any],
@@ -137,20 +139,27 @@ def solve_records(
             f"{ude.program.n_weights} weights.",
             fix="Use the weights of this model, or fit it again",
         )
-    if initial_state is None:
-        initial_state = initial_states(ude, values, batch)
-    initial_state = np.asarray(initial_state, float)
-    if initial_state.shape != (batch, ude.program.n_states):
+    chosen = get_engine(engine, solved)
+    solver = chosen.compile(ude, solved)
+    begin = initial_states(ude, values, batch)
+    if isinstance(initial_state, str):
+        if initial_state != "steady":
+            raise DataError(
+                f"The initial state '{initial_state}' is not known.",
+                "initial_state",
+                "Give an array, 'steady', or nothing for the declared initial values",
+            )
+        begin = steady_state(solver, flat, weights, records, begin)
+    elif initial_state is not None:
+        begin = np.asarray(initial_state, float)
+    if begin.shape != (batch, ude.program.n_states):
         raise DataError(
-            f"The initial state has the shape {initial_state.shape}, not "
-            f"{(batch, ude.program.n_states)}.",
+            f"The initial state has the shape {begin.shape}, not {(batch, ude.program.n_states)}.",
             "initial_state",
             f"Give one row per batch entry, in the order {', '.join(s.name for s in ude.states)}"
             + (", the cells of a column side by side" if ude.columns else ""),
         )
-    chosen = get_engine(engine, solved)
-    solver = chosen.compile(ude, solved)
-    solution = solver.solve(flat, weights, records.values, initial_state, records.step)
+    solution = solver.solve(flat, weights, records.values, begin, records.step)
     attributes = {
         "model": ude.name,
         "model_fingerprint": ude.fingerprint,

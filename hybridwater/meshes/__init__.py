@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybridwater.meshes.overlap import Overlaps, overlap_areas
     from hybridwater.meshes.polygons import polygon_mesh
     from hybridwater.meshes.raster import raster_mesh
+    from hybridwater.meshes.reaches import reach_map
     from hybridwater.meshes.remap import Remap
     from hybridwater.meshes.river_files import d8_network, read_routelink
     from hybridwater.meshes.rivers import RiverNetwork
@@ -46,6 +47,7 @@ __all__ = [
     "overlap_areas",
     "polygon_mesh",
     "raster_mesh",
+    "reach_map",
     "read_mpas",
     "read_remap",
     "read_routelink",
@@ -70,6 +72,7 @@ _MODULES = {
     "raster": ("raster_mesh",),
     "remap": ("Remap",),
     "river_files": ("d8_network", "read_routelink"),
+    "reaches": ("reach_map",),
     "rivers": ("RiverNetwork",),
     "ugrid": ("read_ugrid", "to_ugrid", "write_ugrid"),
     "weights_file": ("read_remap", "remap_to_dataset", "write_remap"),

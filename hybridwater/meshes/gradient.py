@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,24 @@ class Reconstruction:
     source: np.ndarray
     offsets: np.ndarray
 
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """Overlaps, sorted by their source cell, shape (pairs,)."""
+        return np.argsort(self.source, kind="stable")
+
+    @functools.cached_property
+    def _by_cell(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Overlaps in that order: how many there are of each cell, which cell, and offsets.
+
+        What belongs to one cell is then side by side in memory, which is half of the speed.
+        """
+        count = np.bincount(self.source, minlength=self.neighbours.shape[0])
+        return count, self.source[self.order], np.ascontiguousarray(self.offsets[self.order].T)
+
+    @functools.cached_property
+    def _rows(self) -> np.ndarray:
+        return np.repeat(np.arange(self.neighbours.shape[0]), np.diff(self.neighbours.indptr))
+
     def increments(self, values: np.ndarray) -> np.ndarray:
         """Return how much the mean in each overlap differs from that of its source cell.
 
@@ -56,21 +75,29 @@ class Reconstruction:
         Returns
         -------
         numpy.ndarray
-            Shape (pairs,).
+            Shape (pairs,), overlaps in the order of `order`.
         """
-        raw = np.zeros(len(self.source))
-        for axis, operator in enumerate(self.gradient):
-            raw += (operator @ values)[self.source] * self.offsets[:, axis]
-        start, near = self.neighbours.indptr[:-1], values[self.neighbours.indices]
-        room_up = np.maximum.reduceat(near, start) - values
-        room_down = values - np.minimum.reduceat(near, start)
-        room = np.where(raw > 0.0, room_up[self.source], room_down[self.source])
-        size = np.abs(raw)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(size > room, room / size, 1.0)
-        limit = np.ones(len(values))
-        np.minimum.at(limit, self.source, factor)
-        return limit[self.source] * raw
+        count, cell, offsets = self._by_cell
+        raw, part = np.zeros(len(cell)), np.empty(len(cell))
+        for operator, offset in zip(self.gradient, offsets, strict=True):
+            np.multiply(np.repeat(operator @ values, count), offset, out=part)
+            raw += part
+        with np.errstate(invalid="ignore"):  # nobody looks at what is in masked cells
+            near = values.take(self.neighbours.indices)
+            highest, lowest = values.copy(), values.copy()
+            np.maximum.at(highest, self._rows, near)
+            np.minimum.at(lowest, self._rows, near)
+            up, down = np.zeros(len(values)), np.zeros(len(values))  # largest change in a cell
+            np.maximum.at(up, cell, raw)
+            np.minimum.at(down, cell, raw)
+            limit = np.minimum(_share(highest - values, up), _share(values - lowest, -down))
+        raw *= np.repeat(limit, count)
+        return raw
+
+
+def _share(room: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return which share of a change there is room for, at most one."""
+    return np.divide(room, change, out=np.ones_like(room), where=change > room)
 
 
 def reconstruction(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError, nearest
-from hybridwater.meshes.files import load
+from hybridwater.files import open_netcdf
 from hybridwater.meshes.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def read_mpas(data: xr.Dataset | str | Path, *, name: str = "mpas") -> Mesh:
     MeshError
         If a variable is missing, or the mesh is planar and periodic.
     """
-    data = load(data)
+    data = open_netcdf(data, MeshError)
     on_sphere = str(data.attrs.get("on_a_sphere", "YES")).strip().upper() != "NO"
     if not on_sphere and str(data.attrs.get("is_periodic", "NO")).strip().upper() == "YES":
         raise MeshError(

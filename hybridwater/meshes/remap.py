@@ -90,6 +90,14 @@ class Remap:
             return self.target_areas
         return self.target_areas * self.target_fraction
 
+    @functools.cached_property
+    def _overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Target cell and area [m2] of each overlap, in the order of the reconstruction."""
+        assert self.reconstruction is not None
+        order, source = self.reconstruction.order, self.reconstruction.source
+        target = np.repeat(np.arange(self.shares.shape[0]), np.diff(self.shares.indptr))
+        return target[order], (self.shares.data * self.source_areas[source])[order]
+
     def amounts(self, values: np.ndarray) -> np.ndarray:
         """Move amounts (kg, m3) or their rates (kg s-1).
 
@@ -113,11 +121,11 @@ class Remap:
         flat = values.reshape(-1, values.shape[-1])
         moved = (self.shares @ flat.T).T
         if self.reconstruction is not None:
-            rows = np.repeat(np.arange(self.shares.shape[0]), np.diff(self.shares.indptr))
-            scale = self.shares.data * self.source_areas[self.reconstruction.source]
+            target, area = self._overlaps
             for row, value in zip(moved, flat, strict=True):
                 extra = self.reconstruction.increments(value / self.source_areas)
-                row += np.bincount(rows, scale * extra, len(row))
+                extra *= area
+                row += np.bincount(target, extra, len(row))
         return moved.reshape(*values.shape[:-1], self.shares.shape[0])
 
     def means(self, values: np.ndarray) -> np.ndarray:
@@ -148,6 +156,10 @@ class Remap:
             )
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.amounts(values * self.source_areas) / self._divisor
+
+    def imprint(self) -> list[np.ndarray]:
+        """Return the arrays that tell one remap from another."""
+        return [self.shares.data, self.shares.indices, self.shares.indptr]
 
     def imbalance(self, values: np.ndarray) -> float:
         """Return what a remap of amounts creates or loses, relative to what it should move.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridwater.errors import MeshError, MissingDependency, nearest
+from hybridwater.files import open_netcdf
 from hybridwater.meshes import sphere
-from hybridwater.meshes.files import load
 from hybridwater.meshes.rivers import RiverNetwork
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_routelink(data: xr.Dataset | str | Path, *, name: str = "rivers") -> Ri
     MeshError
         If a variable is missing or the network is not well formed.
     """
-    data = load(data)
+    data = open_netcdf(data, MeshError)
     for needed in ("link", "to", "Length", "lon", "lat"):
         if needed not in data.variables:
             raise MeshError(

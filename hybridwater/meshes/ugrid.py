@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import MeshError, nearest
-from hybridwater.files import write_netcdf
-from hybridwater.meshes.files import load
+from hybridwater.files import open_netcdf, write_netcdf
 from hybridwater.meshes.mesh import Geometry, Mesh
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def read_ugrid(
     MeshError
         If there is no such file or mesh, or it is not complete.
     """
-    data = load(data)
+    data = open_netcdf(data, MeshError)
     mesh = data[_topology(data, topology)]
     label = name or str(mesh.attrs.get("long_name") or mesh.name)
     names = str(_attribute(mesh, "node_coordinates")).split()

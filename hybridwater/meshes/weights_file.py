@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridwater.errors import WeightsError
-from hybridwater.files import write_netcdf
-from hybridwater.meshes.files import load
+from hybridwater.errors import MeshError, WeightsError
+from hybridwater.files import open_netcdf, write_netcdf
 from hybridwater.meshes.gradient import Reconstruction
 from hybridwater.meshes.remap import Remap
 
@@ -119,7 +118,7 @@ def read_remap(data: xr.Dataset | str | Path) -> Remap:
     MeshError
         If there is no such file.
     """
-    data = load(data)
+    data = open_netcdf(data, MeshError)
     label = data.attrs.get("title", "the dataset")
     missing = [name for name in _NEEDED if name not in data]
     if missing:

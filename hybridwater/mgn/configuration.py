@@ -11,6 +11,7 @@ import torch
 
 from hybridwater.errors import SettingsError, nearest
 from hybridwater.mgn.graph import Relation
+from hybridwater.mgn.layers import Size
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -20,6 +21,7 @@ _CHOICES = {
     "aggregation": ("sum", "mean", "max"),
     "sharing": ("none", "levels", "steps", "all"),
     "precision": ("float32", "float64"),
+    "activation": ("silu", "relu"),
 }
 
 
@@ -54,6 +56,8 @@ class Architecture:
         Levels of the graph; of no effect where levels share their weights.
     precision : {"float32", "float64"}
         Of weights and latents.
+    activation : {"silu", "relu"}
+        Between layers. The first is smooth, the second a little faster.
 
     Raises
     ------
@@ -73,6 +77,7 @@ class Architecture:
     sharing: Literal["none", "levels", "steps", "all"] = "levels"
     levels: int = 1
     precision: Literal["float32", "float64"] = "float32"
+    activation: Literal["silu", "relu"] = "silu"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "edge_outputs"):
@@ -112,6 +117,11 @@ class Architecture:
         """
         relations, levels = relations_of(graph), max(map(len, levels_of(graph).values()))
         return cls(inputs, relations, levels=levels, **choices)
+
+    @property
+    def layers(self) -> Size:
+        """The size of its perceptrons."""
+        return Size(self.width, self.hidden, self.activation)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -9,10 +9,30 @@ nodes is multiplied once per node and not once per edge, and nothing is concaten
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from hybridwater.mgn.gathering import aggregate, gather
+
+
+@dataclass(frozen=True)
+class Size:
+    """What all perceptrons of a network have in common.
+
+    Parameters
+    ----------
+    width : int
+        Numbers in each hidden layer.
+    hidden : int
+        Hidden layers.
+    activation : {"silu", "relu"}
+        Between layers.
+    """
+
+    width: int
+    hidden: int
+    activation: str = "silu"
 
 
 class Tail(nn.Module):
@@ -20,22 +40,21 @@ class Tail(nn.Module):
 
     Parameters
     ----------
-    width : int
-        Numbers in each hidden layer.
+    size : Size
+        The first layer counts as one of its hidden ones.
     outputs : int
         Numbers that come out.
-    hidden : int
-        Hidden layers, the first one included.
     normalise : bool
         Whether a layer normalisation ends it.
     """
 
-    def __init__(self, width: int, outputs: int, hidden: int, *, normalise: bool = True) -> None:
+    def __init__(self, size: Size, outputs: int, *, normalise: bool = True) -> None:
         super().__init__()
+        between = {"silu": nn.SiLU, "relu": nn.ReLU}[size.activation]
         layers: list[nn.Module] = []
-        for _ in range(hidden - 1):
-            layers += [nn.SiLU(), nn.Linear(width, width)]
-        layers += [nn.SiLU(), nn.Linear(width, outputs)]
+        for _ in range(size.hidden - 1):
+            layers += [between(), nn.Linear(size.width, size.width)]
+        layers += [between(), nn.Linear(size.width, outputs)]
         if normalise:
             layers.append(nn.LayerNorm(outputs))
         self.layers = nn.Sequential(*layers)
@@ -48,12 +67,10 @@ class Tail(nn.Module):
 class Perceptron(nn.Module):
     """A perceptron of one source, from ``inputs`` to ``outputs`` numbers."""
 
-    def __init__(
-        self, inputs: int, width: int, outputs: int, hidden: int, *, normalise: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, size: Size, outputs: int, *, normalise: bool = True) -> None:
         super().__init__()
-        self.first = nn.Linear(inputs, width)
-        self.tail = Tail(width, outputs, hidden, normalise=normalise)
+        self.first = nn.Linear(inputs, size.width)
+        self.tail = Tail(size, outputs, normalise=normalise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs of shape (..., outputs) for inputs of shape (..., inputs)."""
@@ -63,12 +80,13 @@ class Perceptron(nn.Module):
 class EdgeUpdate(nn.Module):
     """New latents of the edges of one relation, from theirs and those of the nodes at both ends."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
+        width = size.width
         self.edge = nn.Linear(width, width)
         self.source = nn.Linear(width, width, bias=False)
         self.target = nn.Linear(width, width, bias=False)
-        self.tail = Tail(width, width, hidden)
+        self.tail = Tail(size, width)
 
     def forward(self, edges: Tensor, source: Tensor, target: Tensor, index: Tensor) -> Tensor:
         """Return what is added to the latents.
@@ -94,14 +112,15 @@ class EdgeUpdate(nn.Module):
 class NodeUpdate(nn.Module):
     """New latents of nodes, from theirs and what their edges of each relation bring."""
 
-    def __init__(self, width: int, hidden: int, relations: Sequence[str], how: str) -> None:
+    def __init__(self, size: Size, relations: Sequence[str], how: str) -> None:
         super().__init__()
+        width = size.width
         self.how = how
         self.node = nn.Linear(width, width)
         self.relations = nn.ModuleDict(
             {name: nn.Linear(width, width, bias=False) for name in relations}
         )
-        self.tail = Tail(width, width, hidden)
+        self.tail = Tail(size, width)
 
     def forward(self, nodes: Tensor, arriving: dict[str, tuple[Tensor, Tensor]]) -> Tensor:
         """Return what is added to the latents, shape (n_nodes, ..., width).
@@ -123,10 +142,11 @@ class NodeUpdate(nn.Module):
 class Restrict(nn.Module):
     """Latents of aggregates from those of their cells, weighted by measure."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
+        width = size.width
         self.first = nn.Linear(width, width)
-        self.tail = Tail(width, width, hidden)
+        self.tail = Tail(size, width)
 
     def forward(self, fine: Tensor, index: Tensor, share: Tensor, count: int) -> Tensor:
         """Return latents of shape (count, ..., width).
@@ -150,12 +170,13 @@ class Restrict(nn.Module):
 class Prolong(nn.Module):
     """What aggregates add to the latents of their cells, seen from where the cells lie in them."""
 
-    def __init__(self, width: int, hidden: int, features: int) -> None:
+    def __init__(self, size: Size, features: int) -> None:
         super().__init__()
+        width = size.width
         self.fine = nn.Linear(width, width)
         self.coarse = nn.Linear(width, width, bias=False)
         self.place = nn.Linear(features, width, bias=False)
-        self.tail = Tail(width, width, hidden)
+        self.tail = Tail(size, width)
 
     def forward(self, fine: Tensor, coarse: Tensor, index: Tensor, place: Tensor) -> Tensor:
         """Return what is added, shape (n_fine, ..., width).

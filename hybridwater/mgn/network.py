@@ -49,17 +49,16 @@ class Step(nn.Module):
 
     def __init__(self, architecture: Architecture, *, within: bool) -> None:
         super().__init__()
-        width, hidden = architecture.width, architecture.hidden
         self.edges = nn.ModuleDict()
         into: dict[str, list[str]] = {name: [] for name in architecture.inputs}
         for name in architecture.relations:
             if within and name.split(" ")[0] != name.split(" ")[2]:
                 continue
-            self.edges[name] = EdgeUpdate(width, hidden)
+            self.edges[name] = EdgeUpdate(architecture.layers)
             into[name.split(" ")[2]].append(name)
         self.nodes = nn.ModuleDict(
             {
-                name: NodeUpdate(width, hidden, relations, architecture.aggregation)
+                name: NodeUpdate(architecture.layers, relations, architecture.aggregation)
                 for name, relations in into.items()
             }
         )
@@ -108,35 +107,27 @@ class MeshGraphNetwork(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = a = architecture
-        width, hidden = a.width, a.hidden
+        size, width = a.layers, a.width
         self.normalisers = nn.ModuleDict({n: Normaliser(len(f)) for n, f in a.inputs.items()})
         self.edge_normalisers = nn.ModuleDict({r: Normaliser(n) for r, n in a.relations.items()})
         self.encoders = nn.ModuleDict(
-            {n: Perceptron(len(f), width, width, hidden) for n, f in a.inputs.items()}
+            {n: Perceptron(len(f), size, width) for n, f in a.inputs.items()}
         )
         self.edge_encoders = nn.ModuleDict(
-            {r: Perceptron(n, width, width, hidden) for r, n in a.relations.items()}
+            {r: Perceptron(n, size, width) for r, n in a.relations.items()}
         )
         per_level = 1 if a.sharing in ("levels", "all") or a.cycle == "flat" else a.levels
         per_visit = 1 if a.sharing in ("steps", "all") else a.depth
         self.down = _steps(a, per_level, per_visit)
         self.up = _steps(a, per_level, per_visit) if a.cycle != "flat" else nn.ModuleList()
         many = a.cycle != "flat"
-        self.restrict = nn.ModuleDict({n: Restrict(width, hidden) for n in a.inputs if many})
-        self.prolong = nn.ModuleDict(
-            {n: Prolong(width, hidden, len(PARTS)) for n in a.inputs if many}
-        )
+        self.restrict = nn.ModuleDict({n: Restrict(size) for n in a.inputs if many})
+        self.prolong = nn.ModuleDict({n: Prolong(size, len(PARTS)) for n in a.inputs if many})
         self.decoders = nn.ModuleDict(
-            {
-                n: Perceptron(width, width, len(o), hidden, normalise=False)
-                for n, o in a.outputs.items()
-            }
+            {n: Perceptron(width, size, len(o), normalise=False) for n, o in a.outputs.items()}
         )
         self.edge_decoders = nn.ModuleDict(
-            {
-                r: Perceptron(width, width, len(o), hidden, normalise=False)
-                for r, o in a.edge_outputs.items()
-            }
+            {r: Perceptron(width, size, len(o), normalise=False) for r, o in a.edge_outputs.items()}
         )
         self.to(a.dtype)
 

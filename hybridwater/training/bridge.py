@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hybridwater.engines.base import Solution, Solver
+from hybridwater.engines.steady import find_equilibrium
 
 
 class _Solve(torch.autograd.Function):
@@ -68,6 +69,30 @@ class _Evaluate(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         parameters, weights = ctx.pullback(_array(bars[0]))
         return _tensor(parameters), _tensor(weights), None, None, None
+
+
+class _Equilibrium(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        parameters: Tensor,
+        weights: Tensor,
+        forcing: Tensor,
+        guess: Tensor,
+        solver: Solver,
+    ) -> Tensor:
+        parameters_, weights_, forcing_, guess_ = (
+            _array(a) for a in (parameters, weights, forcing, guess)
+        )
+        found = find_equilibrium(solver, parameters_, weights_, forcing_, guess_)
+        ctx.pullback = found.pullback
+        return _tensor(found.states)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        found = ctx.pullback(_array(bars[0]))
+        forcing = _tensor(found.forcing)
+        return _tensor(found.parameters), _tensor(found.weights), forcing, None, None
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -130,3 +155,13 @@ def evaluate(
     Shapes as in :func:`solve`; ``states`` is (batch, time, n_states) and has no gradient.
     """
     return cast("Tensor", _Evaluate.apply(parameters, weights, forcing, states, solver))
+
+
+def equilibrium(
+    solver: Solver, parameters: Tensor, weights: Tensor, forcing: Tensor, guess: Tensor
+) -> Tensor:
+    """Find the states at which nothing changes so that torch can differentiate them.
+
+    Shapes as in :func:`hybridwater.engines.find_equilibrium`; ``guess`` has no gradient.
+    """
+    return cast("Tensor", _Equilibrium.apply(parameters, weights, forcing, guess, solver))

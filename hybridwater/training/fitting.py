@@ -18,7 +18,7 @@ from hybridwater.errors import SettingsError, nearest
 from hybridwater.training import rundir
 from hybridwater.training.losses import make_loss
 from hybridwater.training.objective import Objective
-from hybridwater.training.problem import Period, Problem, make_problem
+from hybridwater.training.problem import Beginning, Period, Problem, make_problem
 from hybridwater.training.progress import progress
 from hybridwater.training.ranges import Ranges
 from hybridwater.training.regional import ParameterNetwork
@@ -46,7 +46,7 @@ def fit(
     validation: Period | slice | float | None = None,
     test: Period | slice | None = None,
     warmup: int = 365,
-    begin: Literal["initial", "observed"] = "initial",
+    begin: Beginning = "initial",
     loss: str | Mapping[str, float] = "nse",
     schedule: Sequence[Stage] | None = None,
     restarts: int = 1,
@@ -87,9 +87,11 @@ def fit(
         no validation. ``test`` is never looked at here; it is remembered for the report.
     warmup : int
         Records at the beginning that are simulated but do not count.
-    begin : {"initial", "observed"}
+    begin : {"initial", "observed", "steady"}
         Whether training begins at the declared initial states, or, in every window, at the observed
-        ones: for states that are known exactly, such as those of another model.
+        ones: for states that are known exactly, such as those of another model. ``"steady"``: at
+        the equilibrium under the mean of the forcing, which depends on what is trained; the
+        fit then simulates in this way, too.
     loss : str or mapping of str to float
         See :func:`hybridwater.training.make_loss`.
     schedule : sequence of Stage, optional
@@ -312,6 +314,7 @@ def _surrogate(
         skeleton={} if trainer.skeleton is None else _named(ude, trainer.skeleton[rows].numpy()),
         network=network,
         metrics=pd.DataFrame(trainer.metrics, columns=columns),
+        begin="steady" if problem.begin == "steady" else "initial",
     )
 
 

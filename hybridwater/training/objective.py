@@ -76,7 +76,7 @@ class Objective:
         records : slice
             Which records.
         start : torch.Tensor, optional
-            States at the beginning, shape (n, n_states); the initial or observed ones if left out.
+            States at the beginning, shape (n, n_states); if left out, those of ``problem.begin``.
         """
         values, weights = self.values(entries)
         if not ude.networks:
@@ -88,6 +88,10 @@ class Objective:
             first = self.problem.starts[self.basin_of[entries], records.start]
         else:
             first = initial_state(ude, values)
+        if start is None and self.problem.begin == "steady":
+            mean = self.problem.forcing.mean(1)[self.basin_of[entries]]
+            inputs = (columns(ude, values), weights, mean, first)
+            first = bridge.equilibrium(self.solver(ude), *inputs)
         fluxes, states, _ = bridge.solve(
             self.solver(ude),
             columns(ude, values),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Where a simulation in training begins.
-BEGINNINGS = ("initial", "observed")
+BEGINNINGS = ("initial", "observed", "steady")
+Beginning = Literal["initial", "observed", "steady"]
 #: First and last day or moment, both included; partial dates such as "2000-09" are allowed.
 Period = tuple[str, str]
 
@@ -50,6 +51,8 @@ class Problem:
         Records that an assessment simulates: those, and validation with a warm-up before it.
     scored : dict of str to slice
         Records that count: ``train`` (without the warm-up), ``validation``, ``test``.
+    begin : {"initial", "observed", "steady"}
+        Where simulations begin; steady: at the equilibrium under the mean of all forcing.
     starts : torch.Tensor or None
         Observed states at the start of each record, shape (basin, time, n_states), if simulations
         begin at them.
@@ -65,6 +68,7 @@ class Problem:
     run: slice
     assessed: slice
     scored: dict[str, slice]
+    begin: Beginning = "initial"
     starts: Tensor | None = None
     attributes: Tensor | None = None
     attribute_names: tuple[str, ...] = ()
@@ -152,7 +156,7 @@ def make_problem(
     validation: Period | slice | float | None = None,
     test: Period | slice | None = None,
     warmup: int = 365,
-    begin: Literal["initial", "observed"] = "initial",
+    begin: Beginning = "initial",
     attributes: Sequence[str] | None = None,
 ) -> Problem:
     """Check data and periods and bring them to tensors.
@@ -170,8 +174,9 @@ def make_problem(
     warmup : int
         Records at the beginning that are simulated but do not count. They are taken from before
         the training period where the data begin early enough, else from its beginning.
-    begin : {"initial", "observed"}
-        Whether simulations begin at the declared initial states, or at observed ones.
+    begin : {"initial", "observed", "steady"}
+        Whether simulations begin at the declared initial states, at observed ones, or at the
+        equilibrium under the mean of the forcing.
     attributes : sequence of str, optional
         Static attributes (numeric variables with dim basin) to use.
 
@@ -208,6 +213,7 @@ def make_problem(
         run=run,
         assessed=assessed,
         scored=scored,
+        begin=begin,
         starts=starts,
         **(_attributes(data, attributes) if attributes else {}),
     )

@@ -42,6 +42,7 @@ def save(surrogate: Surrogate, directory: Path) -> Path:
         "observed": surrogate.observed,
         "periods": {n: list(p) for n, p in surrogate.periods.items()},
         "ranges": dataclasses.asdict(surrogate.ranges),
+        "begin": surrogate.begin,
     }
     if network is not None:
         tensors |= {f"network.{n}": v for n, v in network.state.items()}
@@ -110,6 +111,7 @@ def load(cls: type[Surrogate], directory: Path) -> Surrogate:
             periods={n: (p[0], p[1]) for n, p in document["periods"].items()},
             skeleton=_part(tensors, "skeleton."),
             network=network,
+            begin=document.get("begin", "initial"),
             metrics=pd.read_csv(metrics) if metrics.is_file() else None,
         )
     except HybridwaterError:

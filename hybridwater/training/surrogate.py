@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class Surrogate:
         Training history.
     data : xarray.Dataset, optional
         Forcing and observations that it was fitted to, for showing itself in a notebook. Not saved.
+    begin : {"initial", "steady"}
+        Where simulations begin: at declared initial states, or in equilibrium with mean forcing.
     """
 
     ude: UDE
@@ -75,6 +77,7 @@ class Surrogate:
     skeleton: dict[str, np.ndarray] = field(default_factory=dict)
     network: ParameterNetwork | None = None
     metrics: pd.DataFrame | None = None
+    begin: Literal["initial", "steady"] = "initial"
     data: xr.Dataset | None = None
 
     def __repr__(self) -> str:
@@ -134,7 +137,9 @@ class Surrogate:
     ) -> xr.Dataset:
         """Simulate, and note in the attributes what leaves the range of training."""
         ude, values, weights = self.model_for(forcing, conceptual)
-        merged = {**dataclasses.asdict(self.options), "fluxes": None, **(options or {})}
+        begin = "steady" if self.begin == "steady" else None
+        own = {**dataclasses.asdict(self.options), "fluxes": None, "initial_state": begin}
+        merged = {**own, **(options or {})}
         result = simulate(ude, forcing, values, weights, engine=engine, **merged)
         self.ranges.note_outside(ude, forcing, result)
         return result
@@ -338,7 +343,15 @@ class Surrogate:
         forcing = forcing.isel(basin=[there.index(basin)])
         ude, values, weights = self.model_for(forcing, conceptual=False)
         return sample_term(
-            ude, name, forcing, values, weights, self.options, samples, self.skeleton_of(forcing)
+            ude,
+            name,
+            forcing,
+            values,
+            weights,
+            self.options,
+            samples,
+            self.skeleton_of(forcing),
+            self.begin,
         )
 
     def skeleton_of(self, forcing: xr.Dataset) -> dict[str, np.ndarray] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from hybridwater import units
 from hybridwater.engines import Options, get_engine, read_records
 from hybridwater.engines.records import initial_states, program_values
+from hybridwater.engines.steady import first_states
 from hybridwater.ude.dimensions import unit_of
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import Flux
@@ -28,6 +29,7 @@ def sample_term(
     options: Options,
     samples: int,
     skeleton: dict[str, np.ndarray] | None,
+    begin: str = "initial",
 ) -> xr.Dataset:
     """Sample a term; see :meth:`hybridwater.training.Surrogate.term`.
 
@@ -53,13 +55,10 @@ def sample_term(
         options, output="instantaneous", fluxes=(name, *(flux.name for flux in extra))
     )
     solver = get_engine(options=instant).compile(watched, instant)
-    solution = solver.solve(
-        program_values(watched, parameters, len(records.basins)),
-        weights,
-        records.values,
-        initial_states(ude, parameters, len(records.basins)),
-        records.step,
-    )
+    flat = program_values(watched, parameters, len(records.basins))
+    first = initial_states(ude, parameters, len(records.basins))
+    first = first_states(begin, solver, flat, weights, records, first)
+    solution = solver.solve(flat, weights, records.values, first, records.step)
     solution.raise_if_failed(ude.program.value_names, records.describe)
     count = len(records.time)
     kept = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))

@@ -11,6 +11,7 @@ import torch
 
 from hybridwater.engines import get_engine, read_records
 from hybridwater.engines.records import initial_states, program_values
+from hybridwater.engines.steady import first_states
 from hybridwater.errors import DataError, nearest
 from hybridwater.training.bijection import Bounded
 from hybridwater.training.surrogate import Surrogate, observations
@@ -128,12 +129,11 @@ def _runs(
         weights = weights[surrogate.basins.index(records.basins[0])]
     options = dataclasses.replace(surrogate.options, fluxes=(flux,))
     solver = get_engine(options=options).compile(ude, options)
-    solution = solver.solve(
-        program_values(ude, values, batch),
-        weights,
-        np.repeat(records.values, batch, axis=0),
-        initial_states(ude, values, batch),
-        records.step,
+    records = dataclasses.replace(
+        records, values=np.repeat(records.values, batch, axis=0), basins=records.basins * batch
     )
+    flat, first = program_values(ude, values, batch), initial_states(ude, values, batch)
+    first = first_states(surrogate.begin, solver, flat, weights, records, first)
+    solution = solver.solve(flat, weights, records.values, first, records.step)
     solution.raise_if_failed([s.name for s in ude.states], lambda _, k: records.describe(0, k))
     return solution.fluxes[:, :, 0]

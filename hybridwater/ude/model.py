@@ -18,7 +18,6 @@ from hybridwater.ude import checks, display, document
 from hybridwater.ude.arrangement import Arrangement, arrange
 from hybridwater.ude.boundary import boundary_terms
 from hybridwater.ude.columns import Column, Place, check_columns, find_places
-from hybridwater.ude.functions import symbol
 from hybridwater.ude.program import Program, lower
 from hybridwater.ude.telescoping import telescoped
 from hybridwater.ude.terms import (
@@ -345,8 +344,3 @@ def _as_text(key: str | sympy.Expr) -> str:
 
 def _with(ude: UDE, **changes: Any) -> UDE:
     return dataclasses.replace(ude, **changes)
-
-
-def model_symbols(ude: UDE) -> dict[str, sympy.Symbol]:
-    """Return the symbol of every name of a model."""
-    return {name: symbol(name) for name in ude.units}

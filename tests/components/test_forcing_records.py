@@ -51,7 +51,7 @@ def test_files(tmp_path):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="does not exist"):
         ForcingRecords(data=tmp_path / "none.nc")
     with pytest.raises(ComponentError, match="did you mean 'rain'"):
         ForcingRecords(data=records(), variables={"p": "rains"})

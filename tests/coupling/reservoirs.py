@@ -14,6 +14,7 @@ class Reservoir(Template):
     """The template with any step, and faults that are injected on purpose."""
 
     name = "reservoir"
+    checks_outputs = False  # `_refuse_broken` is left to the coupled model
 
     def __init__(self, *, step=1.0, fault=None, fault_at=3, **options):
         super().__init__(**options)

@@ -167,5 +167,5 @@ def test_netcdf_without_units(records, tmp_path):
 def test_file_that_is_no_netcdf(tmp_path):
     path = tmp_path / "records.nc"
     path.write_text("nothing of the kind")
-    with pytest.raises(DataError, match="cannot be read as NetCDF"):
+    with pytest.raises(DataError, match=r"cannot be read \(NetCDF"):
         read_netcdf(path)

@@ -13,7 +13,12 @@ PERIODS = {"train": ("2000-01", "2000-10"), "test": ("2000-11", "2001-01"), "war
 
 
 @pytest.fixture(scope="module")
-def compared(bucket, hybrid_fit, weather):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("compared")
+
+
+@pytest.fixture(scope="module")
+def compared(bucket, hybrid_fit, weather, folder):
     linear = bucket.replace("et", "pet * min(max(soil, 0) / c, 1)")
     explosive = bucket.replace("et", "pet * exp(1000 * soil / c) * 1e200")
     return hw.compare(
@@ -23,6 +28,7 @@ def compared(bucket, hybrid_fit, weather):
         schedule={"true": [Stage("joint", 60, 0.1)], "linear": [Stage("joint", 30, 0.1)]},
         substeps=1,
         show_progress=False,
+        directory=folder,
         **PERIODS,
     )
 
@@ -45,6 +51,12 @@ def test_a_model_that_breaks_the_solver_is_told_and_stops_nothing(compared):
     assert compared.table.loc["explosive"].isna().all()
     assert "explosive failed: No entry could be solved" in repr(compared)
     assert set(compared.fits) == set(compared.simulations) == {"true", "linear", "network"}
+
+
+def test_what_was_fitted_before_a_model_broke_the_solver_is_kept(compared, folder):
+    for name in ("true", "linear"):
+        kept = hw.Surrogate.load(folder / name)
+        np.testing.assert_array_equal(kept.parameters["k"], compared.fits[name].parameters["k"])
 
 
 def test_a_comparison_shows_itself(compared):

@@ -184,3 +184,13 @@ def test_a_front_shows_itself(learned, make_term):
     assert "font-weight:bold" in page
     assert "et_scale_soil = " in str(front)
     assert r"\mathrm{et\_scale\_soil}" in front.recommended._repr_latex_()
+
+
+def test_the_sign_of_a_constant_belongs_to_the_form(learned, make_term):
+    term = make_term(lambda soil, pet, **_: 0.3 * pet - 0.002 * soil, noise=0)
+    front = search_term(learned("et", "soil", "pet"), "et", term)
+    assert front.proposals[front.chosen].operations == 3
+    assert str(front.recommended).count("-") == 1
+    for known in front.recommended.parameters:
+        assert 0 < known.bounds[0] < known.default < known.bounds[1]
+        assert known.log

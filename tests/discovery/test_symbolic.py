@@ -11,9 +11,9 @@ import pytest
 
 from hybridwater import _julia, units
 from hybridwater.discovery import search_term
-from hybridwater.discovery.formulas import OPERATORS
+from hybridwater.discovery.formulas import OPERATORS, Formula
 from hybridwater.discovery.symbolic import Breeding
-from hybridwater.errors import DataError, MissingDependency
+from hybridwater.errors import DataError, MissingDependency, UnitError
 
 TOKEN = {o.name: -k for k, o in enumerate(OPERATORS, 1)}
 #: Inputs 1 and 2 are soil and pet.
@@ -99,6 +99,21 @@ def test_inputs_that_do_not_vary_are_not_sent(learned, make_term, bred, monkeypa
     front = search_term(learned("et", "soil", "pet"), "et", term, method="symbolic")
     assert bred[0][0].shape[1] == 1
     assert "pet" in front.proposals[front.chosen].form
+
+
+def test_what_the_model_would_refuse_is_no_candidate(learned, make_term, bred, monkeypatch):
+    """Nothing is lost by one program that cannot be written."""
+    write = Formula.write
+
+    def refuse(self, **how):
+        if len(self.constants) == 2:
+            raise UnitError("It has another unit.")
+        return write(self, **how)
+
+    monkeypatch.setattr(Formula, "write", refuse)
+    front = search_term(learned("et", "soil", "pet"), "et", make_term(law), method="symbolic")
+    assert len(front) > 0
+    assert all(len(p.equation.parameters) < 2 for p in front.proposals)
 
 
 def test_without_julia_it_is_said(learned, make_term, monkeypatch):

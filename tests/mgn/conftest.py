@@ -4,7 +4,7 @@ import torch
 from scipy.sparse import csr_array
 
 from hybridwater.meshes import Mesh, RiverNetwork, latlon_mesh
-from hybridwater.mgn import Architecture, MeshGraphNetwork, make_graph
+from hybridwater.mgn import Architecture, Episode, MeshGraphNetwork, make_graph
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,26 @@ def squares():
         corner = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel()
         faces = np.stack([corner, corner + 1, corner + columns + 2, corner + columns + 1], axis=1)
         return Mesh.from_faces(nodes, faces, name=name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def heat(squares):
+    """Make depths on a row of squares that even out: heat(columns, size, times, step)."""
+
+    def make(columns, size, times=6, step=0.1):
+        graph = make_graph({"land": squares(columns, 1, size)}, least=2)
+        x = (np.arange(columns) + 0.5) / columns
+        depth = 1.0 + np.cos(np.pi * x)
+        kept = [depth]
+        small = step / 50 * (8.0 / columns) ** -2
+        for _ in range(times - 1):
+            for _ in range(50):
+                flux = small * np.diff(depth)
+                depth = depth + np.append(flux, 0.0) - np.append(0.0, flux)
+            kept.append(depth)
+        return Episode(graph, np.array(kept)[:, :, None], names=["depth"])
 
     return make
 

@@ -1,12 +1,12 @@
 import torch
 from torch import nn
 
-from hybridwater.mgn.layers import EdgeUpdate, NodeUpdate, Prolong, Restrict
+from hybridwater.mgn.layers import EdgeUpdate, NodeUpdate, Prolong, Restrict, Size
 
 
 def test_split_layers_are_the_layer_of_the_concatenation():
     torch.manual_seed(0)
-    update = EdgeUpdate(4, 2).double()
+    update = EdgeUpdate(Size(4, 2)).double()
     index = torch.tensor([[0, 1, 2, 2], [1, 0, 0, 1]])
     edges, nodes = torch.randn(4, 4).double(), torch.randn(3, 4).double()
     whole = nn.Linear(12, 4).double()
@@ -20,7 +20,7 @@ def test_split_layers_are_the_layer_of_the_concatenation():
 
 def test_nodes_read_each_relation():
     torch.manual_seed(0)
-    update = NodeUpdate(4, 2, ["a", "b"], "sum")
+    update = NodeUpdate(Size(4, 2), ["a", "b"], "sum")
     nodes, edges = torch.randn(3, 4), torch.randn(2, 4)
     index = torch.tensor([0, 1])
     none = update(nodes, {})
@@ -33,7 +33,7 @@ def test_nodes_read_each_relation():
 
 def test_restriction_reads_means_by_measure():
     torch.manual_seed(0)
-    layer = Restrict(4, 1)
+    layer = Restrict(Size(4, 1, "relu"))
     fine = torch.randn(3, 4)
     index = torch.tensor([[0, 1, 2], [0, 0, 1]])
     share = torch.tensor([0.25, 0.75, 1.0])
@@ -44,7 +44,7 @@ def test_restriction_reads_means_by_measure():
 
 def test_prolongation_knows_where_a_cell_lies():
     torch.manual_seed(0)
-    layer = Prolong(4, 1, 2)
+    layer = Prolong(Size(4, 1), 2)
     fine, coarse = torch.zeros(2, 3, 4), torch.randn(1, 3, 4)
     index, place = torch.tensor([[0, 0], [0, 1]]), torch.tensor([[0.0, 0.1], [0.4, 0.0]])
     added = layer(fine, coarse, index, place)

@@ -115,3 +115,21 @@ def test_failures_are_values(solver, inputs):
     fluxes, _, solution = bridge.solve(solver, **inputs)
     assert [f.batch for f in solution.failures] == [0]
     assert torch.isfinite(fluxes[1]).all()
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_gradients_of_an_equilibrium_agree_with_finite_differences(hybrid, solver, which):
+    batch = 2
+    inputs = [
+        torch.full((batch, len(hybrid.program.parameters)), 0.1, dtype=torch.float64),
+        torch.tensor(np.stack([initial_weights(hybrid.program, s) for s in (0, 1)])),
+        torch.tensor([[5.0, 1.0], [8.0, 2.0]], dtype=torch.float64),
+    ]
+    guess = torch.full((batch, 1), 30.0, dtype=torch.float64)
+
+    def f(value: Tensor) -> Tensor:
+        given = [value if k == which else a for k, a in enumerate(inputs)]
+        return bridge.equilibrium(solver, *given, guess)
+
+    value = inputs[which].clone().requires_grad_()
+    assert torch.autograd.gradcheck(f, value, eps=1e-6, atol=1e-5, rtol=1e-6)

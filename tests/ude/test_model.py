@@ -8,7 +8,6 @@ import sympy
 from hybridwater.errors import DeclarationError, UnitError
 from hybridwater.ude import UDE, Constant, Parameter, models
 from hybridwater.ude.functions import symbol
-from hybridwater.ude.model import model_symbols
 
 
 def twin(**extra):
@@ -45,7 +44,6 @@ def learned():
 
 def test_units_of_every_name():
     assert twin().units["leak"] == "mm d-1"
-    assert set(model_symbols(twin())) == set(twin().units)
 
 
 def test_fluxes_are_ordered_by_what_they_need():

@@ -17,6 +17,7 @@ from hybridwater.engines.base import (
     Failure,
     Gradients,
     Options,
+    Pull,
     Pullback,
     Solution,
     check_options,
@@ -25,7 +26,7 @@ from hybridwater.engines.embedded import adjoint, recordwise
 from hybridwater.engines.embedded.adaptive import AdaptiveRecords
 from hybridwater.engines.embedded.equations import equations
 from hybridwater.engines.embedded.interpolation import coefficients
-from hybridwater.engines.embedded.pointwise import pointwise
+from hybridwater.engines.embedded.pointwise import pointwise, rates_of, slopes_of
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.engines.embedded.thresholds import Switches, located_map
 from hybridwater.engines.unsolved import name_unsolved
@@ -53,6 +54,9 @@ class EmbeddedSolver:
         self._pointwise = pointwise(self._f, ude.program)
         self._evaluate = jax.jit(self._pointwise)
         self._evaluate_back = jax.jit(self._pointwise_adjoint)
+        self._rates = rates_of(self._f, ude.program)
+        self._linearize = jax.jit(slopes_of(self._rates))
+        self._linearize_back = jax.jit(self._rates_adjoint)
 
     @property
     def _substeps(self) -> int:
@@ -248,6 +252,34 @@ class EmbeddedSolver:
             return p_bar, w_bar
 
         return fluxes, pullback
+
+    def linearize(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, Pull]:
+        """Evaluate the derivatives of the states and their slopes; see the Solver contract."""
+        with jax.enable_x64(True):
+            arrays = self._arrays(parameters, weights, forcing, states)
+            found = self._linearize(*arrays)
+            rates, slopes = (np.asarray(a, dtype=np.float64) for a in found)
+
+        def pullback(rates_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            with jax.enable_x64(True):
+                bars = self._linearize_back(*arrays, *self._arrays(rates_bar))
+                p, w, x = (np.asarray(b, dtype=np.float64) for b in bars)
+            return p, w, x
+
+        return rates, slopes, pullback
+
+    def _rates_adjoint(
+        self, parameters: Array, weights: Array, forcing: Array, states: Array, bar: Array
+    ) -> tuple[Array, Array, Array]:
+        inputs = (parameters, weights, forcing)
+        _, pull = jax.vjp(lambda p, w, x: self._rates(p, w, x, states), *inputs)
+        return pull(bar)
 
     def _pointwise_adjoint(
         self, parameters: Array, weights: Array, forcing: Array, states: Array, bar: Array

@@ -1,4 +1,4 @@
-"""Fluxes at given states: the equations evaluated without solving anything."""
+"""Fluxes and rates at given states: the equations evaluated without solving anything."""
 
 from __future__ import annotations
 
@@ -35,3 +35,40 @@ def pointwise(f: Equations, program: Program) -> Callable[[Array, Array, Array, 
         return jnp.moveaxis(join(out, flat), 0, -1)
 
     return fluxes
+
+
+def rates_of(f: Equations, program: Program) -> Callable[[Array, Array, Array, Array], Array]:
+    """Return a function from inputs to the derivatives of the states.
+
+    Returns
+    -------
+    callable
+        ``rates(parameters, weights, forcing, states)``; as in `pointwise`, without time.
+    """
+
+    def rates(parameters: Array, weights: Array, forcing: Array, states: Array) -> Array:
+        derivatives, _ = f(
+            split(program, program.states, states.T),
+            list(forcing.T),
+            list(parameters.T),
+            unpack_weights(program.networks, weights),
+        )
+        return join(derivatives, states.T).T
+
+    return rates
+
+
+def slopes_of(
+    rates: Callable[[Array, Array, Array, Array], Array],
+) -> Callable[[Array, Array, Array, Array], tuple[Array, Array]]:
+    """Return a function from inputs to rates, and slopes of shape (batch, n_states, n_states)."""
+
+    def slopes(
+        parameters: Array, weights: Array, forcing: Array, states: Array
+    ) -> tuple[Array, Array]:
+        value, push = jax.linearize(lambda u: rates(parameters, weights, forcing, u), states)
+        unit = jnp.eye(states.shape[1], dtype=states.dtype)[:, None, :]
+        columns = jax.vmap(push)(jnp.broadcast_to(unit, (len(unit), *states.shape)))
+        return value, jnp.moveaxis(columns, 0, -1)
+
+    return slopes

@@ -1,5 +1,6 @@
 """The Julia engine: models compiled and solved by the Julia package HybridWater."""
 
 from hybridwater.engines.julia.engine import JuliaEngine, JuliaSolver
+from hybridwater.engines.julia.problem import SciMLProblem
 
-__all__ = ["JuliaEngine", "JuliaSolver"]
+__all__ = ["JuliaEngine", "JuliaSolver", "SciMLProblem"]

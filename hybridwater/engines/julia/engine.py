@@ -16,6 +16,7 @@ from hybridwater.engines.base import (
     Failure,
     Gradients,
     Options,
+    Pull,
     Pullback,
     Solution,
     check_options,
@@ -31,6 +32,8 @@ DIFFERENTIABLE = ("euler", "heun", "rk4", "tsit5", "rodas5p", "auto")
 #: Up to how many parameters, weights and states forward mode is chosen for other methods: three
 #: passes of eight directions.
 FEW = 24
+#: What an adaptive method counts, in the order of the Julia package.
+COUNTED = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
 
 
 class JuliaSolver:
@@ -170,6 +173,24 @@ class JuliaSolver:
         solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes, counted)
         return name_unsolved(self, solution, parameters, weights, forcing), failed, record
 
+    def linearize(
+        self,
+        parameters: np.ndarray,
+        weights: np.ndarray,
+        forcing: np.ndarray,
+        states: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, Pull]:
+        """Evaluate the derivatives of the states and their slopes; see the Solver contract."""
+        arrays = tuple(map(_array, (parameters, weights, forcing, states)))
+        shared = np.ndim(weights) == 1
+
+        def pullback(rates_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            p, w, x = _julia.call("pull_linearize", self._plain, *arrays, _array(rates_bar))
+            return p, w[0] if shared else w, x
+
+        rates, slopes = _julia.call("linearize", self._plain, *arrays)
+        return rates, slopes, pullback
+
     def evaluate(
         self,
         parameters: np.ndarray,
@@ -192,8 +213,7 @@ def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Name what an adaptive method counted."""
     if options.method in FIXED_STEP:
         return {}
-    names = ("steps", "rejected", "evaluations", "jacobians", "factorizations")
-    return dict(zip(names, counts.T, strict=True))
+    return dict(zip(COUNTED, counts.T, strict=True))
 
 
 class JuliaEngine:

@@ -3,8 +3,9 @@
 module HybridWaterSymbolicRegressionExt
 
 using HybridWater: HybridWater, check_interrupt, interrupted
+using PrecompileTools: @compile_workload
 using SymbolicRegression: SymbolicRegression, Options, compute_complexity, equation_search
-using SymbolicRegression: get_tree, string_tree
+using SymbolicRegression: get_tree
 using SymbolicRegression.DimensionalAnalysisModule: WildcardQuantity
 
 "Smallest base of a power, as in the forms of the sparse search."
@@ -51,7 +52,9 @@ function HybridWater.breed(x, y, weights, powers, power_of_y, unary, binary, eff
             exp => [exp => 0, tanh => 0],
             tanh => [exp => 0, tanh => 0],
             power => [power => 0, exp => 0, tanh => 0],
+            positive => [positive => 0],
         ],
+        should_simplify=true,
         maxsize,
         populations,
         population_size=members,
@@ -85,18 +88,19 @@ end
 "Write down the best expressions of each size."
 function tell(members, options, kept)
     tokens, lengths, constants = Int[], Int[], Float64[]
-    seen, count = Set{String}(), Dict{Int,Int}()
+    seen, count = Set{Vector{Int}}(), Dict{Int,Int}()
     for member in sort(members; by=m -> m.loss)
         isfinite(member.loss) || continue
         tree = get_tree(member.tree)
-        text = string_tree(tree, options)
+        own, numbers = Int[], Float64[]
+        write!(own, numbers, tree, length(options.operators.unaops))
         size = compute_complexity(tree, options)
-        (text in seen || get(count, size, 0) >= kept) && continue
-        push!(seen, text)
+        (own in seen || get(count, size, 0) >= kept) && continue
+        push!(seen, own)
         count[size] = get(count, size, 0) + 1
-        before = length(tokens)
-        write!(tokens, constants, tree, length(options.operators.unaops))
-        push!(lengths, length(tokens) - before)
+        append!(tokens, own)
+        append!(constants, numbers)
+        push!(lengths, length(own))
     end
     return (tokens, lengths, constants)
 end
@@ -113,6 +117,22 @@ function write!(tokens, constants, node, unary)
         push!(tokens, -(node.op + (node.degree == 2 ? unary : 0)))
     end
     return nothing
+end
+
+@compile_workload begin
+    x = [range(0.1, 2.0, 20)'; range(1.5, 0.3, 20)']
+    HybridWater.breed(
+        x,
+        x[1, :] .* x[2, :],
+        ones(20),
+        [1.0 1.0; 0.0 -1.0],
+        [1.0, -1.0],
+        ("exp", "tanh", "positive"),
+        ("+", "-", "*", "/", "smaller", "power"),
+        (2, 12, 1, 2),
+        9,
+        0,
+    )
 end
 
 end

@@ -46,6 +46,7 @@ include("forward.jl")
 include("sweep.jl")
 include("batch.jl")
 include("evaluate.jl")
+include("problems.jl")
 include("workload.jl")
 
 end

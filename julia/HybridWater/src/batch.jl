@@ -10,12 +10,15 @@ struct Record
     weights::Matrix{Float64}
 end
 
-"Run `work(workspace, b)` for all entries b; each is done by one task at a time."
-function each_entry(work, model::Model, batch)
+"""
+Run `work(workspace, b)` for all entries b; each is done by one task at a time, and each task has a
+workspace of its own from `make()`.
+"""
+function each_entry(work, make, batch)
     next = Threads.Atomic{Int}(1)
     @sync for _ in 1:min(Threads.nthreads(), batch)
         Threads.@spawn begin
-            workspace = Workspace(model)
+            workspace = make()
             while (b = Threads.atomic_add!(next, 1)) <= batch
                 work(workspace, b)
             end
@@ -54,7 +57,7 @@ function solve(model::Model, parameters, weights, forcing, initial, how, mean, s
     entries = Vector{Entry}(undef, batch)
     paths = [Path() for _ in 1:(keep ? batch : 0)]
     w = _columns(weights)
-    each_entry(model, batch) do workspace, b
+    each_entry(() -> Workspace(model), batch) do workspace, b
         used = effective(w[:, _column(w, b)], model.signs)
         entry = Entry(workspace, model, o, parameters[:, b], used, forcing[:, :, b])
         path = keep ? paths[b] : nothing
@@ -83,7 +86,7 @@ function pull(record::Record, fluxes_bar, states_bar, failed, forcing, gradient=
     initial = zeros(model.states, batch)
     records = size(fluxes_bar, 2)
     forcings = zeros(forcing ? model.forcings - model.switches - model.events : 0, records, batch)
-    each_entry(model, batch) do workspace, b
+    each_entry(() -> Workspace(model), batch) do workspace, b
         iszero(failed[b]) || return nothing
         kept = record.entries[b]
         entry = Entry(workspace, model, record.options, kept.p, kept.w, kept.forcing)

@@ -10,6 +10,8 @@ using Test
     include("solving.jl")
     include("gradients.jl")
     include("columns.jl")
+    include("thresholds.jl")
     include("adjoints.jl")
+    include("problems.jl")
     include("boundary.jl")
 end

@@ -1,4 +1,4 @@
-using HybridWater: RESERVOIR, compile, evaluate, reservoir, solve
+using HybridWater: RESERVOIR, compile, evaluate, linearize, pull_linearize, reservoir, solve, two_cells
 using HybridWater: ADAPTIVE, TABLEAUX
 
 const EXPLODING = (
@@ -82,4 +82,15 @@ end
     together = solve(reservoir(), inputs(1:40)..., how, true, 1.0, false)
     alone = solve(reservoir(), inputs(7:7)..., how, true, 1.0, false)
     @test together[1][:, :, 7:7] == alone[1] && together[2][:, :, 7:7] == alone[2]
+end
+
+@testset "rates, slopes and their products without solving" begin
+    rates, slopes = linearize(reservoir(), fill(0.3, 1, 2), zeros(13), [1.0 4.0], [5.0 6.0])
+    @test rates ≈ [1.0 - 1.5 4.0 - 1.8]
+    @test vec(slopes) ≈ [-0.3, -0.3]
+    ps, ws, xs = pull_linearize(reservoir(), fill(0.3, 1, 2), zeros(13), [1.0 4.0], [5.0 6.0], ones(1, 2))
+    @test ps ≈ [-5.0 -6.0] && xs ≈ [1.0 1.0]
+    @test size(ws) == (13, 1)
+    _, slopes = linearize(two_cells(), fill(0.3, 1, 1), Float64[], fill(1.0, 1, 1), [2.0; 7.0;;])
+    @test slopes[:, :, 1] ≈ [-0.3 0.3; 0.3 -0.3]
 end

@@ -1,0 +1,359 @@
+"""Networks in the place of a solver: the states of a mesh, one step after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridwater.errors import WeightsError
+from hybridwater.mgn.configuration import Architecture, levels_of
+from hybridwater.mgn.episodes import Episode
+from hybridwater.mgn.fluxes import ConservativeHead, Form, edge_weight, pairs
+from hybridwater.mgn.network import MeshGraphNetwork
+from hybridwater.mgn.storage import load_network, save_network
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+
+class Dynamics(nn.Module):
+    """What all learned dynamics of one component have in common.
+
+    Parameters
+    ----------
+    network : MeshGraphNetwork
+        Reads the states, forcings and static features of the one component.
+    spread : torch.Tensor
+        Shape (n_states,): typical change of each state in a step.
+    """
+
+    kind = ""
+    spread: Tensor
+
+    def __init__(self, network: MeshGraphNetwork, spread: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("spread", spread.double())
+
+    @property
+    def component(self) -> str:
+        """Name of the component."""
+        return next(iter(self.network.architecture.inputs))
+
+    def forward(
+        self,
+        graph: HeteroData,
+        states: Tensor,
+        forcing: Tensor,
+        static: Tensor,
+        span: float = 1.0,
+    ) -> Tensor:
+        """Return the states a step later.
+
+        Parameters
+        ----------
+        graph : HeteroData
+            Of the component, of any size.
+        states : torch.Tensor
+            Shape (..., n_cells, n_states).
+        forcing : torch.Tensor
+            Shape (..., n_cells, n_forcings), mean over the step.
+        static : torch.Tensor
+            Shape (n_cells, n_static).
+        span : float
+            Length of the step, in steps of the episodes of the training.
+        """
+        raise NotImplementedError
+
+    def rollout(self, episode: Episode, *, start: int = 0, span: int = 1) -> Tensor:
+        """Run from the state at one time of an episode to its end, on its graph and forcing.
+
+        Parameters
+        ----------
+        episode : Episode
+            Of any mesh.
+        start : int
+            Index of the time of the first state.
+        span : int
+            Steps of the episode to each step of the network.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (n, n_cells, n_states): states at the times ``start``, ``start + span``, ...
+        """
+        self.eval()
+        states = [episode.states[start]]
+        with torch.no_grad():
+            for t in range(start, len(episode.states) - span, span):
+                forcing = episode.forcing[t : t + span].mean(dim=0)
+                states.append(self(episode.graph, states[-1], forcing, episode.static, float(span)))
+        return torch.stack(states)
+
+    def about(self) -> dict[str, Any]:
+        """Return what is kept beside the weights."""
+        return {"kind": self.kind, "spread": self.spread.tolist()}
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights and everything else that `load_dynamics` needs."""
+        return save_network(self.network, path, self.about())
+
+
+class IncrementDynamics(Dynamics):
+    """The network says by how much each state changes. Nothing is conserved.
+
+    Parameters
+    ----------
+    network, spread
+        As in the class above; one node output per state.
+    inertia : bool
+        Whether the second half of the states are the last changes of the first half, and the
+        network says by how much these change (as accelerations in Sanchez-Gonzalez et al. 2020,
+        arXiv:2002.09405).
+    """
+
+    kind = "increment"
+
+    def __init__(self, network: MeshGraphNetwork, spread: Tensor, *, inertia: bool = False) -> None:
+        super().__init__(network, spread)
+        self.inertia = inertia
+
+    @classmethod
+    def of(
+        cls, episodes: Sequence[Episode], *, inertia: bool = False, **choices: Any
+    ) -> IncrementDynamics:
+        """Make dynamics for the component of episodes; choices are those of `Architecture`."""
+        first = episodes[0]
+        count = first.states.shape[-1] // (2 if inertia else 1)
+        column = slice(count, None) if inertia else slice(None)
+        spread = _spread([e.states[..., column].diff(dim=0) for e in episodes])
+        architecture = Architecture.of(
+            first.graph,
+            {first.component: first.names},
+            outputs={first.component: first.names[:count]},
+            **choices,
+        )
+        return cls(MeshGraphNetwork(architecture), spread, inertia=inertia)
+
+    def forward(
+        self,
+        graph: HeteroData,
+        states: Tensor,
+        forcing: Tensor,
+        static: Tensor,
+        span: float = 1.0,
+    ) -> Tensor:
+        """See the class above."""
+        values = {self.component: _joined(states, forcing, static)}
+        said = self.network(graph, values).nodes[self.component].double()
+        change = said * self.spread * span
+        if not self.inertia:
+            return states + change
+        half = states.shape[-1] // 2
+        change = states[..., half:] + change
+        return torch.cat([states[..., :half] + change, change], dim=-1)
+
+    def about(self) -> dict[str, Any]:
+        """See the class above."""
+        return {**super().about(), "inertia": self.inertia}
+
+
+class FluxDynamics(Dynamics):
+    """The network says what flows between neighbours: the sum of the first state is conserved.
+
+    The first state is an amount per measure (a depth), and the potential of ``"difference"``.
+    Other states stay as they are. On a mesh where a step would move a larger share of a cell than
+    any step of the training did, it is divided into several.
+
+    Parameters
+    ----------
+    network : MeshGraphNetwork
+        One output for the edges between neighbours, or downstream.
+    spread : torch.Tensor
+        As in the class above.
+    typical : float
+        Flux of a step per weight of an edge (:func:`hybridwater.mgn.fluxes.edge_weight`).
+    number : float
+        Largest step number of the training: share of a cell that a typical flux moves in a step.
+    form, least, most
+        As in :class:`~hybridwater.mgn.ConservativeHead`; bounds are those of the state.
+    """
+
+    kind = "flux"
+
+    def __init__(
+        self,
+        network: MeshGraphNetwork,
+        spread: Tensor,
+        *,
+        typical: float,
+        number: float,
+        form: Form = "difference",
+        least: float | None = 0.0,
+        most: float | None = None,
+    ) -> None:
+        super().__init__(network, spread)
+        (self.relation,) = network.architecture.edge_outputs
+        self.head = ConservativeHead({self.relation: typical}, form)
+        self.typical, self.number = typical, number
+        self.form: Form = form
+        self.least, self.most = least, most
+
+    @classmethod
+    def of(
+        cls,
+        episodes: Sequence[Episode],
+        *,
+        form: Form = "difference",
+        least: float | None = 0.0,
+        most: float | None = None,
+        span: int = 1,
+        **choices: Any,
+    ) -> FluxDynamics:
+        """Make dynamics for the component of episodes.
+
+        Parameters
+        ----------
+        episodes : sequence of Episode
+            What it will be trained on; typical values are theirs.
+        form, least, most
+            As in the class.
+        span : int
+            Longest step that will be trained, in steps of the episodes.
+        **choices
+            Of `Architecture`.
+        """
+        first = episodes[0]
+        name = first.component
+        kind = "beside" if (name, "beside", name) in first.graph.edge_types else "downstream"
+        relation = f"{name} {kind} {name}"
+        typical = _typical(episodes, relation, form)
+        number = span * max(
+            float(_shares(e.graph, relation, form, typical).max()) for e in episodes
+        )
+        architecture = Architecture.of(
+            first.graph,
+            {name: (*first.names, "log_step_number")},
+            edge_outputs={relation: ["flux"]},
+            **choices,
+        )
+        return cls(
+            MeshGraphNetwork(architecture),
+            _spread([e.states.diff(dim=0) for e in episodes]),
+            typical=typical,
+            number=number,
+            form=form,
+            least=least,
+            most=most,
+        )
+
+    def forward(
+        self,
+        graph: HeteroData,
+        states: Tensor,
+        forcing: Tensor,
+        static: Tensor,
+        span: float = 1.0,
+    ) -> Tensor:
+        """See the class above."""
+        name, measure = self.component, graph[self.component].measure
+        share = _shares(graph, self.relation, self.form, self.typical)
+        times = self.steps(graph, span)
+        step = torch.log((share * (span / times)).clamp(min=1e-6)).unsqueeze(-1)
+        bounds = [
+            torch.full_like(measure, none) if b is None else b * measure
+            for b, none in ((self.least, -torch.inf), (self.most, torch.inf))
+        ]
+        for _ in range(times):
+            values = _joined(states, forcing, torch.cat([static, step], dim=-1))
+            said = self.network(graph, {name: values})
+            booked = self.head(
+                graph,
+                said,
+                # a depth at a bound is an amount at it but for rounding
+                {name: (states[..., 0] * measure).clamp(*bounds)},
+                potentials={name: states[..., 0]},
+                least={name: bounds[0]},
+                most={name: bounds[1]},
+                span=span / times,
+            )
+            after = (booked.amounts[name] / measure).unsqueeze(-1)
+            states = torch.cat([after, states[..., 1:]], dim=-1)
+        return states
+
+    def steps(self, graph: HeteroData, span: float = 1.0) -> int:
+        """Return into how many steps one is divided on a mesh."""
+        most = float(_shares(graph, self.relation, self.form, self.typical).max())
+        return max(1, int(-(-span * most // (1.1 * self.number))))
+
+    def about(self) -> dict[str, Any]:
+        """See the class above."""
+        own = ("typical", "number", "form", "least", "most")
+        return {**super().about(), **{k: getattr(self, k) for k in own}}
+
+
+def load_dynamics(path: str | Path) -> Dynamics:
+    """Read dynamics that were saved.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`~hybridwater.mgn.load_network`, and if the file holds a network but no dynamics.
+    """
+    network, about = load_network(path)
+    kinds = {"increment": IncrementDynamics, "flux": FluxDynamics}
+    kind = about.pop("kind", None)
+    if kind not in kinds:
+        raise WeightsError("The file holds a network but no dynamics.", str(path))
+    spread = torch.tensor(about.pop("spread"), dtype=torch.float64)
+    return kinds[kind](network, spread, **about).eval()
+
+
+def _joined(states: Tensor, forcing: Tensor, static: Tensor) -> Tensor:
+    lead = states.shape[:-1]
+    return torch.cat([states, *(x.expand(*lead, x.shape[-1]) for x in (forcing, static))], dim=-1)
+
+
+def _spread(changes: Sequence[Tensor]) -> Tensor:
+    flat = torch.cat([c.reshape(-1, c.shape[-1]) for c in changes])
+    size = flat.square().mean(dim=0).sqrt()
+    return torch.where(size > 0.0, size, 1.0)
+
+
+def _typical(episodes: Sequence[Episode], relation: str, form: Form) -> float:
+    """Fit one coefficient to the changes of the first state, without a network."""
+    top = bottom = 0.0
+    for e in episodes:
+        _, (i, j) = pairs(e.graph, relation)
+        weight = edge_weight(e.graph, relation, form)
+        measure = e.graph[e.component].measure
+        change = e.states[..., 0].diff(dim=0) * measure
+        if form == "difference":
+            here = e.states[:-1, :, 0]
+            flux = weight * (here[:, i] - here[:, j])
+            plain = torch.zeros_like(here).index_add(1, j, flux).index_add(1, i, -flux)
+            top += float((change * plain / measure).sum())
+            bottom += float((plain * plain / measure).sum())
+        else:
+            around = torch.zeros_like(measure).index_add(0, i, weight**2)
+            around = around.index_add(0, j, weight**2)
+            top += float(change.square().mean().sqrt())
+            bottom += float(around.mean().sqrt())
+    return max(top / max(bottom, 1e-300), 1e-300)
+
+
+def _shares(graph: HeteroData, relation: str, form: Form, typical: float) -> Tensor:
+    """Return the share of each cell that typical fluxes of a step move, shape (n_cells,)."""
+    component = next(iter(levels_of(graph)))
+    _, (i, j) = pairs(graph, relation)
+    weight = edge_weight(graph, relation, form)
+    measure = graph[component].measure
+    return (
+        typical
+        * torch.zeros_like(measure).index_add(0, i, weight).index_add(0, j, weight)
+        / measure
+    )

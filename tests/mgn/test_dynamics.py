@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from hybridwater.errors import WeightsError
+from hybridwater.mgn import (
+    Architecture,
+    Episode,
+    FluxDynamics,
+    IncrementDynamics,
+    MeshGraphNetwork,
+    load_dynamics,
+    make_graph,
+    save_network,
+)
+
+
+@pytest.mark.parametrize("form", ["difference", "free"])
+def test_what_flows_is_conserved_and_stays_within_bounds(heat, form):
+    torch.manual_seed(0)
+    episode = heat(8, 100.0)
+    dynamics = FluxDynamics.of([episode], form=form, most=2.0, width=8)
+    with torch.no_grad():
+        for weights in dynamics.parameters():
+            weights.mul_(3.0)
+    said = dynamics.rollout(episode)[:, :, 0]
+    assert said.shape == (6, 8)
+    assert not torch.allclose(said[-1], said[0])
+    torch.testing.assert_close(said.sum(dim=1), said[0].sum().expand(6), rtol=1e-13, atol=0.0)
+    assert said.min() >= 0.0
+    assert said.max() <= 2.0 + 1e-15
+
+
+def test_the_typical_flux_is_the_conductance(heat):
+    # one pair of cells of width over distance one: flux = step * difference per step
+    episode = heat(8, 100.0, step=0.01)
+    dynamics = FluxDynamics.of([episode], width=4)
+    assert dynamics.typical == pytest.approx(0.01 * 100.0**2, rel=0.02)
+    assert dynamics.number == pytest.approx(0.02, rel=0.02)
+
+
+def test_a_finer_mesh_takes_shorter_steps(heat):
+    dynamics = FluxDynamics.of([heat(8, 100.0)], width=4)
+    fine, coarse = heat(16, 50.0), heat(4, 200.0)
+    assert [dynamics.steps(e.graph) for e in (fine, coarse)] == [4, 1]
+
+
+def test_increments_start_from_standing_still_or_from_the_last_change(heat):
+    episode = heat(8, 100.0)
+    still = IncrementDynamics.of([episode], width=8)
+    change = episode.states.diff(dim=0, prepend=episode.states[:1])
+    moving = Episode(episode.graph, torch.cat([episode.states, change], dim=-1))
+    inert = IncrementDynamics.of([moving], inertia=True, width=8)
+    for dynamics in (still, inert):
+        with torch.no_grad():
+            for weights in dynamics.network.decoders.parameters():
+                weights.zero_()
+    torch.testing.assert_close(still.rollout(episode)[-1], episode.states[0])
+    said = inert.rollout(moving, start=2)
+    torch.testing.assert_close(said[3, :, 0], moving.states[2, :, 0] + 3 * moving.states[2, :, 1])
+
+
+def test_dynamics_go_through_files(tmp_path, heat):
+    episode = heat(8, 100.0)
+    for dynamics in (
+        FluxDynamics.of([episode], form="free", most=5.0, width=8),
+        IncrementDynamics.of([episode], width=8),
+    ):
+        said = dynamics.rollout(episode)
+        again = load_dynamics(dynamics.save(tmp_path / "dynamics.safetensors"))
+        assert type(again) is type(dynamics)
+        assert again.about() == dynamics.about()
+        torch.testing.assert_close(again.rollout(episode), said)
+
+
+def test_a_network_alone_is_no_dynamics(tmp_path, squares):
+    graph = make_graph({"land": squares(3, 3)})
+    network = MeshGraphNetwork(Architecture.of(graph, {"land": ["x"]}, width=4))
+    path = save_network(network, tmp_path / "net.safetensors")
+    with pytest.raises(WeightsError, match="a network but no dynamics"):
+        load_dynamics(path)
