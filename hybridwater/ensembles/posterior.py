@@ -211,9 +211,10 @@ class _Run:
             ude, own, weights = model.model_for(model.with_basins(data))
             values = [float(own[p.name][0]) for p in ude.parameters]
             weights = weights[0] if weights.ndim == 2 else weights
+            begin = model.begin
             options = {**dataclasses.asdict(model.options), **options}
         else:
-            ude, weights = model, initial_weights(model.program, 0)
+            ude, weights, begin = model, initial_weights(model.program, 0), "initial"
             values = [p.default for p in ude.parameters]
         problem = make_problem(ude, data, observed, train=train, warmup=warmup)
         flux = next(iter(observed))
@@ -224,15 +225,10 @@ class _Run:
         fixed = torch.as_tensor(weights, dtype=torch.float64)
 
         def simulate(parameters: Tensor) -> Tensor:
-            rows = parameters[None]
-            fluxes, _, _ = bridge.solve(
-                solver,
-                columns(ude, rows),
-                fixed,
-                forcing,
-                initial_state(ude, rows),
-                problem.records.step,
-            )
+            rows, state = columns(ude, parameters[None]), initial_state(ude, parameters[None])
+            if begin == "steady":
+                state = bridge.equilibrium(solver, rows, fixed, problem.forcing.mean(1), state)
+            fluxes, _, _ = bridge.solve(solver, rows, fixed, forcing, state, problem.records.step)
             return fluxes[0, scored.start - first :, 0]
 
         start = torch.tensor(values, dtype=torch.float64)

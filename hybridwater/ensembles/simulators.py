@@ -121,8 +121,9 @@ class ModelSimulator:
             self.ude, own, self.weights = model.model_for(forcing)
             parameters = {**own, **(parameters or {})}
             options = {**dataclasses.asdict(model.options), **options}
+            self._begin = model.begin
         else:
-            self.ude = model
+            self.ude, self._begin = model, "initial"
             self.weights = initial_weights(model.program, 0) if weights is None else weights
         known = (*(s.name for s in self.ude.states), *self.ude.order)
         for name in outputs:
@@ -165,6 +166,11 @@ class ModelSimulator:
         if isinstance(source, Parameters | ParameterPosterior):
             check_names(source.names, list(self.ude.used_parameters), "parameter")
         elif isinstance(source, InitialState):
+            if self._begin == "steady":
+                raise EnsembleError(
+                    "The fit begins in equilibrium, which an uncertain initial state would not be.",
+                    fix="Leave the source out, or fit with begin='initial'",
+                )
             check_names(source.names, [s.name for s in self.ude.states], "state")
         elif isinstance(source, Forcing):
             if source.variable not in self._names:
@@ -188,6 +194,7 @@ class ModelSimulator:
         """Return what tells this simulator from others."""
         digest = hashlib.blake2b(digest_size=12)
         said = (self.ude.fingerprint, self.outputs, self._options, self._basins, self.batch)
+        said += (self._begin,)
         digest.update(repr(said).encode())
         arrays = [*self._parameters.values(), self.weights]
         arrays += [self._forcing[n].values for n in self._names]
@@ -217,7 +224,7 @@ class ModelSimulator:
                 {"basin": list(self._basins)},
             ),
             weights,
-            self._states(members, parameters),
+            "steady" if self._begin == "steady" else self._states(members, parameters),
             self._engine,
             0,
             self._options,

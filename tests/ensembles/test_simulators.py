@@ -20,6 +20,7 @@ from hybridwater.ensembles import (
     uniform,
 )
 from hybridwater.errors import DeclarationError, EnsembleError
+from hybridwater.training import Stage
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +181,27 @@ def test_fits(ude, forcing, tmp_path):
             alone = chosen.simulate(forcing)
             np.testing.assert_allclose(found["q"].sel(member=number), alone["q"], rtol=1e-9)
         assert len(np.unique(found["q"].isel(basin=0, time=9).values)) == 2
+
+
+def test_members_of_a_fit_begin_where_it_does(ude, forcing, tmp_path):
+    wet = forcing.assign(q=forcing["prcp"] * 0.8)
+    wet["q"].attrs["units"] = "mm d-1"
+    fit = hw.fit(
+        ude,
+        wet.sel(basin="a"),
+        observed={"q": "q"},
+        train=slice(None),
+        warmup=0,
+        schedule=(Stage("joint", 3, 0.05),),
+        begin="steady",
+        show_progress=False,
+    )
+    runs = ModelSimulator(fit, forcing.isel(basin=[0]), outputs=["q"])
+    rate = {"rate": Parameters({"k": uniform(0.05, 0.3)})}
+    ensemble = Ensemble(runs, rate, Design(2, seed=5))
+    with ensemble.run(tmp_path / "e.nc") as found:
+        k = float(rate["rate"].values["k"].quantile(ensemble.member(1).draws["rate"].uniforms[0]))
+        alone = hw.simulate(ude, forcing.isel(basin=[0]), {"k": k}, initial_state="steady")
+        np.testing.assert_allclose(found["q"].sel(member=1), alone["q"], rtol=1e-9)
+    with pytest.raises(EnsembleError, match="begins in equilibrium"):
+        Ensemble(runs, {"start": SOURCES["start"]}, Design(2))
