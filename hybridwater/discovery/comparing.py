@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import sympy
 
 from hybridwater.discovery.front import Front
 from hybridwater.engines import balance_error
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STRONG = 6.0
+#: What an operation adds to the length, on the scale of BIC.
+_OPERATION = 2 * math.log(10)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,9 @@ class Comparison:
         ``bias`` of the last period (medians of basins); ``imbalance``, the residual of the water
         balance over the water that moved; ``BIC``, the information criterion of Schwarz (1978,
         doi:10.1214/aos/1176344136) over the training and validation periods, with the number of
-        independent errors that the records are worth; ``parameters`` and ``weights`` that are
-        fitted;
+        independent errors that the records are worth; ``length``, that plus the cost of writing
+        the equations down, see :attr:`preferred`; ``parameters`` and ``weights`` that are fitted,
+        and ``operations`` of all equations but the networks;
         ``uncertainty``, the median of what the fit leaves of the prior uncertainty of parameters in
         the first basin (see :func:`hybridwater.training.parameter_uncertainty`); ``fit (s)`` and
         ``run (s)``.
@@ -65,13 +70,17 @@ class Comparison:
     def preferred(self) -> str:
         """The model that training data prefer; the test period has no say.
 
-        Of those whose BIC is within 6 of the smallest, a difference that Kass and Raftery (1995,
-        doi:10.1080/01621459.1995.10476572) call strong evidence, the one with the fewest constants;
-        of these the one with the smallest BIC.
+        A search tries thousands of equations, and one of them follows the noise: what was chosen
+        among many must be better by more. As in a description length (Rissanen 1978,
+        doi:10.1016/0005-1098(78)90005-5; for equations Bartlett et al. 2022, arXiv:2211.11461) each
+        operation costs what it takes to name it, the logarithm of the number of symbols to choose
+        from, of which there are about ten. Of those whose length is within 6 of the smallest, a
+        difference that Kass and Raftery (1995, doi:10.1080/01621459.1995.10476572) call strong
+        evidence, the one with the fewest constants; of these the one with the smallest length.
         """
         table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
-        near = table[table["BIC"] <= table["BIC"].min() + _STRONG]
-        return str(near.sort_values(["constants", "BIC"]).index[0])
+        near = table[table["length"] <= table["length"].min() + _STRONG]
+        return str(near.sort_values(["constants", "length"]).index[0])
 
     def __repr__(self) -> str:
         lines = [self.table.round(3).to_string()]
@@ -119,6 +128,7 @@ def compare(
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}
     rows: dict[str, dict[str, float]] = {}
+    errors: dict[str, dict[tuple[str, str], np.ndarray]] = {}
     for name, model in models.items():
         own = dict(keywords)
         own["schedule"] = schedule.get(name) if isinstance(schedule, Mapping) else schedule
@@ -130,6 +140,7 @@ def compare(
             spent = time.perf_counter() - begun
             simulation, seconds = _timed(fitted, data)
             rows[name] = _row(fitted, data, simulation)
+            errors[name] = _errors(fitted, data, simulation)
         except SolveFailed as error:
             failures[name] = str(error)
             logger.warning("The model '%s' cannot be solved: %s", name, error)
@@ -137,6 +148,7 @@ def compare(
         taken = np.nan if isinstance(model, Surrogate) else spent
         rows[name] |= {"fit (s)": taken, "run (s)": seconds}
         fits[name], simulations[name] = fitted, simulation
+    _inform(rows, errors)
     import pandas as pd
 
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(list(models))
@@ -163,27 +175,55 @@ def _row(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset) -> dict[st
     spread = parameter_uncertainty(fitted, data)["remaining"]
     row["parameters"] = len(fitted.ude.used_parameters)
     row["weights"] = fitted.ude.program.n_weights
-    row["BIC"] = _information(fitted, data, simulation, int(row["parameters"] + row["weights"]))
+    row["operations"] = _operations(fitted.ude)
     row["uncertainty"] = float(spread.median()) if len(spread) else np.nan
     return row
 
 
-def _information(fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset, count: int) -> float:
-    """Return ``n ln(error) + count ln(n)``, summed over basins and observed fluxes."""
-    total = 0.0
+def _operations(ude: UDE) -> int:
+    equations = [f.expression for f in ude.fluxes]
+    return int(sum(sympy.count_ops(e) for e in (*equations, *ude.derivatives.values())))
+
+
+def _errors(
+    fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return the errors outside the test period, by observed variable and basin."""
     data = fitted.with_basins(data)
     times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
     inside = data["time"].isin(np.concatenate(times))
+    found = {}
     for flux, variable in fitted.observed.items():
         seen = to_units(observations(data, variable), fitted.ude.units[flux])
-        for basin in range(seen.sizes["basin"]):
-            error = simulation[flux].isel(basin=basin) - seen.isel(basin=basin)
-            error = error.values[inside.values & np.isfinite(error.values)]
-            worth = effective_count(error)
-            total += worth * np.log(np.mean(error**2)) + count * np.log(worth) / len(
-                fitted.observed
-            )
-    return total
+        for row, basin in enumerate(seen["basin"].values):
+            error = simulation[flux].isel(basin=row) - seen.isel(basin=row)
+            found[variable, str(basin)] = error.values[inside.values & np.isfinite(error.values)]
+    return found
+
+
+def _inform(
+    rows: dict[str, dict[str, float]], errors: dict[str, dict[tuple[str, str], np.ndarray]]
+) -> None:
+    """Add BIC, ``n ln(error) + count ln(n)`` summed over basins and variables, and the length.
+
+    How many independent errors a record is worth is the same for all models, or the logarithm of
+    an error, which depends on its unit, would be counted more often for one than for another. The
+    errors of the nearest model say it.
+    """
+    nearest: dict[tuple[str, str], np.ndarray] = {}
+    for one in errors.values():
+        for series, error in one.items():
+            if series not in nearest or np.mean(error**2) < np.mean(nearest[series] ** 2):
+                nearest[series] = error
+    worth = {series: effective_count(error) for series, error in nearest.items()}
+    for name, row in rows.items():
+        variables = len({variable for variable, _ in errors[name]})
+        count = (row["parameters"] + row["weights"]) / variables
+        row["BIC"] = sum(
+            worth[series] * np.log(np.mean(error**2)) + count * np.log(worth[series])
+            for series, error in errors[name].items()
+        )
+        row["length"] = row["BIC"] + _OPERATION * row["operations"]
 
 
 def replacements(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hybridwater as hw
+from hybridwater.discovery import comparing
 from hybridwater.errors import DataError, DeclarationError
 from hybridwater.training import Stage, parameter_uncertainty
 
@@ -43,6 +44,9 @@ def test_table(compared):
     assert (done["run (s)"] > 0).all()
     assert table.loc["network", "weights"] == compared.fits["network"].ude.program.n_weights
     assert np.isnan(table.loc["network", "fit (s)"])
+    assert table.loc["linear", "operations"] == table.loc["true", "operations"] + 1
+    added = table["length"] - table["BIC"]
+    np.testing.assert_allclose(added[:3], 2 * np.log(10) * table["operations"][:3])
 
 
 def test_a_model_that_breaks_the_solver_is_told_and_stops_nothing(compared):
@@ -105,3 +109,16 @@ def test_uncertainty_is_that_of_least_squares(reservoir, weather):
         sd.append(parameter_uncertainty(fit, data).loc["k", "sd"])
     assert np.mean(sd) == pytest.approx(np.std(found, ddof=1), rel=0.5)
     assert np.mean(found) == pytest.approx(0.1, rel=0.05)
+
+
+def test_the_unit_of_the_observations_does_not_choose_the_model():
+    """n ln(error) of two models can be compared only with the same n."""
+    rng = np.random.default_rng(0)
+    white, slow = rng.normal(0, 1, 400), np.cumsum(rng.normal(0, 0.1, 400))
+    differences = []
+    for unit in (1e-3, 1.0, 1e3):
+        rows = {n: {"parameters": 3, "weights": 0, "operations": 5} for n in ("white", "slow")}
+        errors = {"white": {("q", "a"): unit * white}, "slow": {("q", "a"): unit * slow}}
+        comparing._inform(rows, errors)
+        differences.append(rows["white"]["BIC"] - rows["slow"]["BIC"])
+    assert differences == pytest.approx([differences[0]] * 3)

@@ -14,7 +14,7 @@ def compared(**failures: str) -> Comparison:
             "NSE test": [0.7, -3.0, float("nan")],
             "uncertainty": [0.2, 0.5, float("nan")],
             "run (s)": [0.1, 0.2, float("nan")],
-            "BIC": [-100.0, -103.0, float("nan")],
+            "length": [-100.0, -103.0, float("nan")],
             "parameters": [5, 9, float("nan")],
             "weights": [0, 0, float("nan")],
         },
