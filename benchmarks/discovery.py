@@ -82,18 +82,23 @@ def lotka_volterra_model() -> UDE:
     return lotka_volterra
 
 
-def lotka_volterra_data(seed: int) -> xr.Dataset:
-    """Return 31 observations of both species in three days, with 1 % noise."""
+def lotka_volterra_truth(days: int) -> np.ndarray:
+    """Return prey and predators ten times a day, shape (2, time)."""
     from scipy.integrate import solve_ivp
 
     def rate(_: float, u: np.ndarray) -> list[float]:
         return [1.3 * u[0] - 0.9 * u[0] * u[1], 0.8 * u[0] * u[1] - 1.8 * u[1]]
 
-    t = np.arange(31) / 10
-    solved = solve_ivp(rate, (0, 3), [0.44249296, 4.6280594], t_eval=t, rtol=1e-10, atol=1e-10)
+    t, begin = np.arange(10 * days + 1) / 10, [0.44249296, 4.6280594]
+    return solve_ivp(rate, (0, days), begin, t_eval=t, rtol=1e-10, atol=1e-10).y
+
+
+def lotka_volterra_data(seed: int, days: int = 3) -> xr.Dataset:
+    """Return ten observations a day of both species, with 1 % noise."""
+    exact = lotka_volterra_truth(days)
     rng = np.random.default_rng(seed)
-    seen = solved.y * (1 + NOISE["lotka-volterra"] * rng.standard_normal(solved.y.shape))
-    time = pd.date_range("2000-01-01", periods=31, freq="144min")
+    seen = exact * (1 + NOISE["lotka-volterra"] * rng.standard_normal(exact.shape))
+    time = pd.date_range("2000-01-01", periods=exact.shape[1], freq="144min")
     names = ("seen_prey", "seen_predators")
     values = {n: ("time", v, {"units": "1"}) for n, v in zip(names, seen, strict=True)}
     return xr.Dataset(values, {"time": time})

@@ -3,7 +3,7 @@
     python benchmarks/ensembles.py [members] [processes] [dask] [delaware]
 
 - members: seconds per member and peak memory of an ensemble of a model, 100 to 1,000 members.
-- processes: a coupled case with one process and with two.
+- processes: a coupled case with one process and with two, with and without their start.
 - dask: the same with one worker and with two.
 - delaware: a 50-member ensemble of 60 days of the Delaware basin, of analytic components; the time
   of one warm run in the same process is the peer.
@@ -88,7 +88,7 @@ def members() -> None:
         print(f"{count} members of 10 years: {1e3 * spent / count:.1f} ms each, peak {peak:.0f} MB")
 
 
-def coupled(folder: Path, cells: int = 200) -> Ensemble:
+def coupled(folder: Path, members: int, cells: int = 200) -> Ensemble:
     """Return an ensemble of a coupled case, some seconds long per member."""
     days = pd.date_range("2001-01-01", "2003-12-31")
     rain = np.random.default_rng(0).gamma(0.3, 10.0, (len(days), cells))
@@ -103,17 +103,20 @@ def coupled(folder: Path, cells: int = 200) -> Ensemble:
     )
     (folder / "case.toml").write_text(text)
     rain_error = Forcing("weather.rain", factor={"lognormal": 0.2}, time="2 d")  # type: ignore
-    return Ensemble(CoupledSimulator(folder / "case.toml"), {"rain": rain_error}, Design(16))
+    return Ensemble(CoupledSimulator(folder / "case.toml"), {"rain": rain_error}, Design(members))
 
 
 def processes() -> None:
+    spent = {}
     with tempfile.TemporaryDirectory() as folder:
-        ensemble = coupled(Path(folder))
-        spent = {n: timed(ensemble, n) for n in (1, 2)}
-    ratio = spent[1] / spent[2]
-    print(
-        f"16 coupled members: {spent[1]:.1f} s here, {spent[2]:.1f} s in two processes: {ratio:.2f}"
-    )
+        for workers in (1, 2):
+            few, many = (timed(coupled(Path(folder), n), workers) for n in (4, 20))
+            spent[workers] = many - few
+            start = few - spent[workers] / 4
+            print(
+                f"{workers} processes: {spent[workers] / 16:.2f} s per member, start {start:.1f} s"
+            )
+    print(f"two processes against one, without the start: {spent[1] / spent[2]:.2f}")
 
 
 def dask() -> None:
@@ -121,7 +124,7 @@ def dask() -> None:
 
     spent = {}
     with tempfile.TemporaryDirectory() as folder:
-        ensemble = coupled(Path(folder))
+        ensemble = coupled(Path(folder), 16)
         for count in (1, 2):
             with distributed.LocalCluster(
                 count, threads_per_worker=1, dashboard_address=None

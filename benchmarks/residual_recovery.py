@@ -23,6 +23,7 @@ import xarray as xr
 from hybridwater.residuals import Inference, NotConverged, ResidualModel
 
 SITES, TIMES, POWER, OFFSET = 3, 400, 0.2, 0.01
+_LARGEST = 1e3  # mean of the observations over that of the flow, beyond which terms have no scale
 # centre, its prior spread, and spread between sites, as in the documentation of the priors
 PRIOR = {
     ("bias", "constant"): (0.0, 0.5, 0.4),
@@ -45,7 +46,7 @@ def draw(rng: np.random.Generator) -> dict[tuple[str, str], np.ndarray]:
 
 
 def observe(flow, truth, memory, rng):
-    """Return observations of a simulated flow (site, time)."""
+    """Return observations of a simulated flow (site, time), NaN where there is no fixed point."""
     n = rng.standard_normal(flow.shape)
     for t in range(1, TIMES):
         n[:, t] = memory * n[:, t - 1] + np.sqrt(1 - memory**2) * n[:, t]
@@ -59,8 +60,9 @@ def observe(flow, truth, memory, rng):
         scale = truth["log_scale", "constant"] + truth["log_scale", "extremity"] * np.log1p(c * c)
         y = z + bias + np.exp(scale) * x
         observed = np.maximum(np.maximum(1 + POWER * y, 0) ** (1 / POWER) - OFFSET, 0) * level
-        level = observed.mean(1, keepdims=True)
-    return observed
+        before, level = level, observed.mean(1, keepdims=True)
+    settled = np.abs(level - before) < 1e-9 * before
+    return np.where(settled & (level < _LARGEST), observed, np.nan)
 
 
 def series(values: np.ndarray) -> xr.DataArray:

@@ -87,10 +87,10 @@ def find_equilibrium(
     """Find the states at which nothing changes under a constant forcing.
 
     Pseudo-transient continuation (Kelley and Keyes, 1998, doi:10.1137/S0036142996304796): implicit
-    Euler steps that grow as the rates fall, and become Newton's. The search follows the model in
-    time from the guess, so that of several equilibria it tends to the one that the model would.
-    At the solution u of f(u, x) = 0 the slopes are du/dx = -(df/du)^-1 df/dx; the search itself
-    is not differentiated.
+    Euler steps that double, grow more as the rates fall, and become Newton's. The search follows
+    the model in time from the guess, so that of several equilibria it tends to the one that the
+    model would. At the solution u of f(u, x) = 0 the slopes are du/dx = -(df/du)^-1 df/dx; the
+    search itself is not differentiated.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def find_equilibrium(
         good = np.asarray(np.isfinite(there).all(1) & np.isfinite(slopes_there).all((1, 2)))
         size_there = np.linalg.norm(there, axis=1)
         fallen = size / np.maximum(size_there, np.finfo(float).tiny)
-        step = np.where(good, step * np.clip(fallen, 0.2, 10), step / 10)
+        step = np.where(good, step * np.clip(2 * fallen, 0.2, 10), step / 10)
         states = np.where(good[:, None], trial, states)
         rates, size = np.where(good[:, None], there, rates), np.where(good, size_there, size)
         slopes = np.where(good[:, None, None], slopes_there, slopes)

@@ -96,6 +96,14 @@ class Architecture:
             for key in getattr(self, name):
                 if key not in known:
                     raise SettingsError(f"{name} has an unknown '{key}': {nearest(key, known)}")
+        for relation in self.relations:
+            for end in relation.split(" ")[::2]:
+                if end not in self.inputs:
+                    raise SettingsError(
+                        f"The component '{end}' has no features: {nearest(end, self.inputs)}",
+                        f"edges '{relation}'",
+                        "Name its features in inputs={...}",
+                    )
         for name, features in self.inputs.items():
             if not features:
                 raise SettingsError(f"The component '{name}' has no features.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import time
 from collections.abc import Sequence
@@ -20,13 +19,12 @@ from hybridwater.errors import SettingsError, WeightsError
 from hybridwater.files import write_files
 from hybridwater.mgn.dynamics import Dynamics
 from hybridwater.mgn.episodes import Episode
-from hybridwater.training.rundir import open_run
+from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WEIGHTS, LOSSES = "dynamics.safetensors", "losses.csv"
-_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def train_dynamics(
     if directory is not None:
         folder = Path(directory)
         open_run(folder, course.configuration(), resume)
-        course.restore(folder)
+        read_checkpoint(folder, course.restore)
     try:
         course.run(folder, checkpoint_every, progress)
     except KeyboardInterrupt:
@@ -226,9 +224,11 @@ class _Course:
     def _loss(self, lesson: Lesson, episode: Episode, starts: np.ndarray, span: int) -> Tensor:
         begin = torch.from_numpy(starts)
         states = episode.states[begin]
+        # states and, with inertia, their changes
+        spread = self.dynamics.spread.repeat(states.shape[-1] // len(self.dynamics.spread))
         if lesson.noise:
             noise = torch.randn(states.shape, generator=self.generator, dtype=torch.float64)
-            states = states + lesson.noise * self.dynamics.spread * noise
+            states = states + lesson.noise * spread * noise
             least, most = (getattr(self.dynamics, n, None) for n in ("least", "most"))
             if least is not None or most is not None:
                 states = states.clamp(least, most)
@@ -239,7 +239,7 @@ class _Course:
             with torch.set_grad_enabled(k >= lesson.push):
                 states = self.dynamics(episode.graph, states, forcing, episode.static, float(span))
             if k >= lesson.push:
-                error = (states - episode.states[at + span]) / self.dynamics.spread
+                error = (states - episode.states[at + span]) / spread
                 total = total + (episode.weights[:, None] * error**2).mean()
             else:
                 states = states.detach()
@@ -257,30 +257,17 @@ class _Course:
             "random": json.dumps(self.random.bit_generator.state),
             "generator": self.generator.get_state(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_files({folder / _CHECKPOINT: buffer.getvalue()}, error=WeightsError)
+        write_checkpoint(folder, state)
 
-    def restore(self, folder: Path) -> None:
-        """Take the last checkpoint, or the result of a run that has come to its end."""
-        path = folder / _CHECKPOINT
-        if not path.is_file():
-            return
-        try:
-            state = torch.load(path, weights_only=True)
-            self.dynamics.load_state_dict(state["dynamics"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.lesson, self.iteration = state["lesson"], state["iteration"]
-            self.seconds = state["seconds"]
-            self.losses = [tuple(row) for row in json.loads(state["losses"])]
-            self.random.bit_generator.state = json.loads(state["random"])
-            self.generator.set_state(state["generator"])
-        except Exception as error:
-            raise WeightsError(
-                f"The checkpoint cannot be read ({type(error).__name__}).",
-                str(path),
-                "Remove the run directory to begin again",
-            ) from error
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.dynamics.load_state_dict(state["dynamics"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.lesson, self.iteration = state["lesson"], state["iteration"]
+        self.seconds = state["seconds"]
+        self.losses = [tuple(row) for row in json.loads(state["losses"])]
+        self.random.bit_generator.state = json.loads(state["random"])
+        self.generator.set_state(state["generator"])
 
     def finish(self, folder: Path) -> None:
         """Write the result. The checkpoint stays: a finished run that is resumed is this one."""

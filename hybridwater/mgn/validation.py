@@ -130,6 +130,7 @@ def check_features(
     DataError
         If a component is missing, shapes do not fit, or a value is not finite.
     """
+    leading: tuple[int, ...] | None = None
     for name, features in needed.items():
         where = f"component '{name}'"
         if name not in values or name not in graph.node_types:
@@ -147,6 +148,14 @@ def check_features(
                 where,
                 "Give every feature, in this order, for every cell",
             )
+        lead = tuple(given.shape[:-2])
+        if leading not in (None, lead):
+            raise DataError(
+                f"The samples have the shape {lead} here and {leading} elsewhere.",
+                where,
+                "Give the same samples of every component",
+            )
+        leading = lead
         bad = ~torch.isfinite(given)
         if bool(bad.any()):
             place = torch.nonzero(bad)[0].tolist()

@@ -12,6 +12,7 @@ import importlib.metadata
 import io
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,7 @@ class Run:
             "torch_rng": torch.get_rng_state(),
             "metrics": json.dumps(trainer.metrics),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_files({self.directory / _CHECKPOINT: buffer.getvalue()}, error=WeightsError)
+        write_checkpoint(self.directory, state)
 
     def restore(self, trainer: Trainer) -> None:
         """Bring a trainer to where its last checkpoint was; to its beginning if there is none.
@@ -98,23 +97,41 @@ class Run:
         WeightsError
             If the checkpoint is damaged.
         """
-        path = self.directory / _CHECKPOINT
-        if not path.is_file():
-            return
-        try:
-            trainer.restore(torch.load(path, weights_only=True))
-        except Exception as error:
-            raise WeightsError(
-                f"The checkpoint cannot be read ({type(error).__name__}).",
-                str(path),
-                "Remove the run directory to begin again",
-            ) from error
+        read_checkpoint(self.directory, trainer.restore)
 
     def finish(self, surrogate: Surrogate, trainer: Trainer) -> None:
         """Write the result; an interrupted run keeps its checkpoint."""
         surrogate.save(self.directory)
         if not trainer.interrupted:
             (self.directory / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def write_checkpoint(directory: Path, state: dict[str, Any]) -> None:
+    """Write what a training needs to go on: tensors, numbers and texts."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_files({directory / _CHECKPOINT: buffer.getvalue()}, error=WeightsError)
+
+
+def read_checkpoint(directory: Path, restore: Callable[[dict[str, Any]], None]) -> None:
+    """Hand the last checkpoint to what restores a training; do nothing if there is none.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is damaged.
+    """
+    path = directory / _CHECKPOINT
+    if not path.is_file():
+        return
+    try:
+        restore(torch.load(path, weights_only=True))
+    except Exception as error:
+        raise WeightsError(
+            f"The checkpoint cannot be read ({type(error).__name__}).",
+            str(path),
+            "Remove the run directory to begin again",
+        ) from error
 
 
 def is_unfinished(directory: Path) -> bool:

@@ -60,7 +60,7 @@ def test_groups_and_noise_that_has_only_a_seed(tmp_path):
     }
     for kind in ("latin-hypercube", "monte-carlo"):
         (tmp_path / kind).mkdir()
-        found = run(tmp_path / kind, additive, sources, Design(1000, kind, attribution=True))
+        found = run(tmp_path / kind, additive, sources, Design(600, kind, attribution=True))
         shares = variance_shares(found["y"].sel(site="a"), found["draw"])
         truth = np.array([9, 4, 1]) / 14
         np.testing.assert_allclose(shares["alone"], truth, atol=0.1)

@@ -22,6 +22,7 @@ def test_goes_through_json(architecture):
         ({"depth": 1.5}, "depth=1.5"),
         ({"outputs": {"lnd": ["a"]}}, "unknown 'lnd': did you mean 'land'"),
         ({"edge_outputs": {"land beside": ["a"]}}, "did you mean 'land beside land'"),
+        ({"relations": {"land overlaps sea": 7}}, "The component 'sea' has no features"),
         ({"inputs": {"land": []}, "outputs": {}}, "'land' has no features"),
     ],
 )

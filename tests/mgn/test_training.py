@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from hybridwater.errors import SettingsError, WeightsError
-from hybridwater.mgn import FluxDynamics, Lesson, load_dynamics, train_dynamics
+from hybridwater.mgn import (
+    Episode,
+    FluxDynamics,
+    IncrementDynamics,
+    Lesson,
+    load_dynamics,
+    train_dynamics,
+)
 from hybridwater.mgn import training as module
 
 LESSONS = [
@@ -103,6 +110,17 @@ def test_lessons_that_cannot_be_are_refused(heat):
             Lesson(**{"iterations": 1, **given})
     with pytest.raises(SettingsError, match=r"needs 9 times; no episode has as many.*lesson 0"):
         train_dynamics(make(heat), [heat(8, 100.0)], [Lesson(1, rollout=8)], progress=False)
+
+
+def test_increments_with_inertia_learn_several_states(heat):
+    torch.manual_seed(0)
+    one = heat(8, 100.0, times=10)
+    x = torch.cat([one.states, one.states.square()], dim=-1)
+    change = x.diff(dim=0, prepend=x[:1])
+    episode = Episode(one.graph, torch.cat([x, change], dim=-1)[1:])
+    dynamics = IncrementDynamics.of([episode], inertia=True, width=16, depth=1)
+    table = train_dynamics(dynamics, [episode], [Lesson(60, noise=0.01, rate=3e-3)], progress=False)
+    assert table.loss[-10:].mean() < 0.3 * table.loss[:10].mean()
 
 
 def test_noise_stays_within_bounds(heat):

@@ -70,6 +70,9 @@ def test_features_of_cells(graph, values):
         check_features(graph, {}, needed)
     with pytest.raises(DataError, match="36 cells and 2 features"):
         check_features(graph, {"land": torch.rand(36, 1)}, needed)
+    pair = {"land": values["land"], "sea": values["sea"].expand(3, 9, 1)}
+    with pytest.raises(DataError, match=r"the shape \(3,\) here and \(\) elsewhere.*'sea'"):
+        check_features(graph, pair, {**needed, "sea": ("level",)})
     values["land"][5, 1] = float("nan")
     with pytest.raises(DataError, match=r"'rain' is not finite.*cell 5"):
         check_features(graph, values, needed)
