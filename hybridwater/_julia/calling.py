@@ -27,6 +27,7 @@ _ARRAY = "hybridwater array"
 # another thread's garbage collection waiting for ever (PythonCall issue 627). Work is spread over
 # processors inside a call, by Julia's own threads.
 _turn = threading.Lock()
+_holder = 0  # the thread whose turn it is, or was last
 
 
 def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
@@ -59,7 +60,14 @@ def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
     MissingDependency
         If Julia cannot be started; see `hybridwater._julia.startup.start`.
     """
+    global _holder
+    if _turn.locked() and _holder == threading.get_ident():
+        raise JuliaFailed(
+            "Julia was called by a function of Python that Julia itself is calling",
+            fix="Inside that function, solve with engine='embedded'",
+        )
     with _turn:
+        _holder = threading.get_ident()
         julia = startup.start()
         julia.bell.clear()
         try:

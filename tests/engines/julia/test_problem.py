@@ -140,6 +140,17 @@ def test_an_error_in_a_function_of_python_is_told_as_such(two_reservoirs):
     assert two_reservoirs().solve(weather()).sizes["time"] == 20
 
 
+def test_julia_inside_a_function_that_julia_calls_is_refused(two_reservoirs):
+    inner = two_reservoirs()
+
+    def nested(du, u, p, t):
+        inner.solve(weather(), rtol=1e-3)
+
+    with pytest.raises(_julia.JuliaFailed, match="Julia was called by a function of Python"):
+        two_reservoirs(rates=nested).solve(weather())
+    assert inner.solve(weather()).sizes["time"] == 20
+
+
 def test_other_shapes_of_state_and_parameters(de):
     data = weather()
     contents = exact(data["rain"].values)
