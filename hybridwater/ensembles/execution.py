@@ -128,7 +128,8 @@ def run_dask(
         ) from error
     with contextlib.ExitStack() as stack:
         try:
-            client = stack.enter_context(distributed.Client(address, timeout=_PATIENCE))
+            # Any: its types know only the asynchronous half of every method
+            client: Any = stack.enter_context(distributed.Client(address, timeout=_PATIENCE))
             client.wait_for_workers(1, timeout=30)
         except (OSError, TimeoutError, ValueError) as error:
             raise EnsembleError(
@@ -139,7 +140,7 @@ def run_dask(
         ahead = 2 * sum(client.nthreads().values())
         there = client.scatter(simulator, broadcast=True, hash=False)
         left = iter(work)
-        tasks: dict[str, Work] = {}
+        tasks: dict[Any, Work] = {}
         finished = distributed.as_completed(with_results=False)
 
         def give(task: Work) -> None:
