@@ -17,7 +17,7 @@ from hybridwater.cases.injection import with_injection
 from hybridwater.components.base import State
 from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.posterior import ParameterPosterior
-from hybridwater.ensembles.simulators import Batch, with_residuals
+from hybridwater.ensembles.simulators import Batch, check_each, with_residuals
 from hybridwater.ensembles.sources import (
     Fits,
     Forcing,
@@ -107,11 +107,7 @@ class CoupledSimulator:
         EnsembleError
             If one names what the case does not have.
         """
-        for name, source in sources.items():
-            try:
-                self._check(source)
-            except EnsembleError as error:
-                raise EnsembleError(error.what, f"source '{name}'", error.fix) from error
+        check_each(sources, self._check)
         bound = copy.copy(self)
         bound._sources, bound._records = dict(sources), {}
         return bound

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hybridwater.errors import ComponentError
+
+if TYPE_CHECKING:
+    from hybridwater.meshes import Mesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +93,11 @@ def cells(n: int, x: np.ndarray | None = None, y: np.ndarray | None = None) -> G
         )
     coordinates = (_coordinate("x", x, n), _coordinate("y", y, n))
     return Grid("unstructured", n, coordinates)
+
+
+def cells_of_mesh(n: int, mesh: Mesh | None) -> Grid:
+    """Make a grid of separate cells that lie where those of a mesh do, if there is one."""
+    return cells(n) if mesh is None else cells(n, *mesh.centroids.T)
 
 
 def network(

@@ -11,7 +11,7 @@ import numpy as np
 from hybridwater import units
 from hybridwater.components.base import Variable
 from hybridwater.components.declared import DeclaredComponent
-from hybridwater.components.grids import Grid, cells
+from hybridwater.components.grids import Grid, cells_of_mesh
 from hybridwater.components.ports import SOLVER_ERROR, conversion
 from hybridwater.components.registry import find
 from hybridwater.errors import ComponentError, ComponentFailed, nearest
@@ -175,9 +175,7 @@ class SciMLComponent(DeclaredComponent):
                 "The component has no problem.",
                 fix="Give problem=..., or a configuration file with problem = 'module:name'",
             )
-        mesh = self._meshes.get(0)
-        centres = () if mesh is None else mesh.centroids.T
-        return {0: cells(self._area.size, *centres)}
+        return {0: cells_of_mesh(self._area.size, self._meshes.get(0))}
 
     def _cell_areas(self, grid: int) -> np.ndarray:
         return self._area

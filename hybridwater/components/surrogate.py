@@ -16,7 +16,7 @@ from hybridwater.components.base import Component, Variable
 from hybridwater.components.cell_model import CellModel, cell_model
 from hybridwater.components.component_file import Description, read_description
 from hybridwater.components.declared import DeclaredComponent
-from hybridwater.components.grids import Grid, cells
+from hybridwater.components.grids import Grid, cells_of_mesh
 from hybridwater.components.handover import last_values, require_carried, steps_at, summed
 from hybridwater.components.ports import SOLVER_ERROR, Port, conversion, make_ports
 from hybridwater.engines import Options, Solver, get_engine
@@ -156,9 +156,7 @@ class SurrogateComponent(DeclaredComponent):
                 "The surrogate has no model.",
                 fix="Give model=..., or a configuration file with model = 'a run directory'",
             )
-        mesh = self._meshes.get(0)
-        centres = () if mesh is None else mesh.centroids.T
-        return {0: cells(self._area.size, *centres)}
+        return {0: cells_of_mesh(self._area.size, self._meshes.get(0))}
 
     def _configuration(self) -> dict[str, Any]:
         model = self._model

@@ -23,7 +23,7 @@ from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.record_files import suffix_of
 from hybridwater.coupling.stand_ins import StandIn, StandIns, deferred_interrupt
-from hybridwater.coupling.stepping import Solo
+from hybridwater.coupling.stepping import Solo, next_ready
 from hybridwater.errors import CouplingError, nearest
 
 if TYPE_CHECKING:
@@ -218,14 +218,14 @@ class CoupledModel:
         ComponentError
             If the component does not take the state.
         """
-        self.component(name)
+        participant = self._participant(name)
         if self._time > self._tolerance:
             raise CouplingError(
                 "The run has begun, and water would come from nowhere.",
                 f"component '{name}'",
                 "Put states before the first step",
             )
-        self._participants[name].set_state(state)
+        participant.set_state(state)
         self._ledger.go_on(self._time, self._ledger.arrays())
 
     def step(self) -> None:
@@ -295,7 +295,7 @@ class CoupledModel:
         until = min(self._time + self._window, end, self._stand_ins.next(near))
         ends = [unit.end for unit in self._units]
         moved = False
-        while (i := self._next(ends, until)) is not None:
+        while (i := next_ready(self._units, ends, until, self._tolerance)) is not None:
             self._units[i].advance()
             ends[i] = self._units[i].end
             moved = True
@@ -304,17 +304,6 @@ class CoupledModel:
         self._ledger.close(until)
         self._time = until
         self._seconds += time.perf_counter() - began
-
-    def _next(self, ends: list[float], until: float) -> int | None:
-        """Return which unit ends its next step first, of those that have all they need."""
-        last, first = until + self._tolerance, min(ends)
-        while first < last:
-            near = first + self._tolerance
-            for i, end in enumerate(ends):
-                if first <= end <= near and self._units[i].ready():
-                    return i
-            first = min([end for end in ends if end > near], default=last)
-        return None
 
     def _refuse_standstill(self, until: float) -> None:
         """Refuse a run in which components wait for one another for ever."""

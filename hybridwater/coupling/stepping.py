@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link
 from hybridwater.coupling.outputs import Outputs
 from hybridwater.coupling.stand_ins import Watch
+
+if TYPE_CHECKING:
+    from hybridwater.coupling.iteration import Iterated
 
 
 class Solo:
@@ -110,3 +114,29 @@ class Solo:
             for link in self.outgoing:
                 self.participant.read(link.given)
         self.ledger.book(self.participant)
+
+
+def next_ready(
+    units: Sequence[Solo | Iterated], ends: list[float], until: float, tolerance: float
+) -> int | None:
+    """Return which unit ends its next step first, of those that have all they need.
+
+    Parameters
+    ----------
+    units : sequence of Solo or Iterated
+        What steps.
+    ends : list of float
+        End of the next step of each [s].
+    until : float
+        Steps that end later [s] are left.
+    tolerance : float
+        By how much two times may differ and be the same [s].
+    """
+    last, first = until + tolerance, min(ends)
+    while first < last:
+        near = first + tolerance
+        for i, end in enumerate(ends):
+            if first <= end <= near and units[i].ready():
+                return i
+        first = min([end for end in ends if end > near], default=last)
+    return None

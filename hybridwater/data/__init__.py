@@ -6,9 +6,9 @@ loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridwater._lazy import attach
 
 if TYPE_CHECKING:
     from hybridwater.data.camels import read_camels_netcdf, read_camels_us
@@ -84,18 +84,4 @@ _MODULES = {
     "tables": ("read_csv", "read_netcdf"),
     "times": ("check_time",),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-        )
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = attach(__name__, _MODULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -153,11 +153,7 @@ class ModelSimulator:
         EnsembleError
             If one names what the model does not have.
         """
-        for name, source in sources.items():
-            try:
-                self._check(source)
-            except EnsembleError as error:
-                raise EnsembleError(error.what, f"source '{name}'", error.fix) from error
+        check_each(sources, self._check)
         bound = copy.copy(self)
         bound._sources = dict(sources)
         return bound
@@ -294,6 +290,15 @@ def _put(
     for row, member in enumerate(members):
         for what, (number, factor) in source.drawn(member.draws[name]).items():
             arrays[what][row] = arrays[what][row] * number if factor else number
+
+
+def check_each(sources: Mapping[str, Source], check: Callable[[Source], None]) -> None:
+    """Check all sources; an error says of which it speaks."""
+    for name, source in sources.items():
+        try:
+            check(source)
+        except EnsembleError as error:
+            raise EnsembleError(error.what, f"source '{name}'", error.fix) from error
 
 
 def with_residuals(

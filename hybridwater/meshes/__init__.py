@@ -5,9 +5,9 @@ Names are loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridwater._lazy import attach
 
 if TYPE_CHECKING:
     from hybridwater.meshes.basins import basin_map
@@ -77,18 +77,4 @@ _MODULES = {
     "ugrid": ("read_ugrid", "to_ugrid", "write_ugrid"),
     "weights_file": ("read_remap", "remap_to_dataset", "write_remap"),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-        )
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = attach(__name__, _MODULES)

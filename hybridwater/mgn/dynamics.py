@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
 
-class Dynamics(nn.Module):
+class Dynamics(nn.Module, abc.ABC):
     """What all learned dynamics of one component have in common.
 
     Parameters
@@ -44,6 +45,7 @@ class Dynamics(nn.Module):
         """Name of the component."""
         return next(iter(self.network.architecture.inputs))
 
+    @abc.abstractmethod
     def forward(
         self,
         graph: HeteroData,
@@ -67,7 +69,6 @@ class Dynamics(nn.Module):
         span : float
             Length of the step, in steps of the episodes of the training.
         """
-        raise NotImplementedError
 
     def rollout(self, episode: Episode, *, start: int = 0, span: int = 1) -> Tensor:
         """Run from the state at one time of an episode to its end, on its graph and forcing.

@@ -6,8 +6,9 @@ figure (no pyplot, no display) that carries its caption and its text for people 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridwater._lazy import attach
 
 if TYPE_CHECKING:
     from hybridwater.report.balance import water_balance
@@ -29,32 +30,6 @@ if TYPE_CHECKING:
     from hybridwater.report.page import Illustration, Section, Table, write_report
     from hybridwater.report.skill import skill_map, skill_summary
     from hybridwater.report.training import training_curve
-
-_HOME = {
-    "Illustration": "page",
-    "Section": "page",
-    "Table": "page",
-    "coupling_graph": "graph",
-    "coverage_chart": "ensembles",
-    "equation_front": "equations",
-    "fan_chart": "ensembles",
-    "flow_duration": "duration",
-    "hydrograph": "hydrographs",
-    "learned_flux": "learned",
-    "mesh_map": "meshes",
-    "model_comparison": "comparison",
-    "pit_histogram": "ensembles",
-    "remap_map": "meshes",
-    "save_figure": "files",
-    "save_figures": "files",
-    "skill_map": "skill",
-    "skill_summary": "skill",
-    "training_curve": "training",
-    "variance_chart": "ensembles",
-    "water_balance": "balance",
-    "water_ledger": "ledger",
-    "write_report": "page",
-}
 
 __all__ = [
     "Illustration",
@@ -82,12 +57,40 @@ __all__ = [
     "write_report",
 ]
 
+_MODULES = {
+    "balance": ("water_balance",),
+    "comparison": ("model_comparison",),
+    "duration": ("flow_duration",),
+    "ensembles": (
+        "coverage_chart",
+        "fan_chart",
+        "pit_histogram",
+        "variance_chart",
+    ),
+    "equations": ("equation_front",),
+    "files": (
+        "save_figure",
+        "save_figures",
+    ),
+    "graph": ("coupling_graph",),
+    "hydrographs": ("hydrograph",),
+    "learned": ("learned_flux",),
+    "ledger": ("water_ledger",),
+    "meshes": (
+        "mesh_map",
+        "remap_map",
+    ),
+    "page": (
+        "Illustration",
+        "Section",
+        "Table",
+        "write_report",
+    ),
+    "skill": (
+        "skill_map",
+        "skill_summary",
+    ),
+    "training": ("training_curve",),
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _MODULES)

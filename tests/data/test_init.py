@@ -10,7 +10,8 @@ def test_all_public_names_load():
     for name in data.__all__:
         assert callable(getattr(data, name)) or isinstance(getattr(data, name), tuple)
     assert set(data.__all__) <= set(dir(data))
-    assert set(data.__all__) == set(data._HOMES)
+    homes = [name for names in data._MODULES.values() for name in names]
+    assert sorted(data.__all__) == sorted(homes)
 
 
 def test_unknown_name_is_an_attribute_error():
