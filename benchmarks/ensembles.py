@@ -27,7 +27,7 @@ import xarray as xr
 
 import hybridwater as hw
 from hybridwater.cases.coupled_simulator import CoupledSimulator
-from hybridwater.ensembles import Design, Ensemble, Forcing, ModelSimulator
+from hybridwater.ensembles import Design, Ensemble, Forcing, ModelSimulator, lognormal
 
 CASE = """
 [run]
@@ -76,7 +76,7 @@ def members() -> None:
         {"time": days},
     )
     runs = ModelSimulator(hw.models.gr4j(), forcing, outputs=["q"], batch=50, substeps=8)
-    sources = {"rain": Forcing("prcp", factor={"lognormal": 0.2}, time="2 d")}  # type: ignore
+    sources = {"rain": Forcing("prcp", factor=lognormal(0.2), time="2 d")}
     timed(Ensemble(runs, sources, Design(50)))
     batch = forcing.expand_dims(member=50)
     began = time.perf_counter()
@@ -102,7 +102,7 @@ def coupled(folder: Path, members: int, cells: int = 200) -> Ensemble:
         '{ rain = "rain" }', '{ rain = "rain", demand = "demand" }'
     )
     (folder / "case.toml").write_text(text)
-    rain_error = Forcing("weather.rain", factor={"lognormal": 0.2}, time="2 d")  # type: ignore
+    rain_error = Forcing("weather.rain", factor=lognormal(0.2), time="2 d")
     return Ensemble(CoupledSimulator(folder / "case.toml"), {"rain": rain_error}, Design(members))
 
 
@@ -146,7 +146,7 @@ def delaware() -> None:
     model = load_coupled(path).build()
     model.run("1979-03-02", progress=False)
     one = time.perf_counter() - began
-    rain = Forcing("weather.prcp", factor={"lognormal": 0.4}, time="2 d", length="100 km")  # type: ignore
+    rain = Forcing("weather.prcp", factor=lognormal(0.4), time="2 d", length="100 km")
     ensemble = Ensemble(CoupledSimulator(path), {"rain": rain}, Design(50))
     spent = timed(ensemble)
     shutil.rmtree(folder)
