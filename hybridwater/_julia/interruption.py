@@ -112,15 +112,16 @@ def give_back(before: set[int]) -> None:
     Parameters
     ----------
     before : set of int
-        Signals that were blocked before, and stay so.
+        Signals that were blocked before, and stay so. Not SIGUSR1, if Python has a handler for
+        it: a process in which Julia runs hands its block to its children.
     """
     if not hasattr(signal, "pthread_sigmask"):
         return
-    ours = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1}
-    for number in ours:
+    ours = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT} - before
+    for number in (*ours, signal.SIGUSR1):
         handler = signal.getsignal(number)
         if callable(handler):
             signal.signal(number, handler)
-    if not callable(signal.getsignal(signal.SIGUSR1)):
-        ours.remove(signal.SIGUSR1)  # nobody waits for it but Julia's profiler
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ours - before)
+    if callable(signal.getsignal(signal.SIGUSR1)):  # or nobody waits for it but Julia's profiler
+        ours.add(signal.SIGUSR1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ours)
