@@ -11,6 +11,7 @@ from hybridwater.discovery.drafting import complexity, operations
 from hybridwater.discovery.front import Front, Proposal
 from hybridwater.discovery.polishing import Target
 from hybridwater.discovery.problem import VARIES, Method, Problem, inputs_of
+from hybridwater.discovery.progress import searching
 from hybridwater.discovery.sampling import sample_term
 from hybridwater.discovery.search import Effort, SparseSearch
 from hybridwater.discovery.selection import held_out, judge
@@ -48,6 +49,7 @@ def discover(
     terms: int = 2,
     method: str = "sparse",
     seed: int = 0,
+    show_progress: bool | None = None,
 ) -> Front:
     """Search for equations that say what a learned term says.
 
@@ -77,6 +79,8 @@ def discover(
         ``hybridwater julia install --discovery`` has set it up.
     seed : int
         Seed of the draw of held-out time, and of the symbolic search.
+    show_progress : bool, optional
+        Show for how long the search has been under way; as in the settings if left out.
 
     Returns
     -------
@@ -91,18 +95,19 @@ def discover(
         If the symbolic search is asked for and not installed.
     """
     first = fits if isinstance(fits, Surrogate) else next(iter(fits), None)
-    term = sample_term(fits, name, data, basin=basin, samples=samples)
-    assert first is not None
-    return search_term(
-        first.ude,
-        name,
-        term,
-        tolerance=tolerance,
-        max_operations=max_operations,
-        terms=terms,
-        method=method,
-        seed=seed,
-    )
+    with searching(name, show_progress):
+        term = sample_term(fits, name, data, basin=basin, samples=samples)
+        assert first is not None
+        return search_term(
+            first.ude,
+            name,
+            term,
+            tolerance=tolerance,
+            max_operations=max_operations,
+            terms=terms,
+            method=method,
+            seed=seed,
+        )
 
 
 def search_term(

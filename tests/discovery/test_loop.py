@@ -10,12 +10,13 @@ from hybridwater.training import Stage
 
 
 @pytest.mark.slow
-def test_a_law_goes_through_the_loop(bucket, hybrid, weather):
+def test_a_law_goes_through_the_loop(bucket, hybrid, weather, capsys):
     periods = {"train": ("2000-01", "2000-10"), "test": ("2000-11", "2001-01"), "warmup": 30}
     common = {"observed": {"q": "qobs"}, "substeps": 1, "show_progress": False, **periods}
     stages = (Stage("joint", 200, 0.03, 0.02), Stage("joint", 150, 0.01, 0.005))
     fits = [hw.fit(hybrid, weather, schedule=stages, seed=s, **common) for s in (0, 1)]
-    front = hw.discover(fits, "et", weather)
+    front = hw.discover(fits, "et", weather, show_progress=True)
+    assert "equations of et" in capsys.readouterr().out
     assert front.recommended is not None, str(front)
     model = fits[0].replace("et", front.recommended)
     assert not model.networks
