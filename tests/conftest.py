@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,10 @@ import pytest
 # Where Julia has been set up, engine="auto" is Julia: the suite is that of the embedded engine, and
 # tests of the other one name it.
 os.environ.setdefault("HYBRIDWATER_ENGINE", "embedded")
+
+# A shell's background jobs ignore Ctrl-C, and so would the tests of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

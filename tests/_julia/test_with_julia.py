@@ -18,7 +18,6 @@ import os, signal, sys, threading, time
 import numpy as np
 from hybridwater._julia import call, cancel, start
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def evaluate(source):
     start()
