@@ -84,7 +84,7 @@ def test_a_checkpoint_knows_what_was_replaced_on_purpose(tmp_path):
     after = model.checkpoint(tmp_path / "after.npz")
     model.run("5 d")
     again = make()
-    with pytest.raises(CouplingError, match="'stand-in' was put in the place of 'down'.* was not"):
+    with pytest.raises(CouplingError, match="'stand-in' was put in the place of 'down'"):
         again.resume(after)
     again.replace("down", stand_in())
     with pytest.raises(CouplingError, match="model in which that component was not replaced"):
