@@ -5,8 +5,8 @@ A step books a few dozen numbers. They are compared for some steps at once, ever
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,24 @@ if TYPE_CHECKING:
     from hybridwater.coupling.link import Link
 
 
+# What a row holds [kg]: what is booked in the step, and water in store and on its way at its end.
+# Of fluxes, "moved" are Euclidean norms over cells, and "gross" is what an exchange took without
+# its sign: sizes, where what is added up cancels.
+_PARTS = (
+    "flux",
+    "moved",
+    "given",
+    "unmapped",
+    "delivered",
+    "clipping",
+    "gross",
+    "stored",
+    "transit",
+)
+
+
 class Plan:
-    """Which flux of which component each exchange begins and ends at.
+    """Where in a row each number is, and at which fluxes exchanges begin and end.
 
     Parameters
     ----------
@@ -31,6 +47,11 @@ class Plan:
     fluxes : sequence of (str, str)
         Component and flux of each column; those of a component follow one another, and each
         component has some.
+
+    Attributes
+    ----------
+    begin : dict of str to int
+        Where in a row the numbers of each kind begin.
     """
 
     def __init__(
@@ -51,7 +72,19 @@ class Plan:
         self.given_together = _together(own)
         self.taken_together = _together(targets)
         n, m = len(fluxes), len(links)
-        self.widths = (n, n, m, m, m, m, m, len(components), m)
+        widths = (n, n, m, m, m, m, m, len(components), m)
+        ends = list(itertools.accumulate(widths))
+        self.begin = dict(zip(_PARTS, (0, *ends), strict=False))
+        self._booked = self.begin["stored"]
+        self._splits = ends[:-1]
+
+    def blank(self) -> list[float]:
+        """Return the numbers that are booked in a step, before anything is."""
+        return [0.0] * self._booked
+
+    def split(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return what rows hold, each of shape (step, number)."""
+        return np.split(rows, self._splits, axis=1)
 
 
 def _together(keys: Sequence[tuple[str, ...]]) -> csr_array:
@@ -66,47 +99,6 @@ def _together(keys: Sequence[tuple[str, ...]]) -> csr_array:
     return csr_array(member @ member.T)
 
 
-@dataclass
-class Sheet:
-    """What is booked in one coupling step [kg].
-
-    ``moved`` are Euclidean norms over cells of the fluxes, and ``gross`` is what an exchange took
-    without its sign: sizes, where what is added up cancels.
-    """
-
-    flux: list[float]
-    moved: list[float]
-    given: list[float]
-    unmapped: list[float]
-    delivered: list[float]
-    clipping: list[float]
-    gross: list[float]
-
-    @classmethod
-    def blank(cls, plan: Plan) -> Sheet:
-        """Return an empty sheet."""
-        n, m = len(plan.fluxes), len(plan.links)
-        return cls([0.0] * n, [0.0] * n, *([0.0] * m for _ in range(5)))
-
-    def copy(self) -> Sheet:
-        """Return a copy."""
-        return Sheet(*(list(values) for values in vars(self).values()))
-
-    def row(self, stored: list[float], transit: list[float]) -> list[float]:
-        """Return all numbers, and the water in each component and exchange at the end [kg]."""
-        return [
-            *self.flux,
-            *self.moved,
-            *self.given,
-            *self.unmapped,
-            *self.delivered,
-            *self.clipping,
-            *self.gross,
-            *stored,
-            *transit,
-        ]
-
-
 class Balance:
     """What was booked in some coupling steps, compared.
 
@@ -115,7 +107,7 @@ class Balance:
     plan : Plan
         What belongs to what.
     rows : array_like
-        Rows of sheets, shape (step, number).
+        Numbers of each step, shape (step, number).
     stored, transit : array_like
         Water in each component and exchange before the first step [kg].
     """
@@ -124,7 +116,7 @@ class Balance:
         self, plan: Plan, rows: list[list[float]], stored: list[float], transit: list[float]
     ) -> None:
         self.plan, booked = plan, np.array(rows)
-        parts = np.split(booked, np.cumsum(plan.widths)[:-1], axis=1)
+        parts = plan.split(booked)
         self.flux, moved, self.given, self.unmapped, self.delivered = parts[:5]
         self.clipping, gross, self.stored, self.transit = parts[5:]
         before = np.vstack([stored, self.stored[:-1]])

@@ -71,12 +71,14 @@ class Totals:
     def __init__(self, size: int) -> None:
         self.sum, self.rest = np.zeros(size), np.zeros(size)
 
-    def add(self, values: np.ndarray) -> None:
-        """Add one number to each sum; shape (size,)."""
-        before, total = self.sum, self.sum + values
-        added = total - before
-        self.rest += (before - (total - added)) + (values - added)
-        self.sum = total
+    def add(self, rows: np.ndarray) -> None:
+        """Add numbers to each sum, one after the other; shape (number, size)."""
+        sums = np.add.accumulate(np.vstack([self.sum, rows]))
+        before, after = sums[:-1], sums[1:]
+        added = after - before
+        lost = (before - (after - added)) + (rows - added)
+        self.rest = np.add.accumulate(np.vstack([self.rest, lost]))[-1].copy()
+        self.sum = after[-1].copy()
 
     @property
     def values(self) -> np.ndarray:

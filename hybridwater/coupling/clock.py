@@ -110,21 +110,34 @@ class Participant:
         What the case calls it.
     component : Component
         Initialized.
+
+    Attributes
+    ----------
+    time, end : float
+        Now, and the end of the next step [s].
+    step, length : float
+        Length of the next step and of the last one [s].
+    crossed : dict of str to numpy.ndarray
+        Water that crossed the boundary in the last step [kg], positive inwards.
+    seconds : float
+        Time on this computer that the component itself took [s].
     """
 
     def __init__(self, name: str, component: Component) -> None:
         self.name = name
         self.time = 0.0
-        self.length = 0.0  # of the last step
-        self.seconds = 0.0  # of this computer, that the component itself took
+        self.length = 0.0
+        self.seconds = 0.0
+        self.crossed: dict[str, np.ndarray] = {}
         self._start: float | None = None  # of the run, on the component's own clock [s]
         self.use(component)
 
     def use(self, component: Component) -> None:
         """Use this component from now on; its clock goes on where that of the last one was."""
         self.component = component
-        self._pointers: dict[str, np.ndarray | None] = {}
+        self._pointers: dict[str, np.ndarray] = {}
         self._buffers: dict[str, np.ndarray] = {}  # for values that have no pointer
+        self.checked = False
         try:
             self.factor = float(unit_room.convert(1.0, component.get_time_units(), "s"))
         except UnitError as error:
@@ -143,13 +156,15 @@ class Participant:
 
     def _look_at_step(self) -> None:
         """Take up the length of the next step [s], and forget what was read before."""
+        self.checked = False
         self._plan(float(self.component.get_time_step()))
 
     def _plan(self, step: float) -> None:
         self.step = step * self.factor
         self.end = self.time + self.step
-        self._sound: dict[str, np.ndarray] = {}  # outputs of this step that were looked at
-        self.checked = False  # whether the component has looked at all of them
+        # Outputs that need no look: those of a component that has looked at all of them itself.
+        self._sound = dict(self._pointers) if self.checked else {}
+        self._stored: dict[str, np.ndarray] | None = None
 
     @property
     def origin(self) -> dt.datetime | None:
@@ -171,6 +186,7 @@ class Participant:
             If it raises, or its time does not move forward.
         """
         component, step, before, method = self.component, self.step, self.time, "set_value"
+        self.crossed = {}
         began = time.perf_counter()
         try:
             for name, values in inputs:
@@ -178,6 +194,9 @@ class Participant:
             method = "update"
             component.update()
             clock, following = component.get_current_time(), component.get_time_step()
+            if component.has_storage:
+                method = "boundary_fluxes"
+                self.crossed = component.boundary_fluxes()
         except Exception as error:  # the code of a third party may raise anything
             raise self._named(method, error) from error
         finally:
@@ -192,9 +211,8 @@ class Participant:
             )
         # What it counts as its step is exact; a difference of times far from zero is not.
         self.length = step if abs(now - before - step) <= 1e-6 * step else now - before
-        self.time = now
+        self.time, self.checked = now, component.checks_outputs
         self._plan(float(following))
-        self.checked = component.checks_outputs
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """Call the component; whatever it raises becomes an error that names it."""
@@ -220,12 +238,11 @@ class Participant:
         )
 
     def storage(self) -> dict[str, np.ndarray]:
-        """Return the water in each store [kg]."""
-        return self._call("storage")
-
-    def boundary_fluxes(self) -> dict[str, np.ndarray]:
-        """Return the water that crossed the boundary in the last step [kg], positive inwards."""
-        return self._call("boundary_fluxes")
+        """Return the water in each store [kg], asked for once after each step."""
+        stored = self._stored
+        if stored is None:
+            stored = self._stored = self._call("storage")
+        return stored
 
     def read(self, variable: Variable) -> np.ndarray:
         """Return the values of an output, shape (cell,); not to be changed or kept.
@@ -235,18 +252,19 @@ class Participant:
         ComponentFailed
             If a value is not finite.
         """
+        values = self._sound.get(variable.name)
+        return self._look_at(variable) if values is None else values
+
+    def _look_at(self, variable: Variable) -> np.ndarray:
+        """Ask the component for an output, and see that it is finite."""
         name = variable.name
-        if name in self._sound:
-            return self._sound[name]
-        if name not in self._pointers:
+        if name not in self._pointers and name not in self._buffers:
             try:
                 self._pointers[name] = self.component.get_value_ptr(name)
             except NotImplementedError:  # a component in a process of its own
-                self._pointers[name] = None
-        values = self._pointers[name]
-        if values is None:
-            if name not in self._buffers:
                 self._buffers[name] = self.blank(variable)
+        values = self._pointers.get(name)
+        if values is None:
             values = self._call("get_value", name, self._buffers[name])
         sound = self.checked or math.isfinite(total(values))
         if not sound and not np.isfinite(values).all():
@@ -267,6 +285,6 @@ class Participant:
     def set_state(self, state: State) -> None:
         """Go to a state of the component; its time goes with it."""
         self.component.set_state(state)
-        self._pointers.clear()
+        self._pointers = {}
         self.time = (float(self.component.get_current_time()) - self._zero) * self.factor
         self._look_at_step()

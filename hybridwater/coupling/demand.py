@@ -238,23 +238,19 @@ class Allocation:
             If it gave more than it was asked for.
         """
         length, granted = self.supply.length, self._granted
-        component = self.supply.component
-        if component.has_storage:
-            taken = component.boundary_fluxes().get(self.variable.name)
-            if taken is not None and np.shape(taken) == granted[0].shape:
-                taken = -np.asarray(taken)
-                most = np.sum(granted, axis=0)
-                if (taken > most * (1 + 1e-9)).any():
-                    cell = int(np.argmax(taken - most))
-                    raise CouplingError(
-                        f"The supply gave {taken[cell]:.6g} kg, but was asked for "
-                        f"{most[cell]:.6g} kg.",
-                        f"component '{self.supply.name}', variable '{self.variable.name}', cell "
-                        f"{cell}",
-                        "Let it take what it is asked for, or less",
-                    )
-                if (taken != most).any():
-                    granted = _scaled(taken, granted, self._priorities)
+        taken = self.supply.crossed.get(self.variable.name)
+        if taken is not None and np.shape(taken) == granted[0].shape:
+            taken = -np.asarray(taken)
+            most = np.sum(granted, axis=0)
+            if (taken > most * (1 + 1e-9)).any():
+                cell = int(np.argmax(taken - most))
+                raise CouplingError(
+                    f"The supply gave {taken[cell]:.6g} kg, but was asked for {most[cell]:.6g} kg.",
+                    f"component '{self.supply.name}', variable '{self.variable.name}', cell {cell}",
+                    "Let it take what it is asked for, or less",
+                )
+            if (taken != most).any():
+                granted = _scaled(taken, granted, self._priorities)
         for link, kilograms in zip(self.links, granted, strict=True):
             link.get(kilograms, length)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hybridwater.coupling.balance import Balance, Plan, Sheet
+from hybridwater.coupling.balance import Balance, Plan
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
 from hybridwater.coupling.sums import total, total_and_norm
@@ -112,6 +112,7 @@ class Ledger:
         for i, (name, flux) in enumerate(fluxes):
             self._place[name][flux] = i
         self._plan = Plan(self._booked, self._links, fluxes)
+        self._begins = self._plan.begin
         self._begin(0.0)
         self._columns = [
             *((what, name) for what in _PER_COMPONENT for name in self._booked),
@@ -142,50 +143,50 @@ class Ledger:
         place = self._place.get(participant.name)
         if place is None:
             return
-        flux, moved, other = self._sheet.flux, self._sheet.moved, place[_OTHER]
-        for name, kilograms in participant.boundary_fluxes().items():
+        row, moved, other = self._row, self._begins["moved"], place[_OTHER]
+        for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
             crossed, size = total_and_norm(kilograms)
-            flux[i] += crossed
-            moved[i] += size
+            row[i] += crossed
+            row[moved + i] += size
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
-        i, sheet = self._slot[label], self._sheet
-        sheet.given[i] += given
+        i, row, begins = self._slot[label], self._row, self._begins
+        row[begins["given"] + i] += given
         if unmapped or gross:
-            sheet.unmapped[i] += unmapped
-            sheet.gross[i] += gross
+            row[begins["unmapped"] + i] += unmapped
+            row[begins["gross"] + i] += gross
 
     def deliver(self, label: str, delivered: float) -> None:
         """Book what an exchange gave to its target [kg]."""
-        self._sheet.delivered[self._slot[label]] += delivered
+        self._row[self._begins["delivered"] + self._slot[label]] += delivered
 
     def clip(self, label: str, kilograms: float) -> None:
         """Book what an exchange held back because its target could not take it."""
-        self._sheet.clipping[self._slot[label]] += kilograms
+        self._row[self._begins["clipping"] + self._slot[label]] += kilograms
 
-    def kept(self) -> Sheet:
+    def kept(self) -> list[float]:
         """Return what `restore` takes: the bookings of the coupling step so far."""
-        return self._sheet.copy()
+        return self._row.copy()
 
-    def restore(self, kept: Sheet) -> None:
+    def restore(self, kept: list[float]) -> None:
         """Forget what was booked since `kept`."""
-        self._sheet = kept.copy()
+        self._row = kept.copy()
 
     # ---- balance
 
     def close(self, time: float) -> None:
-        """End a coupling step: note what is in store and in transit, and begin a new sheet.
+        """End a coupling step: note what is in store and in transit, and begin the next.
 
         Raises
         ------
         LedgerError
             As `settle`, which is called now and then.
         """
-        self._waiting.append(self._sheet.row(self._in_store(), self._in_transit()))
+        self._waiting.append(self._row + self._in_store() + self._in_transit())
         self._ends.append(time)
-        self._sheet = Sheet.blank(self._plan)
+        self._row = self._plan.blank()
         if len(self._ends) == _SETTLED:
             self.settle()
 
@@ -204,8 +205,9 @@ class Ledger:
         balance = Balance(self._plan, waiting, self._stored, self._transit)
         self._waiting, self._ends = [], []
         self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
-        for end, values in zip(ends, balance.table(), strict=True):
-            self.totals.add(values)
+        table = balance.table()
+        self.totals.add(table)
+        for end, values in zip(ends, table, strict=True):
             self.records.append(self._time, end, values)
             self._time = end
         if self.policy.on_error != "record":
@@ -257,6 +259,6 @@ class Ledger:
     def _begin(self, time: float) -> None:
         """Begin at a time with what is in store and in transit, and nothing booked."""
         self._stored, self._transit = self._in_store(), self._in_transit()
-        self._time, self._sheet = time, Sheet.blank(self._plan)
+        self._time, self._row = time, self._plan.blank()
         self._waiting: list[list[float]] = []
         self._ends: list[float] = []

@@ -11,7 +11,6 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_route, same_cells
-from hybridwater.coupling.sums import weighted
 from hybridwater.errors import CouplingError
 
 
@@ -63,10 +62,10 @@ class Link:
             here, there = same_cells(here, there)
         self.route = self._make_route(here, there, where)
         self.size = there.count
-        self.kg_given = here.kilograms(where) if self.water else 0.0
-        self.kg_taken = there.kilograms(where) if self.water else 0.0
-        fraction = self.route.fraction
-        self._kg_lost = None if fraction is None else (1.0 - fraction) * self.kg_given
+        if self.water:
+            self.kg_given, self.kg_taken = here.kilograms(where), there.kilograms(where)
+            fraction = self.route.fraction
+            self._kg_lost = None if fraction is None else (1.0 - fraction) * self.kg_given
         self.lag = 0.0
         self._found: list[np.ndarray] | None = None
         self._owed: np.ndarray | None = None
@@ -132,16 +131,16 @@ class Link:
 
     def give(self, ledger: Ledger) -> None:
         """Take up what the source gave in its last step."""
-        values, source = self.source.read(self.given), self.source
-        moved = self.route.move(values)
-        self._put(moved)
+        source = self.source
+        values = source.read(self.given)
+        self._put(self.route.move(values))
         if self.water:
             length, lost, gross = source.length, 0.0, 0.0
             if self._kg_lost is not None:
-                lost = weighted(values, self._kg_lost) * length
+                lost = float(values.dot(self._kg_lost)) * length
             if not source.component.has_storage:
-                gross = weighted(np.abs(values), self.kg_given) * length
-            ledger.give(self.label, weighted(values, self.kg_given) * length, lost, gross)
+                gross = float(np.abs(values).dot(self.kg_given)) * length
+            ledger.give(self.label, float(values.dot(self.kg_given)) * length, lost, gross)
 
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
@@ -159,7 +158,7 @@ class Link:
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
-            ledger.deliver(self.label, weighted(values, self.kg_taken) * length)
+            ledger.deliver(self.label, float(values.dot(self.kg_taken)) * length)
         return values
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:

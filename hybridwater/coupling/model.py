@@ -23,7 +23,7 @@ from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.record_files import suffix_of
 from hybridwater.coupling.stand_ins import StandIn, StandIns, deferred_interrupt
-from hybridwater.coupling.stepping import Solo, next_ready
+from hybridwater.coupling.stepping import Solo, step_until
 from hybridwater.errors import CouplingError, nearest
 
 if TYPE_CHECKING:
@@ -293,13 +293,7 @@ class CoupledModel:
         near = self._time + self._tolerance
         self._stand_ins.step_in(near)
         until = min(self._time + self._window, end, self._stand_ins.next(near))
-        ends = [unit.end for unit in self._units]
-        moved = False
-        while (i := next_ready(self._units, ends, until, self._tolerance)) is not None:
-            self._units[i].advance()
-            ends[i] = self._units[i].end
-            moved = True
-        if not moved:
+        if not step_until(self._units, until, self._tolerance):
             self._refuse_standstill(until)
         self._ledger.close(until)
         self._time = until
@@ -369,6 +363,7 @@ class CoupledModel:
             "states": {name: dict(state.metadata) for name, state in states.items()},
             "labels": [(link.label, link.water) for link in self._links],
             "replaced": self._stand_ins.used,
+            "put_in": self._stand_ins.put_in,
             "records": {name: outputs.count for name, outputs in self._outputs.items()},
             "rows": self._ledger.records.count,
         }
@@ -397,7 +392,7 @@ class CoupledModel:
         ours = self._case()
         compared = {k: ours[k] for k in ("components",)} if branch else ours
         checkpoint.refuse_other_case(manifest, compared, file)
-        self._stand_ins.use(manifest["replaced"])
+        self._stand_ins.use(manifest["replaced"], manifest.get("put_in", {}))
         for name, participant in self._participants.items():
             state = State(
                 checkpoint.under(f"component/{name}", arrays), manifest["states"].get(name, {})

@@ -40,8 +40,8 @@ class Cells:
         """Areas [m2], shape (cell,), or None where cells are lines or not known."""
         return self.mesh.areas if isinstance(self.mesh, Mesh) else None
 
-    def kilograms(self, where: str) -> np.ndarray | float:
-        """Return what turns values into kg s-1 or kg per cell, of shape (cell,) or a number.
+    def kilograms(self, where: str) -> np.ndarray:
+        """Return what turns values into kg s-1 or kg per cell, shape (cell,).
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Cells:
             If areas are needed and not known.
         """
         if not self.measure.per_area:
-            return self.measure.factor
+            return np.full(self.count, self.measure.factor)
         _need_areas(self, where)
         assert self.areas is not None
         return self.measure.factor * self.areas

@@ -151,6 +151,8 @@ class StandIns:
                 )
             file = configurations.get(name, "")
             self._watches[name] = Watch(participants[name], stand_in, file, origin)
+        self.put_in: dict[str, str] = {}  # by `put`: what is called what is in whose place
+        self._dated = {name: w for name, w in self._watches.items() if math.isfinite(w.at)}
 
     def items(self) -> Iterator[tuple[str, Component]]:
         """Yield names and stand-ins."""
@@ -164,15 +166,15 @@ class StandIns:
 
     def dates(self) -> list[tuple[str, float]]:
         """Return which components are replaced at a time [s]."""
-        return [(name, w.at) for name, w in self._watches.items() if math.isfinite(w.at)]
+        return [(name, watch.at) for name, watch in self._dated.items()]
 
     def next(self, now: float) -> float:
         """Return the next time [s] at which a component is to be replaced, or infinity."""
-        return min((w.at for w in self._watches.values() if w.at > now), default=math.inf)
+        return min([w.at for w in self._dated.values() if w.at > now], default=math.inf)
 
     def step_in(self, now: float) -> None:
         """Replace the components that are to be replaced by now [s]."""
-        for watch in self._watches.values():
+        for watch in self._dated.values():
             if watch.at <= now and not watch.used:
                 watch.step_in()
 
@@ -181,8 +183,36 @@ class StandIns:
         """Names of the components whose stand-in is in their place."""
         return [name for name, watch in self._watches.items() if watch.used]
 
-    def use(self, names: Sequence[str]) -> None:
-        """Put in place what was there when a checkpoint was written that is resumed."""
+    def use(self, names: Sequence[str], put_in: Mapping[str, str]) -> None:
+        """Put in place what was there when a checkpoint was written that is resumed.
+
+        Parameters
+        ----------
+        names : sequence of str
+            As `used` was.
+        put_in : mapping of str to str
+            As `put_in` was.
+
+        Raises
+        ------
+        CouplingError
+            If there is no such stand-in, or other components were replaced on purpose.
+        """
+        for name in sorted({*put_in, *self.put_in}):
+            there, here = put_in.get(name), self.put_in.get(name)
+            if there is not None and there != here:
+                raise CouplingError(
+                    f"In the checkpoint '{there}' was put in the place of '{name}', and here it "
+                    "was not.",
+                    "resume",
+                    f"Do so first, with the same component: model.replace('{name}', ...)",
+                )
+            if there is None:
+                raise CouplingError(
+                    f"'{here}' was put in the place of '{name}', and in the checkpoint it was not.",
+                    "resume",
+                    "Resume in a model in which that component was not replaced",
+                )
         for name in names:
             if name not in self._watches:
                 raise CouplingError(
@@ -211,6 +241,7 @@ class StandIns:
                         "Replace a component by one with the same ports",
                     )
         hand_over(participant, component)
+        self.put_in[name] = component.get_component_name()
 
 
 def hand_over(participant: Participant, successor: Component) -> None:

@@ -113,30 +113,38 @@ class Solo:
         if not self.participant.checked:
             for link in self.outgoing:
                 self.participant.read(link.given)
+        if self.watch is not None:
+            self.participant.storage()  # a process that dies while it is asked is replaced, too
         self.ledger.book(self.participant)
 
 
-def next_ready(
-    units: Sequence[Solo | Iterated], ends: list[float], until: float, tolerance: float
-) -> int | None:
-    """Return which unit ends its next step first, of those that have all they need.
+def step_until(units: Sequence[Solo | Iterated], until: float, tolerance: float) -> bool:
+    """Step what has all it needs, what ends first before the rest, as long as something can.
 
     Parameters
     ----------
     units : sequence of Solo or Iterated
         What steps.
-    ends : list of float
-        End of the next step of each [s].
     until : float
         Steps that end later [s] are left.
     tolerance : float
         By how much two times may differ and be the same [s].
+
+    Returns
+    -------
+    bool
+        Whether anything has stepped.
     """
-    last, first = until + tolerance, min(ends)
+    last, moved = until + tolerance, False
+    ends = [unit.end for unit in units]
+    first = min(ends)
     while first < last:
-        near = first + tolerance
+        near, stepped = first + tolerance, False
         for i, end in enumerate(ends):
             if first <= end <= near and units[i].ready():
-                return i
-        first = min([end for end in ends if end > near], default=last)
-    return None
+                units[i].advance()
+                ends[i] = units[i].end
+                stepped = True
+        moved |= stepped
+        first = min(ends) if stepped else min([e for e in ends if e > near], default=last)
+    return moved

@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+_Array = np.ndarray
+
 
 @functools.lru_cache(maxsize=64)
 def _ones(size: int) -> np.ndarray:
@@ -18,22 +20,11 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    flat = _flat(values)
+    flat = values if type(values) is _Array and values.ndim == 1 else np.ravel(values)
     return float(flat.dot(_ones(flat.size)))
 
 
 def total_and_norm(values: np.ndarray) -> tuple[float, float]:
     """Return the sum over cells and the Euclidean norm, of an array of any shape."""
-    flat = _flat(values)
+    flat = values if type(values) is _Array and values.ndim == 1 else np.ravel(values)
     return float(flat.dot(_ones(flat.size))), math.sqrt(flat.dot(flat))
-
-
-def weighted(values: np.ndarray, factor: np.ndarray | float) -> float:
-    """Return the sum of values times factors, shapes (cell,) and (cell,) or ()."""
-    if isinstance(factor, float):
-        return total(values) * factor
-    return float(values.dot(factor))
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    return values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)

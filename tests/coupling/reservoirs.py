@@ -46,6 +46,14 @@ class Reservoir(Template):
     def _refuse_broken(self):
         """Leave it to the coupled model."""
 
+    def storage(self):
+        if self._steps > self.fault_at:
+            if self.fault == "raises in storage":
+                raise ZeroDivisionError("a bug of someone else")
+            if self.fault == "killed in storage":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().storage()
+
     def boundary_fluxes(self):
         fluxes = super().boundary_fluxes()
         if fluxes and self.fault == "sign of inflow":

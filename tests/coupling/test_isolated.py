@@ -84,7 +84,7 @@ def test_a_failure_is_told_by_component_cell_time_and_variable(coupled, fault, w
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["hangs", "killed", "nan"])
+@pytest.mark.parametrize("fault", ["hangs", "killed", "nan", "killed in storage"])
 def test_a_surrogate_goes_on_in_its_place(coupled, fault):
     model = coupled(fault, timeout=3.0, stand_ins={"up": surrogate()})
     sound = CoupledModel({"up": start(**OPTIONS), "down": start()}, [EDGE])

@@ -23,7 +23,7 @@ def stand_in():
     return Slower(area=[1e6, 2e6], rate=0.02)
 
 
-@pytest.mark.parametrize("fault", ["nan", "raises"])
+@pytest.mark.parametrize("fault", ["nan", "raises", "raises in storage"])
 def test_a_stand_in_goes_on_where_a_component_failed(fault, tmp_path):
     def make():
         up = start(inputs=RAIN, fault=fault)
@@ -70,6 +70,32 @@ def test_replaced_in_the_middle_of_a_run():
     assert np.ptp(ledger["storage"].sel(component="down").values) > 0
     with pytest.raises(CouplingError, match="no take_over"):
         model.replace("down", start())
+
+
+def test_a_checkpoint_knows_what_was_replaced_on_purpose(tmp_path):
+    def make():
+        return CoupledModel({"up": start(inputs=RAIN), "down": start()}, [EDGE])
+
+    model = make()
+    model.run("10 d")
+    before = model.checkpoint(tmp_path / "before.npz")
+    model.replace("down", stand_in())
+    model.run("5 d")
+    after = model.checkpoint(tmp_path / "after.npz")
+    model.run("5 d")
+    again = make()
+    with pytest.raises(CouplingError, match="'stand-in' was put in the place of 'down'"):
+        again.resume(after)
+    again.replace("down", stand_in())
+    with pytest.raises(CouplingError, match="model in which that component was not replaced"):
+        again.resume(before)
+    again.resume(after)
+    again.run("5 d")
+    one, other = (m.ledger()["total_residual"] for m in (model, again))
+    assert one == other
+    for name in ("up", "down"):
+        one, other = (m.component(name).get_value_ptr("reservoir_amount") for m in (model, again))
+        assert (one == other).all()
 
 
 def test_bad_stand_ins():
