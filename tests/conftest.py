@@ -1,3 +1,4 @@
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -135,18 +136,22 @@ def layered():
 
 
 @pytest.fixture(scope="session")
-def de():
-    """Make what ``diffeqpy.de`` is, of the packages of SciML that the project holds.
+def ode():
+    """Return ``diffeqpy.ode``, or, where the project lacks its packages, what is needed of it.
 
-    diffeqpy itself would install DifferentialEquations.jl.
+    diffeqpy itself would add them to the project.
     """
-    from hybridwater import _julia
+    from hybridwater._julia import DIFFEQPY
+    from hybridwater._julia.availability import available, manifest
+    from hybridwater.engines import julia
 
-    _julia.start()
+    julia.start()
+    if {name for name, _ in DIFFEQPY} <= set(manifest(available().project) or ()):
+        return importlib.import_module("diffeqpy.ode")
     import juliacall
 
     return juliacall.Main.seval("""
-        let box = Module(:_diffeqpy_de)
+        let box = Module(:_diffeqpy_ode)
             loaded = Base.loaded_modules
             found = loaded[only(id for id in keys(loaded) if id.name == "HybridWater")]
             for name in (:ODEProblem, :DAEProblem, :DiscreteCallback, :solve, :terminate!)
@@ -172,14 +177,14 @@ end
 
 
 @pytest.fixture(scope="session")
-def two_reservoirs(de):
+def two_reservoirs(ode):
     """Make two reservoirs in a row as a problem of SciML, under names and units."""
     import hybridwater as hw
 
     def two_reservoirs(rates=None, flux_function=None, p=(0.3, 0.1, 0.02, 2.0), **changes):
-        rates = de.seval(RESERVOIRS) if rates is None else rates
+        rates = ode.seval(RESERVOIRS) if rates is None else rates
         runoff = "(u, p, t) -> (p[1] * u[1] + p[3] * u[2],)"
-        problem = de.ODEProblem(rates, [20.0, 100.0], (0.0, 365.0), list(p))
+        problem = ode.ODEProblem(rates, [20.0, 100.0], (0.0, 365.0), list(p))
         return hw.SciMLProblem(
             problem,
             **{
@@ -187,7 +192,7 @@ def two_reservoirs(de):
                 "parameters": {"k_fast": "d-1", "k_down": "d-1", "k_slow": "d-1"},
                 "forcings": {"rain": "mm d-1"},
                 "fluxes": {"runoff": "mm d-1"},
-                "flux_function": de.seval(runoff) if flux_function is None else flux_function,
+                "flux_function": ode.seval(runoff) if flux_function is None else flux_function,
                 **changes,
             },
         )

@@ -223,8 +223,9 @@ def test_julia_install_and_precompile_print_the_trial(monkeypatch, tmp_path):
     monkeypatch.setattr(setup, "precompile", lambda image, offline: f"Julia starts from {image}.")
     for offline in (False, True):
         for more in (False, True):
-            chosen = ["--offline"] * offline + ["--adjoints", "--discovery"] * more
-            options = {"offline": offline, "adjoints": more, "discovery": more}
+            chosen = ["--offline"] * offline + ["--adjoints", "--discovery", "--diffeqpy"] * more
+            options = {"offline": offline}
+            options |= dict.fromkeys(("adjoints", "discovery", "diffeqpy"), more)
             assert call("julia", "install", *chosen).stdout == f"Julia starts with {options}.\n"
     assert call("julia", "precompile").stdout == "Julia starts from None.\n"
     image = tmp_path / "hw.so"

@@ -6,6 +6,7 @@ process, `call` runs a function of the Julia package HybridWater, and `setup` in
 
 from hybridwater._julia.availability import (
     ADJOINTS,
+    DIFFEQPY,
     PACKAGE,
     SYMBOLIC_REGRESSION,
     UUID,
@@ -18,6 +19,7 @@ from hybridwater._julia.startup import start, started
 
 __all__ = [
     "ADJOINTS",
+    "DIFFEQPY",
     "PACKAGE",
     "SYMBOLIC_REGRESSION",
     "UUID",

@@ -25,6 +25,11 @@ UUID = "5cfeb82b-a1db-41f4-b869-873c182ab61d"
 ADJOINTS = ("SciMLSensitivity", "1ed8b502-d754-442c-8d5d-10ac956f44a1")
 #: What the search for equations of any form needs.
 SYMBOLIC_REGRESSION = ("SymbolicRegression", "8254be44-1295-4e6a-a16d-46603ac705cb")
+#: What diffeqpy's solvers of ordinary differential equations, ``diffeqpy.ode``, need.
+DIFFEQPY = (
+    ("OrdinaryDiffEq", "1dea7af3-3e70-54e6-95c3-0bf5283fa5ed"),
+    ("OrdinaryDiffEqDefault", "50262376-6c5a-4cf5-baba-aaf4f84d72d7"),
+)
 
 INSTALL = "Run 'hybridwater julia install'"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from hybridwater import settings
 from hybridwater._julia.availability import (
     ADJOINTS,
+    DIFFEQPY,
     INSTALL,
     PACKAGE,
     SYMBOLIC_REGRESSION,
@@ -59,7 +60,13 @@ print(f"Julia {julia.version} starts in {seconds:.1f} s with {julia.threads} thr
 """
 
 
-def install(*, offline: bool = False, adjoints: bool = False, discovery: bool = False) -> str:
+def install(
+    *,
+    offline: bool = False,
+    adjoints: bool = False,
+    discovery: bool = False,
+    diffeqpy: bool = False,
+) -> str:
     """Install Julia and its packages, or complete the project that is named, and try it.
 
     With `julia_executable` and `julia_project` in the settings (or in the environment) nothing but
@@ -74,6 +81,9 @@ def install(*, offline: bool = False, adjoints: bool = False, discovery: bool = 
         Install SciMLSensitivity as well, for gradients by adjoint equations.
     discovery : bool
         Install SymbolicRegression as well, to search for equations of any form.
+    diffeqpy : bool
+        Install OrdinaryDiffEq as well, for ``from diffeqpy import ode``. juliapkg does so without
+        being asked, as it does with all that diffeqpy names.
 
     Returns
     -------
@@ -86,7 +96,7 @@ def install(*, offline: bool = False, adjoints: bool = False, discovery: bool = 
         If Julia or its package manager fails; it has printed why.
     """
     state = available()
-    more = [ADJOINTS] * adjoints + [SYMBOLIC_REGRESSION] * discovery
+    more = [ADJOINTS] * adjoints + [SYMBOLIC_REGRESSION] * discovery + [*DIFFEQPY] * diffeqpy
     if state.named:
         _complete(state, offline, more)
     else:

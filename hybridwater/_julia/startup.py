@@ -169,7 +169,7 @@ def _warn_of_torch() -> None:
     if sys.platform == "darwin" and "torch" in sys.modules:
         warnings.warn(
             "torch was imported before Julia was started, which has corrupted memory on macOS. To "
-            "mend it: put 'from hybridwater import _julia; _julia.start()' before 'import torch'.",
+            "mend it: call hybridwater.engines.julia.start() before 'import torch'.",
             stacklevel=3,
         )
 
@@ -234,7 +234,7 @@ def _refuse_project(project: str, foreign: bool, error: Exception) -> NoReturn:
     what, fix = f"The Julia package HybridWater does not load: {first}", INSTALL
     if foreign:
         what = f"Another package has started Julia in a project without HybridWater ({first})"
-        fix = "Solve with hybridwater before that package is imported"
+        fix = "Call hybridwater.engines.julia.start() before that package is imported"
     raise MissingDependency(what, project, fix) from error
 
 
@@ -250,7 +250,8 @@ def _say_what_is_fixed(config: dict[str, Any], where: Availability, threads: int
         fixed.append(f"its project is {config['project']}, and not {where.project}")
     if fixed:
         warnings.warn(
-            f"Julia was started by another package: {'; '.join(fixed)}. To mend it: solve with "
-            "hybridwater before that package is imported, or set the PYTHON_JULIACALL_ variables.",
+            f"Julia was started by another package: {'; '.join(fixed)}. To mend it: call "
+            "hybridwater.engines.julia.start() before that package is imported, or set the "
+            "PYTHON_JULIACALL_ variables.",
             stacklevel=2,
         )

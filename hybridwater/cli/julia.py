@@ -21,12 +21,18 @@ Discovery = Annotated[
     bool,
     typer.Option("--discovery", help="SymbolicRegression too, to search for equations."),
 ]
+Diffeqpy = Annotated[
+    bool, typer.Option("--diffeqpy", help="OrdinaryDiffEq too, for 'from diffeqpy import ode'.")
+]
 
 
 @app.command("install")
 @plainly
 def julia_install(
-    offline: Offline = False, adjoints: Adjoints = False, discovery: Discovery = False
+    offline: Offline = False,
+    adjoints: Adjoints = False,
+    discovery: Discovery = False,
+    diffeqpy: Diffeqpy = False,
 ) -> None:
     """Install Julia and its packages (minutes), and try to start it.
 
@@ -34,9 +40,8 @@ def julia_install(
     """
     from hybridwater._julia.setup import install
 
-    make_console().print(
-        install(offline=offline, adjoints=adjoints, discovery=discovery), markup=False
-    )
+    found = install(offline=offline, adjoints=adjoints, discovery=discovery, diffeqpy=diffeqpy)
+    make_console().print(found, markup=False)
 
 
 @app.command("status")

@@ -254,7 +254,7 @@ def _problem(given: SciMLProblem | str) -> SciMLProblem:
     if not isinstance(found, SciMLProblem):
         raise ComponentError(
             f"{given!r} is not a problem.",
-            fix="Give SciMLProblem(de.ODEProblem(...), states=...), or 'module:name' of one",
+            fix="Give SciMLProblem(ode.ODEProblem(...), states=...), or 'module:name' of one",
         )
     return found
 

@@ -1,5 +1,6 @@
 """What the wheel must hold, and who may import juliacall."""
 
+import importlib.util
 import json
 import re
 import tomllib
@@ -40,6 +41,15 @@ def test_the_julia_package_is_named_by_a_path_that_is_there(needs, project):
     assert place == _julia.PACKAGE
     assert (place / "src" / "HybridWater.jl").is_file()
     assert place.resolve() == ROOT / "julia" / "HybridWater"
+
+
+def test_packages_of_diffeqpy_are_those_that_it_names():
+    diffeqpy = importlib.util.find_spec("diffeqpy")
+    assert diffeqpy is not None
+    assert diffeqpy.origin is not None
+    text = Path(diffeqpy.origin).with_name("juliapkg.json").read_text("utf-8")
+    named = json.loads(text)["packages"]
+    assert {n: named[n]["uuid"] for n, _ in _julia.DIFFEQPY} == dict(_julia.DIFFEQPY)
 
 
 def test_juliapkg_finds_it():

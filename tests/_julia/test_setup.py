@@ -53,7 +53,13 @@ def test_a_failure_of_julia_is_said(choose, clean, program, make_project):
 
 
 @pytest.mark.parametrize(
-    ("what", "package"), [("adjoints", "SciMLSensitivity"), ("discovery", "SymbolicRegression")]
+    ("what", "package"),
+    [
+        ("adjoints", "SciMLSensitivity"),
+        ("discovery", "SymbolicRegression"),
+        ("diffeqpy", "OrdinaryDiffEq"),
+        ("diffeqpy", "OrdinaryDiffEqDefault"),
+    ],
 )
 def test_large_packages_are_installed_when_asked_for(choose, program, make_project, what, package):
     choose(julia_executable=program, julia_project=make_project())
@@ -124,5 +130,6 @@ def test_juliapkg_is_asked_for_large_packages(resolved, clean, monkeypatch):
     monkeypatch.setattr("juliapkg.resolve", lambda **how: None)
     monkeypatch.setattr("juliapkg.state.reset_state", lambda: None)
     monkeypatch.setattr("juliapkg.add", lambda name, uuid: calls.append(name))
-    setup.install(adjoints=True, discovery=True)
-    assert calls == ["SciMLSensitivity", "SymbolicRegression"]
+    setup.install(adjoints=True, discovery=True, diffeqpy=True)
+    assert calls[:2] == ["SciMLSensitivity", "SymbolicRegression"]
+    assert calls[2:] == ["OrdinaryDiffEq", "OrdinaryDiffEqDefault"]

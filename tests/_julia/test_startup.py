@@ -194,7 +194,7 @@ def test_what_another_package_has_fixed_is_said(run, tmp_path):
     assert "it has 2 threads, and the settings say 4" in done.stderr
     assert "its signal handling is off" in done.stderr
     assert f"its project is elsewhere, and not {tmp_path / 'project'}" in done.stderr
-    assert "To mend it: solve with hybridwater before that package is imported" in done.stderr
+    assert "To mend it: call hybridwater.engines.julia.start() before that package" in done.stderr
 
 
 def test_nothing_is_said_if_another_package_has_started_it_well(run, tmp_path):
@@ -215,4 +215,4 @@ def test_torch_before_julia_is_said_where_it_matters(run, system, warned):
 def test_another_package_without_ours(run):
     done = run("import juliacall\nstart()", FAKE_EMPTY="1")
     assert "Another package has started Julia in a project without HybridWater" in done.stderr
-    assert "Solve with hybridwater before that package is imported" in done.stderr
+    assert "Call hybridwater.engines.julia.start() before that package is imported" in done.stderr

@@ -60,14 +60,14 @@ def test_ports_have_names_units_and_typical_values(make):
 
 
 @pytest.mark.julia
-def test_the_balance_closes_and_what_the_tolerance_makes_up_is_booked(de):
-    rates = de.seval("(du, u, p, t) -> (du[1] = p[1] - 0.01 * u[1]^2; nothing)")
+def test_the_balance_closes_and_what_the_tolerance_makes_up_is_booked(ode):
+    rates = ode.seval("(du, u, p, t) -> (du[1] = p[1] - 0.01 * u[1]^2; nothing)")
     problem = hw.SciMLProblem(
-        de.ODEProblem(rates, [50.0], (0.0, 1.0), [2.0]),
+        ode.ODEProblem(rates, [50.0], (0.0, 1.0), [2.0]),
         states={"S": "mm"},
         forcings={"rain": "mm d-1"},
         fluxes={"runoff": "mm d-1"},
-        flux_function=de.seval("(u, p, t) -> 0.01 * u[1]^2"),
+        flux_function=ode.seval("(u, p, t) -> 0.01 * u[1]^2"),
     )
     component = SciMLComponent(
         problem=problem, area=[2e6, 1e6], boundary=WATER, rtol=0.01, atol=0.1
@@ -129,16 +129,16 @@ end
 
 
 @pytest.mark.julia
-def test_the_cells_of_a_problem_are_those_of_the_component(de):
+def test_the_cells_of_a_problem_are_those_of_the_component(ode):
     n = 5
     values = [0.5, 0.1, *(1.0 for _ in range(n))]
     problem = hw.SciMLProblem(
-        de.ODEProblem(de.seval(AQUIFER), np.full(n, 10.0), (0.0, 1.0), values),
+        ode.ODEProblem(ode.seval(AQUIFER), np.full(n, 10.0), (0.0, 1.0), values),
         states={"water": ("mm", range(n))},
         parameters={"k": "d-1", "out": "d-1"},
         forcings={"recharge": ("mm d-1", range(2, 2 + n))},
         fluxes={"spring": "mm d-1"},
-        flux_function=de.seval(f"(u, p, t) -> p[2] * u[{n}] / {n}"),
+        flux_function=ode.seval(f"(u, p, t) -> p[2] * u[{n}] / {n}"),
     )
     component = SciMLComponent(
         problem=problem,
@@ -172,9 +172,9 @@ def test_what_does_not_fit_is_refused(make):
 
 
 @pytest.mark.julia
-def test_a_solve_that_fails_names_the_cell(de):
+def test_a_solve_that_fails_names_the_cell(ode):
     problem = hw.SciMLProblem(
-        de.ODEProblem(de.seval("(u, p, t) -> p[1] .* u .^ 2"), [1.0], (0.0, 1.0), [1e-3]),
+        ode.ODEProblem(ode.seval("(u, p, t) -> p[1] .* u .^ 2"), [1.0], (0.0, 1.0), [1e-3]),
         states={"S": "mm"},
         parameters={"r": "mm-1 d-1"},
     )

@@ -2,5 +2,6 @@
 
 from hybridwater.engines.julia.engine import JuliaEngine, JuliaSolver
 from hybridwater.engines.julia.problem import SciMLProblem
+from hybridwater.engines.julia.starting import start
 
-__all__ = ["JuliaEngine", "JuliaSolver", "SciMLProblem"]
+__all__ = ["JuliaEngine", "JuliaSolver", "SciMLProblem", "start"]

@@ -38,7 +38,7 @@ class SciMLProblem:
     Parameters
     ----------
     problem : juliacall object
-        What ``de.ODEProblem(...)`` returns. Its state is a number or an array, its parameters a
+        What ``ode.ODEProblem(...)`` returns. Its state is a number or an array, its parameters a
         vector, a tuple, a named tuple, or none; others are left as they are.
     states : mapping of str to str or (str, int or sequence of int)
         Name to unit, in the order of the problem's state, or to unit and place, counted from zero.
@@ -51,7 +51,7 @@ class SciMLProblem:
         The same for what ``flux_function`` returns.
     flux_function : callable, optional
         Function of state, parameters and time that returns fluxes; of Julia
-        (``de.seval("(u, p, t) -> ...")``) or of Python. Its means over each interval are
+        (``ode.seval("(u, p, t) -> ...")``) or of Python. Its means over each interval are
         integrated with the solver's own interpolation (three Gauss points a step).
     time_unit : str
         Unit of the problem's time.
@@ -92,7 +92,7 @@ class SciMLProblem:
             raise DeclarationError(
                 f"The problem cannot be used: {error.what}",
                 f"problem '{name}'",
-                "Give what de.ODEProblem(...) returns, and try it first with de.solve(...)",
+                "Give what ode.ODEProblem(...) returns, and try it first with ode.solve(...)",
             ) from error
         self._handle, self.initial, self.values, names, self.start, count, self.calls_python = found
         self.states = name_places("state", states, self.initial.size)
@@ -138,7 +138,7 @@ class SciMLProblem:
         initial : mapping, optional
             State to initial value, shapes as for parameters; those of the problem where left out.
         method : str or juliacall object
-            An adaptive method of the Julia engine, or an algorithm such as ``de.Rodas5P()``.
+            An adaptive method of the Julia engine, or an algorithm such as ``ode.Rodas5P()``.
         rtol, atol : float, optional
             Tolerances; those of the problem, or of SciML (1e-3, 1e-6), if left out.
         max_steps : int
@@ -188,7 +188,7 @@ class SciMLProblem:
             raise SolveFailed(
                 failure.reason,
                 f"problem '{self.name}', basin '{basins[failure.batch]}', record {failure.record}",
-                "Try another method, other tolerances, or the problem alone with de.solve(...)",
+                "Try another method, other tolerances, or the problem alone with ode.solve(...)",
             )
         return self._dataset(solution, labels, method)
 
@@ -243,7 +243,7 @@ class SciMLProblem:
         if isinstance(method, str) and method not in adaptive:
             raise DeclarationError(
                 f"There is no method '{method}' for a problem ({nearest(method, adaptive)}).",
-                fix="Use one of these, or an algorithm such as de.Rodas5P()",
+                fix="Use one of these, or an algorithm such as ode.Rodas5P()",
             )
         states, fluxes, failed, reasons, counts = _julia.call(
             "follow",

@@ -82,13 +82,13 @@ def test_rain_in_other_units_is_converted(two_reservoirs):
 
 
 @pytest.mark.parametrize("method", ["tsit5", "rodas5p", "fbdf", "auto"])
-def test_methods_and_algorithms(two_reservoirs, de, method):
+def test_methods_and_algorithms(two_reservoirs, ode, method):
     data = weather()
     problem = two_reservoirs()
     expected = problem.solve(data, rtol=1e-11, atol=1e-11)["runoff"]
     found = problem.solve(data, method=method, rtol=1e-7, atol=1e-7)["runoff"]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    algorithm = problem.solve(data, method=de.Rodas5P(), rtol=1e-7, atol=1e-7)["runoff"]
+    algorithm = problem.solve(data, method=ode.Rodas5P(), rtol=1e-7, atol=1e-7)["runoff"]
     np.testing.assert_allclose(algorithm, expected, rtol=1e-4)
 
 
@@ -151,18 +151,18 @@ def test_julia_inside_a_function_that_julia_calls_is_refused(two_reservoirs):
     assert inner.solve(weather()).sizes["time"] == 20
 
 
-def test_other_shapes_of_state_and_parameters(de):
+def test_other_shapes_of_state_and_parameters(ode):
     data = weather()
     contents = exact(data["rain"].values)
-    named = de.seval("(u, p, t) -> p.rain - p.k * u")
-    record = de.seval("(area=1.0, rain=0.0, k=0.4)")
+    named = ode.seval("(u, p, t) -> p.rain - p.k * u")
+    record = ode.seval("(area=1.0, rain=0.0, k=0.4)")
     one = {"states": {"S": "mm"}, "parameters": {"k": "d-1"}, "forcings": {"rain": "mm d-1"}}
-    scalar = hw.SciMLProblem(de.ODEProblem(named, 20.0, (0.0, 1.0), record), **one)
+    scalar = hw.SciMLProblem(ode.ODEProblem(named, 20.0, (0.0, 1.0), record), **one)
     found = scalar.solve(data, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found["S"].isel(basin=0), contents, rtol=1e-7)
     cells = hw.SciMLProblem(
-        de.ODEProblem(
-            de.seval("(u, p, t) -> p[1] .- p[2] .* u"), np.full(3, 20.0), (0.0, 1.0), (0.0, 0.4)
+        ode.ODEProblem(
+            ode.seval("(u, p, t) -> p[1] .- p[2] .* u"), np.full(3, 20.0), (0.0, 1.0), (0.0, 0.4)
         ),
         states={"S": ("mm", range(3))},
         forcings={"rain": "mm d-1"},
@@ -174,12 +174,12 @@ def test_other_shapes_of_state_and_parameters(de):
 
 
 @pytest.mark.parametrize("method", ["rodas5p", "auto"])
-def test_robertson_reaches_its_reference_and_that_of_a_model(de, method):
+def test_robertson_reaches_its_reference_and_that_of_a_model(ode, method):
     """Reference of the test set for IVP solvers (Mazzia and Magherini 2008), at 1e11 s."""
     stiff = runpy.run_path(str(ROOT / "benchmarks" / "stiff.py"))
     problem = hw.SciMLProblem(
-        de.ODEProblem(
-            de.seval("""
+        ode.ODEProblem(
+            ode.seval("""
                 (du, u, p, t) -> begin
                     du[1] = -p[1] * u[1] + p[3] * u[2] * u[3]
                     du[2] = p[1] * u[1] - p[2] * u[2]^2 - p[3] * u[2] * u[3]
@@ -207,9 +207,9 @@ def test_robertson_reaches_its_reference_and_that_of_a_model(de, method):
         np.testing.assert_allclose(values[:, k], ours, rtol=1e-5)
 
 
-def test_failures_name_basin_and_record(de):
+def test_failures_name_basin_and_record(ode):
     problem = hw.SciMLProblem(
-        de.ODEProblem(de.seval("(u, p, t) -> p[1] .* u .^ 2"), [1.0], (0.0, 1.0), [1.0]),
+        ode.ODEProblem(ode.seval("(u, p, t) -> p[1] .* u .^ 2"), [1.0], (0.0, 1.0), [1.0]),
         states={"S": "mm"},
         parameters={"r": "mm-1 d-1"},
     )
@@ -220,12 +220,12 @@ def test_failures_name_basin_and_record(de):
         problem.solve(data, {"r": 0.01}, rtol=1e-12, atol=1e-12, max_steps=1)
 
 
-def test_a_callback_that_ends_the_problem_is_told(de):
-    stop = de.DiscreteCallback(
-        de.seval("(u, t, integrator) -> t > 2"), de.seval("integrator -> terminate!(integrator)")
+def test_a_callback_that_ends_the_problem_is_told(ode):
+    stop = ode.DiscreteCallback(
+        ode.seval("(u, t, integrator) -> t > 2"), ode.seval("integrator -> terminate!(integrator)")
     )
     problem = hw.SciMLProblem(
-        de.ODEProblem(de.seval("(u, p, t) -> -u"), [1.0], (0.0, 9.0), callback=stop),
+        ode.ODEProblem(ode.seval("(u, p, t) -> -u"), [1.0], (0.0, 9.0), callback=stop),
         states={"S": "mm"},
     )
     assert problem.solve(times=[0, 1])["S"].item() == pytest.approx(np.exp(-1), rel=1e-3)
@@ -247,8 +247,8 @@ def test_names_that_do_not_fit_are_refused(two_reservoirs, changes, sentence):
         two_reservoirs(**changes)
 
 
-def test_what_is_no_problem_is_refused(de):
-    for given in ("text", 3.0, de.seval("x -> x")):
+def test_what_is_no_problem_is_refused(ode):
+    for given in ("text", 3.0, ode.seval("x -> x")):
         with pytest.raises(DeclarationError, match=r"The problem cannot be used: .* ODEProblem"):
             hw.SciMLProblem(given, states={"S": "mm"})
 
@@ -271,10 +271,10 @@ def test_bad_input_is_refused(two_reservoirs):
         problem.solve(data, method="rk4")
 
 
-def test_the_page_runs(de, monkeypatch, capsys):
+def test_the_page_runs(ode, monkeypatch, capsys):
     import diffeqpy
 
-    monkeypatch.setattr(diffeqpy, "de", de, raising=False)
+    monkeypatch.setattr(diffeqpy, "ode", ode, raising=False)
     page = (ROOT / "docs" / "how-to" / "diffeqpy.md").read_text("utf-8")
     names: dict = {}
     for block in re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE):
