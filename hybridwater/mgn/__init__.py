@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from hybridwater.mgn.graph import make_graph
     from hybridwater.mgn.limiter import Moved, move
     from hybridwater.mgn.network import Decoded, MeshGraphNetwork
+    from hybridwater.mgn.observations import RunoffRecord, Schooling, train_on_discharge
     from hybridwater.mgn.remap import LearnedRemap
+    from hybridwater.mgn.routing import GageRouting, MuskingumRouting, Routed
+    from hybridwater.mgn.runoff import CouplerState, Exchanged, RunoffCoupler
     from hybridwater.mgn.storage import load_network, save_network
     from hybridwater.mgn.training import Lesson, train_dynamics
     from hybridwater.mgn.validation import validate
@@ -31,21 +34,30 @@ __all__ = [
     "Architecture",
     "Booked",
     "ConservativeHead",
+    "CouplerState",
     "Decoded",
     "Dynamics",
     "Episode",
+    "Exchanged",
     "FluxDynamics",
+    "GageRouting",
     "IncrementDynamics",
     "LearnedRemap",
     "Lesson",
     "MeshGraphNetwork",
     "Moved",
+    "MuskingumRouting",
+    "Routed",
+    "RunoffCoupler",
+    "RunoffRecord",
+    "Schooling",
     "load_dynamics",
     "load_network",
     "make_graph",
     "move",
     "save_network",
     "train_dynamics",
+    "train_on_discharge",
     "validate",
 ]
 
@@ -57,7 +69,10 @@ _MODULES = {
     "graph": ("make_graph",),
     "limiter": ("Moved", "move"),
     "network": ("Decoded", "MeshGraphNetwork"),
+    "observations": ("RunoffRecord", "Schooling", "train_on_discharge"),
     "remap": ("LearnedRemap",),
+    "routing": ("GageRouting", "MuskingumRouting", "Routed"),
+    "runoff": ("CouplerState", "Exchanged", "RunoffCoupler"),
     "storage": ("load_network", "save_network"),
     "training": ("Lesson", "train_dynamics"),
     "validation": ("validate",),

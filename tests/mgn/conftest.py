@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,8 @@ from scipy.sparse import csr_array
 
 from hybridwater.meshes import Mesh, RiverNetwork, latlon_mesh
 from hybridwater.mgn import Architecture, Episode, MeshGraphNetwork, make_graph
+
+sys.path.insert(0, str(Path(__file__).parent))  # runoff_case, beside the tests
 
 
 @pytest.fixture(autouse=True)

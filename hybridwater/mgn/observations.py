@@ -1,0 +1,396 @@
+"""Training a learned exchange on observed discharge, through a differentiable routing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridwater import settings
+from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
+from hybridwater.files import write_files
+from hybridwater.mgn.routing import GageRouting
+from hybridwater.mgn.runoff import RunoffCoupler
+from hybridwater.training.losses import Reference, make_loss
+from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+WEIGHTS, LOSSES = "coupler.safetensors", "losses.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class RunoffRecord:
+    """What land gave, what it was like, and what was observed, day by day.
+
+    Parameters
+    ----------
+    given : torch.Tensor
+        Shape (n_days, n_cells, n_given), in kg m-2 d-1.
+    signals : torch.Tensor
+        Shape (n_days, n_cells, n_signals).
+    observed : torch.Tensor
+        Shape (n_days, n_gages), in m3 s-1; NaN where missing.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, or what land gave is not finite.
+    """
+
+    given: Tensor
+    signals: Tensor
+    observed: Tensor
+
+    def __post_init__(self) -> None:
+        days = {len(x) for x in (self.given, self.signals, self.observed)}
+        if len(days) != 1 or self.given.shape[1] != self.signals.shape[1]:
+            raise DataError(
+                f"What land gave, signals and observations have the shapes "
+                f"{tuple(self.given.shape)}, {tuple(self.signals.shape)} and "
+                f"{tuple(self.observed.shape)}.",
+                fix="Give the same days, and the same cells of the land",
+            )
+
+    @classmethod
+    def from_dataset(
+        cls,
+        land: xr.Dataset,
+        observed: xr.DataArray,
+        *,
+        given: Sequence[str],
+        signals: Sequence[str],
+    ) -> RunoffRecord:
+        """Make a record of the outputs of a coupled run.
+
+        Parameters
+        ----------
+        land : xarray.Dataset
+            Variables over ``time`` and one dimension of cells; fluxes in units of kg m-2 d-1.
+        observed : xarray.DataArray
+            Discharge over ``time`` and one dimension of gages, in units of m3 s-1. Times without
+            are missing.
+        given, signals : sequence of str
+            Names of variables.
+
+        Raises
+        ------
+        DataError
+            If a variable is missing.
+        UnitError
+            If units do not fit.
+        """
+        from hybridwater import units
+
+        for name in (*given, *signals):
+            if name not in land:
+                raise DataError(f"'{name}' is missing: {nearest(name, map(str, land.data_vars))}")
+        fluxes = [units.to_units(land[n], "kg m-2 d-1") for n in given]
+        flow = units.to_units(observed, "m3 s-1").transpose("time", ...)
+        flow = flow.reindex(time=land["time"])
+
+        def stacked(parts: Sequence[xr.DataArray]) -> Tensor:
+            arrays = [part.transpose("time", ...).values.astype(float) for part in parts]
+            return torch.from_numpy(np.stack(arrays, axis=-1))
+
+        return cls(
+            stacked(fluxes),
+            stacked([land[n] for n in signals]),
+            torch.from_numpy(flow.values.astype(float)),
+        )
+
+    def digest(self) -> str:
+        """Return a digest of the numbers."""
+        found = hashlib.sha256()
+        for tensor in (self.given, self.signals, self.observed):
+            found.update(tensor.numpy().tobytes())
+        return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How a learned exchange is trained.
+
+    Parameters
+    ----------
+    iterations : int
+        Steps of the optimiser (AdamW).
+    window : int
+        Days in the loss of each step, drawn at random.
+    warm : int
+        Days before them that are routed, so that rivers are full.
+    rate : float
+        Learning rate at the beginning; it falls to a twentieth.
+    decay : float
+        Weight decay.
+    prior : float
+        Weight of the prior of what the network says.
+    loss : tuple of (str, float)
+        Losses of `hybridwater.training.losses` and their weights.
+    refresh : int
+        Steps after which the contents of the stores, where windows begin, are computed anew.
+
+    Raises
+    ------
+    SettingsError
+        If a number is not possible.
+    """
+
+    iterations: int = 150
+    window: int = 90
+    warm: int = 20
+    rate: float = 4e-3
+    decay: float = 1e-2
+    prior: float = 0.02
+    loss: tuple[tuple[str, float], ...] = (("nse", 1.0), ("kge", 0.3))
+    refresh: int = 25
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", tuple((str(n), float(w)) for n, w in self.loss))
+        make_loss(dict(self.loss))
+        for name in ("iterations", "window", "refresh"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}={getattr(self, name)} is less than 1.", "schooling")
+        if min(self.warm, self.decay, self.prior) < 0 or not self.rate > 0.0:
+            raise SettingsError("warm, decay or prior is negative, or rate not positive.")
+
+
+def train_on_discharge(
+    coupler: RunoffCoupler,
+    record: RunoffRecord,
+    routing: GageRouting,
+    schooling: Schooling | None = None,
+    *,
+    days: np.ndarray | None = None,
+    gages: np.ndarray | Sequence[int] | None = None,
+    directory: str | Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    progress: bool | None = None,
+    checkpoint_every: int = 25,
+) -> pd.DataFrame:
+    """Train an exchange so that discharge at gages is as observed; Ctrl-C ends it.
+
+    Gradients go from the observations through the routing and the stores into the network. The loss
+    of each gage is damped by ``log(1 + loss)``: a gage below a reservoir, which no weights can
+    mend, does not decide the training.
+
+    Parameters
+    ----------
+    coupler : RunoffCoupler
+        Trained in place; in evaluation mode afterwards.
+    record : RunoffRecord
+        From the first day on which the stores are empty.
+    routing : GageRouting
+        To the gages of the record.
+    schooling : Schooling, optional
+        How.
+    days : array_like of bool, optional
+        Shape (n_days,): days whose observations count; all of them by default.
+    gages : array_like of int, optional
+        Gages whose observations count; all of them by default.
+    directory : path-like, optional
+        Run directory, as of `train_dynamics`; in the end ``coupler.safetensors`` and
+        ``losses.csv``.
+    resume : bool
+        Whether to go on with a run in that directory. It ends as if it had not been interrupted.
+    seed : int
+        Of the windows.
+    progress : bool, optional
+        Whether to show a bar; as in the settings if left out.
+    checkpoint_every : int
+        Iterations between checkpoints.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``iteration``, ``loss``, ``seconds``.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, or there are no observations to learn from.
+    SettingsError
+        If the window is longer than the record, or there is another run in the directory.
+    WeightsError
+        If a checkpoint is damaged or nothing can be written.
+    """
+    school = _School(coupler, record, routing, schooling or Schooling(), days, gages, seed)
+    folder = None
+    if directory is not None:
+        folder = Path(directory)
+        open_run(folder, school.configuration(), resume)
+        read_checkpoint(folder, school.restore)
+    try:
+        school.run(folder, checkpoint_every, progress)
+    except KeyboardInterrupt:
+        if folder is not None:
+            school.keep(folder)
+    else:
+        if folder is not None:
+            school.finish(folder)
+    coupler.eval()
+    return school.table()
+
+
+class _School:
+    """A training under way."""
+
+    def __init__(
+        self,
+        coupler: RunoffCoupler,
+        record: RunoffRecord,
+        routing: GageRouting,
+        schooling: Schooling,
+        days: np.ndarray | None,
+        gages: np.ndarray | Sequence[int] | None,
+        seed: int,
+    ) -> None:
+        self.coupler, self.record, self.routing = coupler, record, routing
+        self.schooling, self.seed = schooling, seed
+        count = record.observed.shape[1]
+        if routing.response.shape[1] != count:
+            raise DataError(
+                f"The routing goes to {routing.response.shape[1]} gages, the record has {count}."
+            )
+        self.gages = torch.arange(count)[torch.as_tensor(np.asarray(_all(gages, count)))]
+        counted = torch.zeros(len(record.observed), dtype=torch.bool)
+        counted[torch.as_tensor(np.asarray(_all(days, len(counted))))] = True
+        self.observed = record.observed[:, self.gages].clone()
+        self.observed[~counted] = torch.nan
+        if not bool(torch.isfinite(self.observed).any(dim=0).all()):
+            raise DataError("A gage has no observations on the days that count.")
+        self.starts = self._starts(counted)
+        self.reference = Reference.of(self.observed.T)
+        self.loss = make_loss(dict(schooling.loss))
+        self.features = coupler.remember(record.signals)[0]
+        coupler.acquaint(record.given[counted], self.features[counted])
+        self.random = np.random.default_rng(seed)
+        self.iteration, self.seconds = 0, 0.0
+        self.optimiser = torch.optim.AdamW(
+            coupler.parameters(), schooling.rate, weight_decay=schooling.decay
+        )
+        shape = (len(counted), record.given.shape[1], 2)
+        self.stores = torch.zeros(shape, dtype=torch.float64)
+        self.losses: list[tuple[int, float, float]] = []
+
+    def _starts(self, counted: Tensor) -> np.ndarray:
+        """Return the days on which a window can begin: most of its days count."""
+        window = self.schooling.window
+        if len(counted) < window:
+            raise SettingsError(
+                f"The window has {window} days, the record {len(counted)}.",
+                fix="Shorten the window, or give a longer record",
+            )
+        total = torch.cat([torch.zeros(1), counted.double().cumsum(0)])
+        share = (total[window:] - total[:-window]) / window
+        return torch.nonzero(share >= min(0.75, float(share.max())))[:, 0].numpy()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what makes this run this run."""
+        digest = hashlib.sha256(self.routing.response.numpy().tobytes())
+        digest.update(self.observed.numpy().tobytes())
+        return {
+            "architecture": self.coupler.network.architecture.to_dict(),
+            "coupler": self.coupler.about(),
+            "schooling": dataclasses.asdict(self.schooling) | {"loss": dict(self.schooling.loss)},
+            "record": self.record.digest(),
+            "targets": digest.hexdigest(),
+            "seed": self.seed,
+        }
+
+    def run(self, folder: Path | None, every: int, progress: bool | None) -> None:
+        """Go through what is left."""
+        from rich.progress import Progress
+
+        shown, total = (
+            settings.current().progress if progress is None else progress,
+            self.schooling.iterations,
+        )
+        with Progress(disable=not shown) as bar:
+            task = bar.add_task("learned exchange", total=total)
+            while self.iteration < total:
+                self._step()
+                bar.update(task, completed=self.iteration)
+                if folder is not None and self.iteration % every == 0:
+                    self.keep(folder)
+
+    def _step(self) -> None:
+        begun, plan = time.perf_counter(), self.schooling
+        if self.iteration % plan.refresh == 0:
+            self._refresh()
+        for group in self.optimiser.param_groups:
+            group["lr"] = plan.rate * 0.05 ** (self.iteration / plan.iterations)
+        start = int(self.random.choice(self.starts))
+        first = max(start - plan.warm, 0)
+        rows = slice(first, start + plan.window)
+        before = self.stores[first - 1] if first else None
+        self.coupler.train()
+        done = self.coupler.exchange(self.record.given[rows], self.features[rows], before)
+        flow = self.routing(self.coupler.arriving(done.leaving))[start - first :, self.gages].T
+        observed = self.observed[start : start + plan.window].T
+        seen = torch.isfinite(observed).any(dim=1)
+        misfit = self.loss(flow[seen], observed[seen], self.reference.select(seen))
+        loss = torch.log1p(misfit).mean() + plan.prior * done.surprise
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.coupler.parameters(), 1.0)
+        self.optimiser.step()
+        self.iteration += 1
+        self.seconds += time.perf_counter() - begun
+        self.losses.append((self.iteration, loss.item(), self.seconds))
+
+    def _refresh(self) -> None:
+        self.coupler.eval()
+        with torch.no_grad():
+            self.stores = self.coupler.exchange(self.record.given, self.features).stores
+
+    def keep(self, folder: Path) -> None:
+        """Write everything that is needed to go on."""
+        state = {
+            "coupler": self.coupler.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "stores": self.stores,
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "losses": json.dumps(self.losses),
+            "random": json.dumps(self.random.bit_generator.state),
+        }
+        write_checkpoint(folder, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.coupler.load_state_dict(state["coupler"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.stores = state["stores"]
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.losses = [tuple(row) for row in json.loads(state["losses"])]
+        self.random.bit_generator.state = json.loads(state["random"])
+
+    def finish(self, folder: Path) -> None:
+        """Write the result. The checkpoint stays: a finished run that is resumed is this one."""
+        self.keep(folder)
+        self.coupler.eval().save(folder / WEIGHTS)
+        text = self.table().to_csv(index=False).encode()
+        write_files({folder / LOSSES: text}, error=WeightsError)
+
+    def table(self) -> pd.DataFrame:
+        """Return the losses."""
+        import pandas as pd
+
+        return pd.DataFrame(self.losses, columns=["iteration", "loss", "seconds"])
+
+
+def _all(chosen: Any, count: int) -> Any:
+    return np.arange(count) if chosen is None else chosen

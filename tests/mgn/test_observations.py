@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from runoff_case import coupler, place, record
+
+from hybridwater.errors import DataError, SettingsError
+from hybridwater.mgn import RunoffRecord, Schooling, train_on_discharge
+from hybridwater.mgn import observations as module
+
+SHORT = Schooling(iterations=6, window=20, warm=5, refresh=3)
+
+
+def routing():
+    return place()[2].at([2, 3])
+
+
+def misfit(made, kept):
+    with torch.no_grad():
+        flow = routing()(made.arriving(made(kept.given, kept.signals)[0].leaving))
+    return float((flow - kept.observed).square().nanmean())
+
+
+def test_it_learns_that_water_comes_late():
+    made, kept = coupler(unobserved=None), record(80)
+    before = misfit(made, kept)
+    plan = Schooling(iterations=60, window=60, warm=10, rate=3e-2, loss=(("nse", 1.0),))
+    table = train_on_discharge(made, kept, routing(), plan, progress=False)
+    assert len(table) == 60
+    assert misfit(made, kept) < 0.2 * before
+
+
+def test_gages_and_days_that_are_left_out_are_not_seen():
+    found = []
+    for shift in (0.0, 100.0):
+        kept = record()
+        kept.observed[:, 1] += shift
+        kept.observed[40:] += shift
+        made = coupler()
+        days = np.arange(60) < 40
+        train_on_discharge(made, kept, routing(), SHORT, days=days, gages=[0], progress=False)
+        found.append(made.state_dict())
+    assert all(torch.equal(found[0][k], found[1][k]) for k in found[0])
+
+
+@pytest.mark.parametrize("stop", [2, 5])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop):
+    whole, kept = coupler(), record()
+    train_on_discharge(whole, kept, routing(), SHORT, directory=tmp_path / "a", progress=False)
+    broken, step, count = coupler(), module._School._step, 0
+
+    def interrupted(self):
+        nonlocal count
+        count += 1
+        if count > stop:
+            raise KeyboardInterrupt
+        step(self)
+
+    options = {"directory": tmp_path / "b", "progress": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(module._School, "_step", interrupted)
+        train_on_discharge(broken, kept, routing(), SHORT, **options)
+    again = coupler(seed=9)
+    table = train_on_discharge(again, kept, routing(), SHORT, resume=True, **options)
+    assert list(table.iteration) == [1, 2, 3, 4, 5, 6]
+    found = again.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in whole.state_dict().items())
+    names = {path.name for path in (tmp_path / "b").iterdir()}
+    assert {"coupler.safetensors", "losses.csv", "checkpoint.pt"} <= names
+    with pytest.raises(SettingsError, match="another"):
+        train_on_discharge(again, record(held=0.1), routing(), SHORT, resume=True, **options)
+
+
+def test_a_record_is_made_of_the_outputs_of_a_run():
+    time = np.arange("2000-01-01", "2000-01-04", dtype="datetime64[D]").astype("datetime64[ns]")
+    land = xr.Dataset(
+        {
+            "runoff": (("time", "cell"), np.full((3, 4), 2.0), {"units": "kg m-2 d-1"}),
+            "snow": (("time", "cell"), np.ones((3, 4)), {"units": "kg m-2"}),
+        },
+        {"time": time},
+    )
+    flow = xr.DataArray(
+        np.full((2, 5), 1000.0), {"time": time[:2]}, ("time", "gage"), attrs={"units": "l s-1"}
+    )
+    made = RunoffRecord.from_dataset(land, flow, given=["runoff"], signals=["runoff", "snow"])
+    assert made.given.shape == (3, 4, 1)
+    assert made.signals.shape == (3, 4, 2)
+    assert made.observed[:2].allclose(torch.ones(2, 5, dtype=torch.float64))
+    assert bool(made.observed[2].isnan().all())
+    with pytest.raises(DataError, match="'snoe' is missing: did you mean 'snow'"):
+        RunoffRecord.from_dataset(land, flow, given=["runoff"], signals=["snoe"])
+
+
+def test_what_cannot_be_learned_from_is_refused():
+    kept = record()
+    with pytest.raises(DataError, match="same days"):
+        RunoffRecord(kept.given[:5], kept.signals, kept.observed)
+    with pytest.raises(DataError, match="The routing goes to 1 gages"):
+        train_on_discharge(coupler(), kept, place()[2].at([2]), SHORT)
+    with pytest.raises(SettingsError, match="The window has 90 days"):
+        train_on_discharge(coupler(), kept, routing(), Schooling())
+    kept.observed[:, 1] = torch.nan
+    with pytest.raises(DataError, match="no observations"):
+        train_on_discharge(coupler(), kept, routing(), SHORT)
+    for bad in ({"iterations": 0}, {"rate": 0.0}, {"loss": (("nsee", 1.0),)}):
+        with pytest.raises(SettingsError):
+            Schooling(**bad)
