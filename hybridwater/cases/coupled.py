@@ -13,7 +13,15 @@ import numpy as np
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.forcing_tables import ForcingTable
 from hybridwater.cases.mesh_tables import MeshTable
-from hybridwater.coupling import CoupledModel, Demand, Exchange, Iteration, Output, Policy
+from hybridwater.coupling import (
+    CoupledModel,
+    Demand,
+    Exchange,
+    Iteration,
+    Learned,
+    Output,
+    Policy,
+)
 from hybridwater.errors import CaseError
 from hybridwater.files import write_bytes
 
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from hybridwater.report.graph import Edge, Node
 
 
-Declared = TypeVar("Declared", Exchange, Demand)
+Declared = TypeVar("Declared", Exchange, Demand, Learned)
 
 
 @dataclass(frozen=True)
@@ -162,7 +170,7 @@ class CoupledCase:
         made |= {name: table.make(self.start, meshes) for name, table in self.components.items()}
         return CoupledModel(
             made,
-            [_with_index(exchange, "remap") for exchange in self.exchanges],
+            self.exchanges_read(),
             demands=[_with_index(demand, "cells") for demand in self.demands],
             window=self.window,
             iteration=self.iteration,
@@ -182,6 +190,22 @@ class CoupledCase:
                 if table.configuration
             },
         )
+
+    def exchanges_read(self) -> list[Exchange]:
+        """Return the exchanges, with the indices that they name in files.
+
+        Raises
+        ------
+        DataError, CaseError
+            If there are none.
+        """
+        found = [_with_index(exchange, "remap") for exchange in self.exchanges]
+        return [
+            dataclasses.replace(e, learned=_with_index(e.learned, "baseline"))
+            if isinstance(e.learned, Learned)
+            else e
+            for e in found
+        ]
 
     def graph(self) -> tuple[list[Node], list[Edge]]:
         """Return components and exchanges for `hybridwater.report.coupling_graph`."""

@@ -14,7 +14,7 @@ from hybridwater.cases.coupled import CoupledCase, IndexFile
 from hybridwater.cases.forcing_tables import ForcingTable, read_forcing
 from hybridwater.cases.mesh_tables import read_mesh
 from hybridwater.cases.tables import Table, read_tables, require_tables
-from hybridwater.coupling import Demand, Exchange, Iteration, Output, Policy
+from hybridwater.coupling import Demand, Exchange, Iteration, Learned, Output, Policy
 from hybridwater.coupling.cadence import Cadence
 from hybridwater.coupling.clock import seconds
 from hybridwater.coupling.exchange import Declares, declared, find_end
@@ -175,11 +175,16 @@ def _forcing(table: Table, meshes: Mapping[str, Any]) -> ForcingTable:
 
 def _exchange(table: Table, ports: Mapping[str, Declares]) -> Exchange:
     content = _with_files(table, "remap")
+    if "learned" in content:
+        content["learned"] = _learned(table, content["learned"])
     try:
         exchange = declared(Exchange, content)
         default = exchange.source.partition(".")[2]
         _check_end(ports, exchange.source, "", "out")
         _check_end(ports, exchange.target, default, "in")
+        if isinstance(exchange.learned, Learned):
+            for text in exchange.learned.reads or ():
+                _check_end(ports, text, "", "out")
     except HybridwaterError as error:
         raise table.within(error) from error
     except TypeError as error:
@@ -214,6 +219,24 @@ def _with_files(table: Table, key: str) -> dict[str, Any]:
         content[key] = IndexFile(file, values["variable"])
     elif isinstance(value, str) and value.endswith(".nc"):
         content[key] = str(table.existing(key, value))
+    return content
+
+
+def _learned(table: Table, value: Any) -> dict[str, Any]:
+    """Return what is learned, with paths; weights may be yet to be trained."""
+    if not isinstance(value, dict):
+        raise CaseError("'learned' must be a table.", table.where(), "Write [exchange.learned]")
+    inner = Table(table.file, f"{table.name}, learned", value)
+    content = _with_files(inner, "baseline")
+    weights = inner.require("weights")
+    if isinstance(weights, str) and weights.endswith(".safetensors"):
+        content["weights"] = Path(table.file).parent / Path(weights).expanduser()
+    features = content.get("features", {})
+    if isinstance(features, dict):
+        content["features"] = {
+            end: inner.existing("features", path) if isinstance(path, str) else path
+            for end, path in features.items()
+        }
     return content
 
 

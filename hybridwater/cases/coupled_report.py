@@ -44,6 +44,7 @@ def coupled_sections(case: CoupledCase, model: CoupledModel) -> list[Section]:
             [
                 Table(component_totals(ledger), "Components, over the whole run"),
                 Table(exchange_totals(ledger), "Exchanges, over the whole run"),
+                *_fallbacks(model),
             ],
         ),
         Section("Time", "Time on this computer.", tables=[_seconds(model)]),
@@ -58,6 +59,17 @@ def write_coupled_report(case: CoupledCase, model: CoupledModel, folder: Path) -
         subtitle=f"Coupled run of {len(case.components)} components until {model.time}",
         sections=coupled_sections(case, model),
     )
+
+
+def _fallbacks(model: CoupledModel) -> list[Table]:
+    """Return how often learned exchanges were out of the range of their training."""
+    import pandas as pd
+
+    if not model.fallbacks:
+        return []
+    frame = pd.DataFrame(model.fallbacks, index=["as the baseline", "all"]).T
+    frame.index.name = "exchange"
+    return [Table(frame, "Learned exchanges: steps out of the range of the training")]
 
 
 _HM3 = 1e9  # kg in a cubic hectometre, a million m3

@@ -47,6 +47,11 @@ def run(
             raise typer.Exit(130) from None
         raise
     console.print(ledger_table(model.ledger()))
+    for label, (fallbacks, calls) in model.fallbacks.items():
+        console.print(
+            f"Learned exchange {label}: as its baseline in {fallbacks} of {calls} steps.",
+            markup=False,
+        )
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in model.seconds.items())
     console.print(f"Time on this computer: {spent}.", markup=False)
     console.print(f"Run directory: {folder}", markup=False)

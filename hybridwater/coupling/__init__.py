@@ -5,11 +5,20 @@ Declare what goes from where to where as exchanges, and hand them with the compo
 """
 
 from hybridwater.coupling.demand import Demand
-from hybridwater.coupling.exchange import Exchange
+from hybridwater.coupling.exchange import Exchange, Learned
 from hybridwater.coupling.iteration import Iteration
 from hybridwater.coupling.ledger import Policy
 from hybridwater.coupling.model import CoupledModel
 from hybridwater.coupling.outputs import Output
 from hybridwater.coupling.stand_ins import StandIn
 
-__all__ = ["CoupledModel", "Demand", "Exchange", "Iteration", "Output", "Policy", "StandIn"]
+__all__ = [
+    "CoupledModel",
+    "Demand",
+    "Exchange",
+    "Iteration",
+    "Learned",
+    "Output",
+    "Policy",
+    "StandIn",
+]

@@ -9,6 +9,7 @@ from hybridwater.coupling import schedule
 from hybridwater.coupling.clock import Participant
 from hybridwater.coupling.demand import Allocation, Demand, DemandLink
 from hybridwater.coupling.exchange import Exchange, find_end
+from hybridwater.coupling.learned import LearnedLink, is_learned
 from hybridwater.coupling.link import Link
 from hybridwater.errors import CouplingError
 
@@ -48,7 +49,8 @@ def connect(
         default = exchange.source.partition(".")[2]
         to, taken = find_end(components, exchange.target, default, "in", where)
         writers.append((exchange, to, taken.name))
-        links.append(Link(exchange, participants[from_], participants[to], given, taken))
+        kind = LearnedLink if is_learned(exchange) else Link
+        links.append(kind(exchange, participants[from_], participants[to], given, taken))
     supplies: dict[tuple[str, str], list[DemandLink]] = {}
     for demand in demands:
         link = DemandLink(demand, components, participants)

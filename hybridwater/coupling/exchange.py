@@ -3,14 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from hybridwater.components.base import Variable
 from hybridwater.errors import CouplingError, nearest
 
 TimeRule = Literal["mean", "instantaneous"]
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a learned exchange is made of.
+
+    Parameters
+    ----------
+    weights : path-like or str
+        A file of weights (``.safetensors``), or the name of weights that come with the package.
+    baseline : str, Remap or array_like
+        The remap that is corrected, and that takes over outside the range of the training; as
+        ``remap`` of :class:`Exchange`.
+    reads : sequence of str, optional
+        Outputs of the two components that it reads at each step, ``"component.variable"``, in the
+        order of the training; those that the weights know by default.
+    features : mapping, optional
+        ``"source"`` and ``"target"`` to features of their cells that do not change: a NetCDF file
+        with variables of shape (cell,), or arrays by name.
+    network : mapping, optional
+        Choices of :class:`hybridwater.mgn.Architecture`, such as ``width`` and ``memory``, for
+        weights that are yet to be trained.
+
+    Raises
+    ------
+    CouplingError
+        If a field is not as above.
+    """
+
+    weights: Any
+    baseline: Any = "conservative"
+    reads: Sequence[str] | None = None
+    features: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.reads, str) or any("." not in name for name in self.reads or ()):
+            raise CouplingError(
+                f"reads = {self.reads!r} is not a list of 'component.variable'.",
+                "learned",
+                "Write reads = ['land.soil_water']",
+            )
+        if not isinstance(self.features, Mapping) or not isinstance(self.network, Mapping):
+            raise CouplingError("features and network must be tables.", "learned")
+        for end in self.features:
+            if end not in ("source", "target"):
+                raise CouplingError(
+                    f"There is no end '{end}' ({nearest(end, ['source', 'target'])}).",
+                    "features of a learned exchange",
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +78,8 @@ class Exchange:
         overlap of the two meshes), a file of `hybridwater.meshes.write_remap` (a name that ends in
         ``.nc``), a :class:`~hybridwater.meshes.Remap`, the index of the target cell of each source
         cell (-1: none), or a matrix of shape (n_target, n_source) with the share of each source
-        cell that goes to each target cell.
+        cell that goes to each target cell. ``"learned"`` corrects one of these by what ``learned``
+        says.
     source_mask, target_mask : array_like of bool, optional
         True where a cell takes part, for remaps by overlap.
     time : {"mean", "instantaneous"}, optional
@@ -55,6 +106,8 @@ class Exchange:
         `hybridwater.coupling.quantities.is_water`.
     fill : float, optional
         What target cells get that no source covers, for variables that are not water.
+    learned : Learned or mapping, optional
+        Of ``remap = "learned"``; with another remap it is not used.
 
     Raises
     ------
@@ -75,6 +128,7 @@ class Exchange:
     minimum: float | None = None
     water: bool | None = None
     fill: float | None = None
+    learned: Learned | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         where = f"exchange '{self.label}'"
@@ -92,6 +146,14 @@ class Exchange:
             )
         if not 0.0 < self.share <= 1.0:
             raise CouplingError(f"The share {self.share} is not above 0 and at most 1.", where)
+        if self.learned is not None:
+            object.__setattr__(self, "learned", declared(Learned, self.learned))
+        elif isinstance(self.remap, str) and self.remap == "learned":
+            raise CouplingError(
+                "The remap is learned, but no weights are named.",
+                where,
+                "Add learned = { weights = '...' }",
+            )
 
     @property
     def label(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hybridwater.components.base import Variable
@@ -73,15 +75,20 @@ class Link:
         self._connect(SAME * min(source.step, target.step))
 
     def _make_route(self, here: Cells, there: Cells, where: str) -> Route:
-        exchange = self.exchange
+        masks = self.exchange.source_mask, self.exchange.target_mask
+        return self._route_by(self.exchange.remap, masks, here, there, where)
+
+    def _route_by(
+        self, rule: Any, masks: tuple[Any, Any], here: Cells, there: Cells, where: str
+    ) -> Route:
         return make_route(
-            exchange.remap,
+            rule,
             here,
             there,
             linear_conversion(self.given, self.taken, where),
-            share=exchange.share,
-            fill=exchange.fill,
-            masks=(exchange.source_mask, exchange.target_mask),
+            share=self.exchange.share,
+            fill=self.exchange.fill,
+            masks=masks,
             where=where,
         )
 

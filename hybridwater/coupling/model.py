@@ -18,13 +18,15 @@ from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
 from hybridwater.coupling.demand import Demand
 from hybridwater.coupling.exchange import Exchange, declared
 from hybridwater.coupling.iteration import Iterated, Iteration
+from hybridwater.coupling.learned import LearnedLink
 from hybridwater.coupling.ledger import Ledger, Policy
 from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.record_files import suffix_of
-from hybridwater.coupling.stand_ins import StandIn, StandIns, deferred_interrupt
-from hybridwater.coupling.stepping import Solo, step_until
+from hybridwater.coupling.stand_ins import StandIn, StandIns
+from hybridwater.coupling.stepping import Solo, refuse_standstill, step_until
 from hybridwater.errors import CouplingError, nearest
+from hybridwater.interruption import deferred_interrupt
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -294,22 +296,10 @@ class CoupledModel:
         self._stand_ins.step_in(near)
         until = min(self._time + self._window, end, self._stand_ins.next(near))
         if not step_until(self._units, until, self._tolerance):
-            self._refuse_standstill(until)
+            refuse_standstill(self._units, until + self._tolerance, self._time)
         self._ledger.close(until)
         self._time = until
         self._seconds += time.perf_counter() - began
-
-    def _refuse_standstill(self, until: float) -> None:
-        """Refuse a run in which components wait for one another for ever."""
-        due = {name: u for u in self._units if u.end <= until + self._tolerance for name in u.names}
-        for name, unit in due.items():
-            for link in unit.waits_for():
-                if link.source.name in due:
-                    raise CouplingError(
-                        f"'{name}' waits for '{link.label}', and nothing moves any more.",
-                        f"time {self._time:g} s",
-                        "Give a longer lag to an exchange of that cycle, or leave the lag out",
-                    )
 
     def _flush(self) -> None:
         self._ledger.flush()
@@ -462,6 +452,12 @@ class CoupledModel:
         return {
             ", ".join(unit.names): unit.counts for unit in self._units if isinstance(unit, Iterated)
         }
+
+    @property
+    def fallbacks(self) -> dict[str, tuple[int, int]]:
+        """How often each learned exchange moved as its baseline does, and how often at all."""
+        moments = [(k.label, k.remap.moment) for k in self._links if isinstance(k, LearnedLink)]
+        return {label: (moment.fallbacks, moment.calls) for label, moment in moments}
 
     def output(self, component: str) -> xr.Dataset:
         """Return the outputs of a component.

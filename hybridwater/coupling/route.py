@@ -128,7 +128,7 @@ def make_route(
     """
     _need_areas(source, where)
     _need_areas(target, where)
-    remap = _remap(rule, source, target, masks, where)
+    remap = make_remap(rule, source, target, masks, where)
     slope, offset = conversion
     slope *= share
     counts = source.measure.form != "other"
@@ -221,9 +221,10 @@ def _mean_of(
     return move
 
 
-def _remap(
+def make_remap(
     rule: Any, source: Cells, target: Cells, masks: tuple[Any, Any], where: str
 ) -> Remap | None:
+    """Make the remap that a rule names, None for the identity; see `make_route`."""
     try:
         made = _made(rule, source, target, masks, where)
     except HybridwaterError as error:
@@ -287,7 +288,8 @@ def _by_name(
         return read_remap(rule)
     if rule not in _ORDERS:
         raise CouplingError(
-            f"There is no remap '{rule}' ({nearest(rule, ['identity', *_ORDERS])}).", where
+            f"There is no remap '{rule}' ({nearest(rule, ['identity', *_ORDERS, 'learned'])}).",
+            where,
         )
     for side, cells in (("source", source), ("target", target)):
         if not isinstance(cells.mesh, Mesh):

@@ -1,12 +1,9 @@
-"""What happens when something goes wrong: stand-ins for components that fail, and Ctrl-C."""
+"""What happens when something goes wrong: stand-ins for components that fail."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import math
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -259,33 +256,3 @@ def refuse_unable(name: str, component: Component) -> None:
             f"component '{name}'",
             "Use a surrogate, or write take_over(component), which takes time, values and water",
         )
-
-
-@dataclass
-class Interrupt:
-    """Whether Ctrl-C was pressed."""
-
-    asked: bool = False
-
-
-@contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Interrupt]:
-    """Let the first Ctrl-C be asked for instead of breaking in; a second one breaks in.
-
-    Only in the main thread, and only where Ctrl-C raises KeyboardInterrupt as it does by default.
-    """
-    interrupt = Interrupt()
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield interrupt
-        return
-
-    def ask(*_: object) -> None:
-        interrupt.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,7 @@ from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link
 from hybridwater.coupling.outputs import Outputs
 from hybridwater.coupling.stand_ins import Watch
+from hybridwater.errors import CouplingError
 
 if TYPE_CHECKING:
     from hybridwater.coupling.iteration import Iterated
@@ -148,3 +149,31 @@ def step_until(units: Sequence[Solo | Iterated], until: float, tolerance: float)
         moved |= stepped
         first = min(ends) if stepped else min([e for e in ends if e > near], default=last)
     return moved
+
+
+def refuse_standstill(units: Sequence[Solo | Iterated], near: float, now: float) -> None:
+    """Refuse a run in which components wait for one another for ever.
+
+    Parameters
+    ----------
+    units : sequence of Solo or Iterated
+        What steps.
+    near : float
+        Whose step ends until then [s] should have done it.
+    now : float
+        Time of the run [s].
+
+    Raises
+    ------
+    CouplingError
+        If two of them wait for one another.
+    """
+    due = {name: u for u in units if u.end <= near for name in u.names}
+    for name, unit in due.items():
+        for link in unit.waits_for():
+            if link.source.name in due:
+                raise CouplingError(
+                    f"'{name}' waits for '{link.label}', and nothing moves any more.",
+                    f"time {now:g} s",
+                    "Give a longer lag to an exchange of that cycle, or leave the lag out",
+                )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         load_dynamics,
     )
     from hybridwater.mgn.episodes import Episode
+    from hybridwater.mgn.fitting import Samples, Study, assess_remap, fit_remap
     from hybridwater.mgn.fluxes import Booked, ConservativeHead
     from hybridwater.mgn.graph import make_graph
     from hybridwater.mgn.limiter import Moved, move
@@ -50,7 +51,11 @@ __all__ = [
     "Routed",
     "RunoffCoupler",
     "RunoffRecord",
+    "Samples",
     "Schooling",
+    "Study",
+    "assess_remap",
+    "fit_remap",
     "load_dynamics",
     "load_network",
     "make_graph",
@@ -65,6 +70,7 @@ _MODULES = {
     "configuration": ("Architecture",),
     "dynamics": ("Dynamics", "FluxDynamics", "IncrementDynamics", "load_dynamics"),
     "episodes": ("Episode",),
+    "fitting": ("Samples", "Study", "assess_remap", "fit_remap"),
     "fluxes": ("Booked", "ConservativeHead"),
     "graph": ("make_graph",),
     "limiter": ("Moved", "move"),

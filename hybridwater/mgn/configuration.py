@@ -58,6 +58,9 @@ class Architecture:
         Of weights and latents.
     activation : {"silu", "relu"}
         Between layers. The first is smooth, the second a little faster.
+    memory : int
+        Numbers per cell of each component that are remembered from one call to the next; 0 for
+        none.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class Architecture:
     levels: int = 1
     precision: Literal["float32", "float64"] = "float32"
     activation: Literal["silu", "relu"] = "silu"
+    memory: int = 0
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "edge_outputs"):
@@ -92,6 +96,8 @@ class Architecture:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise SettingsError(f"{name}={value!r} is not a positive whole number.")
+        if not isinstance(self.memory, int) or self.memory < 0:
+            raise SettingsError(f"memory={self.memory!r} is not a whole number from 0.")
         for name, known in (("outputs", self.inputs), ("edge_outputs", self.relations)):
             for key in getattr(self, name):
                 if key not in known:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
-from hybridwater.errors import MeshError, nearest
+from hybridwater.errors import DataError, MeshError, nearest
 from hybridwater.mgn.configuration import Architecture, levels_of, relations_of
 from hybridwater.mgn.geometry import PARTS
 from hybridwater.mgn.graph import node_type
@@ -30,10 +31,14 @@ class Decoded:
         Per component, shape (..., n_cells, outputs).
     edges : dict of str to Tensor
         Per relation, shape (..., n_edges, outputs).
+    memory : dict of str to Tensor
+        Per component, shape (..., n_cells, memory), each between -1 and 1: for the next call. Empty
+        where nothing is remembered.
     """
 
     nodes: dict[str, Tensor]
     edges: dict[str, Tensor]
+    memory: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Step(nn.Module):
@@ -111,7 +116,7 @@ class MeshGraphNetwork(nn.Module):
         self.normalisers = nn.ModuleDict({n: Normaliser(len(f)) for n, f in a.inputs.items()})
         self.edge_normalisers = nn.ModuleDict({r: Normaliser(n) for r, n in a.relations.items()})
         self.encoders = nn.ModuleDict(
-            {n: Perceptron(len(f), size, width) for n, f in a.inputs.items()}
+            {n: Perceptron(len(f) + a.memory, size, width) for n, f in a.inputs.items()}
         )
         self.edge_encoders = nn.ModuleDict(
             {r: Perceptron(n, size, width) for r, n in a.relations.items()}
@@ -129,6 +134,17 @@ class MeshGraphNetwork(nn.Module):
         self.edge_decoders = nn.ModuleDict(
             {r: Perceptron(width, size, len(o), normalise=False) for r, o in a.edge_outputs.items()}
         )
+        self.recall = nn.ModuleDict(
+            {
+                n: Perceptron(width, size, 2 * a.memory, normalise=False)
+                for n in a.inputs
+                if a.memory
+            }
+        )
+        with torch.no_grad():
+            for unit in self.recall.values():
+                # Rates from one to many steps: Tallec and Ollivier 2018 (arXiv:1804.11188).
+                list(unit.parameters())[-1][a.memory :] = -torch.linspace(0.0, 4.0, a.memory)
         self.to(a.dtype)
 
     @property
@@ -136,7 +152,13 @@ class MeshGraphNetwork(nn.Module):
         """Number of weights."""
         return sum(p.numel() for p in self.parameters())
 
-    def forward(self, graph: HeteroData, values: Mapping[str, Tensor]) -> Decoded:
+    def forward(
+        self,
+        graph: HeteroData,
+        values: Mapping[str, Tensor],
+        memory: Mapping[str, Tensor] | None = None,
+        span: float = 1.0,
+    ) -> Decoded:
         """Read the features of all cells.
 
         Parameters
@@ -146,6 +168,10 @@ class MeshGraphNetwork(nn.Module):
         values : mapping of str to Tensor
             Shape (..., n_cells, n_features) per component, finite. Leading dimensions (members,
             samples) are the same for all.
+        memory : mapping of str to Tensor, optional
+            What the last call returned; nothing is remembered where it is left out.
+        span : float
+            Time since that call, in steps of the training: how much of the memory fades.
 
         Returns
         -------
@@ -157,20 +183,34 @@ class MeshGraphNetwork(nn.Module):
             If the graph lacks a relation, or has more levels than a network that does not share
             its weights among them.
         DataError
-            If features are missing or not finite.
+            If features are missing or not finite, or the memory is that of other cells.
         """
         a = self.architecture
         chains = self._levels(graph)
         check_features(graph, values, a.inputs)
-        nodes = {}
+        nodes, kept = {}, {}
         for name in a.inputs:
-            x = values[name].to(a.dtype).movedim(-2, 0)
-            nodes[name] = self.encoders[name](self.normalisers[name](x))
+            x = self.normalisers[name](values[name].to(a.dtype).movedim(-2, 0))
+            if a.memory:
+                kept[name] = _remembered(memory, name, x, a.memory)
+                x = torch.cat([x, kept[name]], dim=-1)
+            nodes[name] = self.encoders[name](x)
         spread = max(x.ndim for x in nodes.values()) - 2
         nodes, edges = self._visit(graph, chains, 0, nodes, spread)
         decoded = {n: self.decoders[n](nodes[n]).movedim(0, -2) for n in self.decoders}
         flows = {r: self.edge_decoders[r](edges[r]).movedim(0, -2) for r in self.edge_decoders}
-        return Decoded(decoded, flows)
+        after = {n: self._remember(n, nodes[n], old, span) for n, old in kept.items()}
+        return Decoded(decoded, flows, after)
+
+    def _remember(self, name: str, latents: Tensor, old: Tensor, span: float) -> Tensor:
+        """Return the memory after a call: a leaky unit whose rate and content are learned.
+
+        As the update gate of a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), its rate
+        integrated over the span, so that steps of another length forget as fast.
+        """
+        content, rate = self.recall[name](latents).chunk(2, dim=-1)
+        keep = torch.exp(-span * nn.functional.softplus(rate))
+        return (keep * old + (1.0 - keep) * torch.tanh(content)).movedim(0, -2)
 
     def _levels(self, graph: HeteroData) -> dict[str, list[str]]:
         """Return the chains of levels, after a look at whether this graph can be read."""
@@ -249,6 +289,21 @@ class MeshGraphNetwork(nn.Module):
         for k in range(self.architecture.depth):
             nodes, edges = steps[min(k, len(steps) - 1)](nodes, edges, index)
         return nodes, edges
+
+
+def _remembered(memory: Mapping[str, Tensor] | None, name: str, x: Tensor, size: int) -> Tensor:
+    """Return what a component remembers, or nothing, cells first."""
+    shape = (*x.shape[:-1], size)
+    if not memory:
+        return x.new_zeros(shape)
+    found = memory[name].to(x.dtype).movedim(-2, 0)
+    if found.shape != shape:
+        raise DataError(
+            f"The memory has the shape {tuple(found.shape)}, cells first, and not {shape}.",
+            f"component '{name}'",
+            "Begin without memory, or go on with the graph that it is of",
+        )
+    return found
 
 
 def _steps(architecture: Architecture, levels: int, steps: int) -> nn.ModuleList:

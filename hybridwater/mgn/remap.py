@@ -5,121 +5,56 @@ It takes the place of any other :class:`~hybridwater.meshes.Remap` in an exchang
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridwater import settings
-from hybridwater.errors import DataError, WeightsError
+from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
 from hybridwater.meshes import Mesh, Remap, RiverNetwork
 from hybridwater.mgn.configuration import Architecture
-from hybridwater.mgn.fluxes import ConservativeHead
+from hybridwater.mgn.correction import ENDS, Correction
 from hybridwater.mgn.graph import make_graph
 from hybridwater.mgn.network import MeshGraphNetwork
-from hybridwater.mgn.normaliser import Normaliser
 from hybridwater.mgn.storage import load_network, save_network
-
-if TYPE_CHECKING:
-    from torch_geometric.data import HeteroData
 
 logger = logging.getLogger(__name__)
 
-Features = dict[str, np.ndarray]
+Features = Mapping[str, np.ndarray]
+States = Mapping[str, Mapping[str, str]]
 
-FAR = 10.0
-"""A feature this many standard deviations from the mean of the training is out of its range."""
+_AMOUNTS = {"source": "given", "target": "arriving"}
 
 
-class Correction(nn.Module):
-    """The learned part of a remap: fluxes between neighbouring target cells.
-
-    The network reads what source cells give and what arrives at target cells, both per measure and
-    relative to the mean that arrives: twice the rain is moved in the same way.
+@dataclass
+class Moment:
+    """What a learned remap knows of the moment in which it moves something.
 
     Parameters
     ----------
-    graph : HeteroData
-        With the components ``source`` and ``target``.
-    network : MeshGraphNetwork
-        With one output for the edges between target cells.
-    static : dict of str to Tensor
-        Shape (n_cells, n_features) per component.
-    reach : float
-        How far [m] a unit of what the network says moves the mean; along rivers, a share.
+    states : dict of str to numpy.ndarray
+        Per end, shape (n_cells, n_states), or (samples, n_cells, n_states).
+    memory : dict of str to Tensor
+        Per end, shape (1, n_cells, memory); empty before the first call.
+    span : float
+        Time since the last call, in steps of the training.
+    calls, fallbacks : int
+        How often it moved something, and how often as the baseline does, out of its range.
     """
 
-    def __init__(
-        self,
-        graph: HeteroData,
-        network: MeshGraphNetwork,
-        static: dict[str, Tensor],
-        reach: float,
-    ) -> None:
-        super().__init__()
-        self.graph, self.network, self.static, self.reach = graph, network, static, reach
-        (relation,) = network.architecture.edge_outputs
-        self.head = ConservativeHead({relation: reach})
-        self.calls = self.fallbacks = 0
-
-    def forward(self, given: Tensor, arriving: Tensor) -> Tensor:
-        """Correct amounts.
-
-        Parameters
-        ----------
-        given : torch.Tensor
-            Shape (samples, n_source), amounts.
-        arriving : torch.Tensor
-            Shape (samples, n_target), amounts of the baseline.
-
-        Returns
-        -------
-        torch.Tensor
-            Shape (samples, n_target), with the same sums. Nothing that was not negative is now.
-        """
-        measure = {n: self.graph[n].measure for n in ("source", "target")}
-        mean = arriving.abs().sum(dim=1, keepdim=True) / measure["target"].sum()
-        scale = torch.where(mean > 0.0, mean, 1.0)
-        values = {}
-        for name, amounts in (("source", given), ("target", arriving)):
-            density = (amounts / measure[name] / scale).unsqueeze(-1)
-            static = self.static[name].expand(len(amounts), -1, -1)
-            values[name] = torch.cat([density, static], dim=-1)
-        start = arriving / scale
-        booked = self.head(
-            self.graph,
-            self.network(self.graph, values),
-            {"target": start},
-            least={"target": start.clamp(max=0.0)},
-        )
-        corrected = booked.amounts["target"] * scale
-        if self.training:
-            return corrected
-        known = self._known(values)
-        self.calls += len(known)
-        if not bool(known.all()):
-            if not self.fallbacks:
-                logger.warning(
-                    "A learned remap is out of the range of its training: it falls back to the "
-                    "conservative remap there, and counts how often (LearnedRemap.fallbacks)."
-                )
-            self.fallbacks += int((~known).sum())
-        return torch.where(known[:, None], corrected, arriving)
-
-    def _known(self, values: dict[str, Tensor]) -> Tensor:
-        """Return which samples lie within the range of the training, shape (samples,)."""
-        known = torch.ones(len(values["target"]), dtype=torch.bool)
-        for name, x in values.items():
-            normaliser = self.network.normalisers[name]
-            assert isinstance(normaliser, Normaliser)
-            if float(normaliser.rows) > 0.0:
-                known &= (normaliser(x).abs() <= FAR).flatten(1).all(dim=1)
-        return known
+    states: dict[str, np.ndarray] = field(default_factory=dict)
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    span: float = 1.0
+    calls: int = 0
+    fallbacks: int = 0
+    ahead: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    """The memory of the next moment."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,6 +63,17 @@ class LearnedRemap(Remap):
 
     Sums are those of the conservative remap to rounding, at any weights; amounts that are not
     negative stay so. Outside the range of the training it is the conservative remap.
+
+    Attributes
+    ----------
+    correction : Correction
+        What is learned.
+    states : mapping of str to mapping of str to str
+        Names and units of the states that it reads, of ``"source"`` and ``"target"``.
+    step : float
+        Length [s] of a step of the training, by which its memory counts.
+    moment : Moment
+        States and memory.
 
     Examples
     --------
@@ -143,6 +89,9 @@ class LearnedRemap(Remap):
     """
 
     correction: Correction = field(kw_only=True)
+    states: States = field(kw_only=True, default_factory=lambda: {n: {} for n in ENDS})
+    step: float = field(kw_only=True, default=86400.0)
+    moment: Moment = field(kw_only=True, default_factory=Moment)
 
     @classmethod
     def of(
@@ -153,6 +102,8 @@ class LearnedRemap(Remap):
         *,
         source_static: Features | None = None,
         target_static: Features | None = None,
+        states: States | None = None,
+        step: float = 86400.0,
         weights: str | Path | None = None,
         **choices: Any,
     ) -> LearnedRemap:
@@ -166,6 +117,11 @@ class LearnedRemap(Remap):
             Its two ends.
         source_static, target_static : dict of str to array_like, optional
             Features of cells, shape (n_cells,), by name.
+        states : mapping of str to mapping of str to str, optional
+            Names and units of the states that it reads, of ``"source"`` and ``"target"``; per
+            measure where they count what is in a cell. Those of the weights by default.
+        step : float
+            Length [s] of a step of the training, where there are no weights.
         weights : path-like, optional
             Trained weights, of these or of other meshes; without them, it is the baseline until it
             is trained.
@@ -174,7 +130,7 @@ class LearnedRemap(Remap):
 
         Raises
         ------
-        MeshError, DataError, WeightsError
+        MeshError, DataError, SettingsError, WeightsError
             If meshes do not fit the remap, features are not one finite number per cell, or the
             weights are of something else.
         """
@@ -183,17 +139,17 @@ class LearnedRemap(Remap):
             links={("source", "target"): remap},
             isolated=True,
         )
-        static, inputs = {}, {}
-        for name, density, features in (
-            ("source", "given", source_static or {}),
-            ("target", "arriving", target_static or {}),
-        ):
-            static[name] = _stacked(features, len(graph[name].measure), name)
-            inputs[name] = (density, *features)
+        features = {"source": dict(source_static or {}), "target": dict(target_static or {})}
         kind = "beside" if isinstance(target, Mesh) else "downstream"
         relation = f"target {kind} target"
         if weights is None:
-            choices = {"width": 32, "depth": 1, **choices}
+            states = _both_ends(states or {})
+            inputs = {n: (_AMOUNTS[n], *states[n], *features[n]) for n in ENDS}
+            for name, names in inputs.items():
+                if len(set(names)) < len(names):
+                    raise SettingsError(f"Two inputs of the {name} have one name: {names}.")
+            # Two steps, so that edges between targets hear of what their sources know.
+            choices = {"width": 32, "depth": 2, **choices}
             network = MeshGraphNetwork(
                 Architecture.of(graph, inputs, edge_outputs={relation: ["flux"]}, **choices)
             )
@@ -201,112 +157,141 @@ class LearnedRemap(Remap):
             reach = float(graph["target"].length.median()) if kind == "beside" else 1.0
         else:
             network, about = load_network(weights)
-            if about.get("kind") != "remap" or network.architecture.inputs != inputs:
-                raise WeightsError(
-                    f"The weights read {network.architecture.inputs}, this remap has {inputs}.",
-                    str(weights),
-                    "Give the weights of a learned remap, and its static features in their order",
-                )
-            reach = about["reach"]
+            states = _fitting(network, about, states, features, str(weights))
+            reach, step = about["reach"], about.get("step", step)
+        static = {}
+        for name in ENDS:
+            wanted = network.architecture.inputs[name][1 + len(states[name]) :]
+            chosen = {label: features[name][label] for label in wanted}
+            static[name] = _stacked(chosen, len(graph[name].measure), name)
         return cls(
             **{name: getattr(remap, name) for name in Remap.__dataclass_fields__},
             correction=Correction(graph, network, static, reach).eval(),
+            states=states,
+            step=step,
         )
+
+    def begin(self) -> LearnedRemap:
+        """Return the same remap with no memory, for one exchange of one run."""
+        return dataclasses.replace(self, moment=Moment())
 
     @property
     def fallbacks(self) -> int:
         """How often it was out of its range and moved as the baseline does."""
-        return self.correction.fallbacks
+        return self.moment.fallbacks
 
     def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Move amounts or their rates; see :meth:`hybridwater.meshes.Remap.amounts`."""
+        """Move amounts or their rates; see :meth:`hybridwater.meshes.Remap.amounts`.
+
+        Reads the states and the memory of its moment, and says in ``ahead`` what is to be
+        remembered.
+
+        Raises
+        ------
+        DataError
+            If it reads states and its moment has none.
+        """
         moved = super().amounts(values)
         flat = np.asarray(values, dtype=float).reshape(-1, self.shares.shape[1])
+        base = torch.from_numpy(moved.reshape(-1, moved.shape[-1]))
+        moment = self.moment
         with torch.no_grad():
-            corrected = self.correction(
-                torch.from_numpy(flat), torch.from_numpy(moved.reshape(-1, moved.shape[-1]))
+            found = self.correction(
+                torch.from_numpy(flat), base, self._states(len(flat)), moment.memory, moment.span
             )
+        known = found.known
+        moment.calls += len(known)
+        if not bool(known.all()):
+            if not moment.fallbacks:
+                logger.warning(
+                    "The learned remap from '%s' to '%s' is out of the range of its training: it "
+                    "falls back to the conservative remap there, and counts how often.",
+                    self.source,
+                    self.target,
+                )
+            moment.fallbacks += int((~known).sum())
+        moment.ahead = found.memory if bool(known.all()) else moment.memory
+        corrected = torch.where(known[:, None], found.amounts, base)
         return corrected.numpy().reshape(moved.shape)
+
+    def _states(self, samples: int) -> dict[str, Tensor]:
+        found = {}
+        for name, names in self.states.items():
+            if not names:
+                continue
+            if name not in self.moment.states:
+                raise DataError(
+                    f"The remap reads {', '.join(names)} of the {name}, and was given none.",
+                    f"remap '{self.source}' to '{self.target}'",
+                    "Use it in an exchange, or set moment.states",
+                )
+            values = torch.from_numpy(np.asarray(self.moment.states[name], dtype=float))
+            found[name] = values.expand(samples, *values.shape[-2:])
+        return found
 
     def imprint(self) -> list[np.ndarray]:
         """Return the arrays that tell one remap from another, weights included."""
         tensors = self.correction.state_dict().values()
         return [*super().imprint(), *(t.numpy() for t in tensors)]
 
-    def fit(
-        self,
-        given: np.ndarray,
-        arrived: np.ndarray,
-        *,
-        iterations: int = 300,
-        batch: int = 8,
-        rate: float = 3e-3,
-        seed: int = 0,
-        progress: bool | None = None,
-    ) -> list[float]:
-        """Train the correction on what was given and what truly arrived; Ctrl-C ends it.
+    def fit(self, given: np.ndarray, arrived: np.ndarray, **options: Any) -> list[float]:
+        """Train the correction on what was given and what truly arrived.
+
+        As :func:`hybridwater.mgn.fit_remap`, of which it returns the losses.
+        """
+        from hybridwater.mgn.fitting import fit_remap
+
+        return fit_remap(self, given, arrived, **options)["loss"].tolist()
+
+    def save(self, path: str | Path, about: Mapping[str, Any] | None = None) -> Path:
+        """Write the weights of the correction, which fit other meshes too.
 
         Parameters
         ----------
-        given : array_like
-            Shape (samples, n_source), amounts.
-        arrived : array_like
-            Shape (samples, n_target), amounts.
-        iterations, batch, rate, seed
-            Steps of Adam, samples in each, learning rate at the beginning, seed of the samples.
-        progress : bool, optional
-            Whether to show a bar; as in the settings if left out.
-
-        Returns
-        -------
-        list of float
-            Losses: mean squared error per measure, relative to the mean that arrives.
-
-        Raises
-        ------
-        DataError
-            If shapes do not fit or a value is not finite.
+        path : path-like
+            A file that ends in ``.safetensors``.
+        about : mapping, optional
+            More to keep beside them, such as what it was trained on.
         """
-        from rich.progress import track
+        own = {"kind": "remap", "reach": self.correction.reach, "step": self.step}
+        own["states"] = {n: dict(names) for n, names in self.states.items()}
+        return save_network(self.correction.network, path, {**(about or {}), **own})
 
-        given, arrived = np.asarray(given, dtype=float), np.asarray(arrived, dtype=float)
-        shapes = [(len(given), n) for n in self.shares.shape[::-1]]
-        if [given.shape, arrived.shape] != shapes or not len(given):
-            raise DataError(
-                f"Given and arrived have the shapes {given.shape} and {arrived.shape}, not "
-                f"{shapes[0]} and {shapes[1]}."
+
+def _both_ends(states: States) -> dict[str, dict[str, str]]:
+    for name in states:
+        if name not in ENDS:
+            raise SettingsError(
+                f"There is no end '{name}' of a remap ({nearest(name, ENDS)}).", "states"
             )
-        if not (np.isfinite(given).all() and np.isfinite(arrived).all()):
-            raise DataError("An amount is not finite.", fix="Leave such samples out")
-        x, base, y = (torch.from_numpy(v) for v in (given, super().amounts(given), arrived))
-        share = self.correction.graph["target"].measure
-        share = share / share.sum()
-        optimiser = torch.optim.Adam(self.correction.parameters(), rate)
-        random, losses = np.random.default_rng(seed), []
-        shown = settings.current().progress if progress is None else progress
-        self.correction.train()
-        try:
-            for k in track(range(iterations), "learned remap", disable=not shown):
-                for group in optimiser.param_groups:
-                    group["lr"] = rate * 0.1 ** (k / iterations)
-                rows = torch.from_numpy(random.integers(len(x), size=batch))
-                mean = base[rows].abs().sum(dim=1, keepdim=True).clamp(min=1e-300)
-                error = (self.correction(x[rows], base[rows]) - y[rows]) / mean
-                loss = (error**2 / share).sum(dim=1).mean()
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                losses.append(loss.item())
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d iterations.", len(losses))
-        finally:
-            self.correction.eval()
-        return losses
+    return {name: dict(states.get(name, {})) for name in ENDS}
 
-    def save(self, path: str | Path) -> Path:
-        """Write the weights of the correction, which fit other meshes too."""
-        about = {"kind": "remap", "reach": self.correction.reach}
-        return save_network(self.correction.network, path, about)
+
+def _fitting(
+    network: MeshGraphNetwork,
+    about: Mapping[str, Any],
+    states: States | None,
+    features: Mapping[str, Features],
+    where: str,
+) -> dict[str, dict[str, str]]:
+    """Return the states that weights read, or refuse weights that read something else."""
+    inputs = network.architecture.inputs
+    own = _both_ends(about.get("states", {})) if about.get("kind") == "remap" else {}
+    wanted = own if states is None else _both_ends(states)
+    fits = bool(own) and inputs.keys() == own.keys()
+    for name in own if fits else ():
+        split = 1 + len(own[name])
+        head = (_AMOUNTS[name], *own[name])
+        fits &= inputs[name][:split] == head and wanted[name] == own[name]
+        fits &= set(inputs[name][split:]) <= features[name].keys()
+    if not fits:
+        have = {n: (_AMOUNTS[n], *wanted.get(n, ()), *features[n]) for n in ENDS}
+        raise WeightsError(
+            f"The weights read {dict(inputs)}, this remap has {have}.",
+            where,
+            "Give the weights of a learned remap, and the states and features that they read",
+        )
+    return own
 
 
 def _silence(network: MeshGraphNetwork, relation: str) -> None:

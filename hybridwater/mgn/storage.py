@@ -42,7 +42,8 @@ def save_network(
     header = {
         "schema": SCHEMA,
         "hybridwater": hybridwater.__version__,
-        "architecture": json.dumps(network.architecture.to_dict(), sort_keys=True),
+        # In its own order, which is the order of sums: to the same bytes when it is read again.
+        "architecture": json.dumps(network.architecture.to_dict()),
         "about": json.dumps(dict(about or {}), sort_keys=True),
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}

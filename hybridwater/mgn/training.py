@@ -17,6 +17,7 @@ from torch import Tensor
 from hybridwater import settings
 from hybridwater.errors import SettingsError, WeightsError
 from hybridwater.files import write_files
+from hybridwater.interruption import deferred_interrupt
 from hybridwater.mgn.dynamics import Dynamics
 from hybridwater.mgn.episodes import Episode
 from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
@@ -187,7 +188,7 @@ class _Course:
         from rich.progress import Progress
 
         shown = settings.current().progress if progress is None else progress
-        with Progress(disable=not shown) as bar:
+        with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
             for k in range(self.lesson, len(self.lessons)):
                 lesson = self.lessons[k]
                 task = bar.add_task(f"lesson {k + 1}", total=lesson.iterations)
@@ -196,6 +197,8 @@ class _Course:
                     bar.update(task, completed=self.iteration)
                     if folder is not None and self.iteration % every == 0:
                         self.keep(folder)
+                    if interrupt.asked:
+                        raise KeyboardInterrupt
                 self.lesson, self.iteration = k + 1, 0
 
     def _step(self, lesson: Lesson) -> None:

@@ -3,25 +3,34 @@
 import numpy as np
 import pytest
 import torch
-from reservoirs import Reservoir
+import xarray as xr
+from reservoirs import Litres, Reservoir
 
 from hybridwater.coupling import CoupledModel
-from hybridwater.errors import CouplingError
+from hybridwater.errors import CouplingError, WeightsError
 from hybridwater.meshes import conservative_remap, latlon_mesh
 from hybridwater.mgn import LearnedRemap
 
 COARSE = latlon_mesh(np.arange(0, 7, 2.0), np.arange(40, 47, 2.0), name="coarse")
 FINE = latlon_mesh(np.arange(0, 7.0), np.arange(40, 47.0), name="fine")
+HEIGHT = np.linspace(0, 1, FINE.size)
+STATES = {
+    "source": {"reservoir_amount": "kg m-2"},
+    "target": {"reservoir_amount": "kg m-2"},
+}
 
 
-def learned(seed):
+def learned(seed, states=None, memory=0, step=86400.0):
     """A remap whose weights are random: no training is needed for the books to close."""
     torch.manual_seed(seed)
     remap = LearnedRemap.of(
         conservative_remap(COARSE, FINE),
         COARSE,
         FINE,
-        target_static={"height": np.linspace(0, 1, FINE.size)},
+        target_static={"height": HEIGHT},
+        states=states,
+        memory=memory,
+        step=step,
         width=4,
         hidden=1,
     )
@@ -31,34 +40,46 @@ def learned(seed):
     return remap
 
 
-def model(remap, folder=None):
+def model(remap, folder=None, initial=10.0, step=0.5, iteration=None, back=False, **more):
     up = Reservoir(
-        step=0.5,
+        step=step,
         area=COARSE.areas,
         initial=np.linspace(1, 50, COARSE.size),
         mesh=COARSE,
-        inputs={"recharge_flux": 5.0},
+        inputs={} if back else {"recharge_flux": 5.0},
     )
-    down = Reservoir(step=1.0, area=FINE.areas, initial=10.0, mesh=FINE)
-    edge = {"source": "up.runoff_flux", "target": "down.recharge_flux", "remap": remap}
-    return CoupledModel({"up": up, "down": down}, [edge], directory=folder)
+    down = Reservoir(step=1.0, area=FINE.areas, initial=initial, mesh=FINE)
+    edges = [{"source": "up.runoff_flux", "target": "down.recharge_flux", "remap": remap, **more}]
+    if back:
+        edges.append(
+            {"source": "down.runoff_flux", "target": "up.recharge_flux", "remap": "conservative"}
+        )
+    outputs = {"down": ["reservoir_amount"]}
+    return CoupledModel(
+        {"up": up, "down": down}, edges, directory=folder, outputs=outputs, iteration=iteration
+    )
+
+
+def content(run, name="down"):
+    return run.component(name).get_value_ptr("reservoir_amount").copy()
 
 
 def test_the_books_close_at_any_weights():
     contents = []
-    for remap in (learned(0), "conservative"):
+    for remap in (learned(0), learned(0, STATES, memory=3), "conservative"):
         run = model(remap)
         run.run("60 d")
         ledger = run.ledger()
         stored = ledger["storage"].sum("component")
         assert (abs(ledger["residual"]) <= 1e-12 * stored).all()
         assert float(ledger["total_delivered"].sum()) > 0.0
-        contents.append(run.component("down").get_value_ptr("reservoir_amount").copy())
+        contents.append(content(run))
         assert (contents[-1] >= 0.0).all()
         run.close()
-    assert np.abs(contents[0] - contents[1]).max() > 0.01 * contents[1].max()
-    # it moves water to other cells, and the same amount
-    assert contents[0] @ FINE.areas == pytest.approx(contents[1] @ FINE.areas, rel=1e-12)
+    for moved in contents[:2]:
+        assert np.abs(moved - contents[2]).max() > 0.01 * moved.max()
+        # it moves water to other cells, and the same amount
+        assert moved @ FINE.areas == pytest.approx(contents[2] @ FINE.areas, rel=1e-12)
 
 
 def test_a_checkpoint_knows_the_weights(tmp_path):
@@ -70,3 +91,100 @@ def test_a_checkpoint_knows_the_weights(tmp_path):
     assert again.time == run.time
     with pytest.raises(CouplingError):
         model(learned(1)).resume(tmp_path / "here.npz")
+
+
+def test_what_moves_depends_on_the_states_of_both_ends():
+    def arrives(states, initial):
+        run = model(learned(0, states), initial=initial)
+        run.run("1 d")
+        return run.component("down").get_value_ptr("recharge_flux").copy()
+
+    some, others = arrives(STATES, 10.0), arrives(STATES, np.where(HEIGHT > 0.5, 2, 30))
+    assert np.abs(some - others).max() > 1e-4 * some.max()
+    some, others = arrives(None, 10.0), arrives(None, np.where(HEIGHT > 0.5, 2, 30))
+    np.testing.assert_array_equal(some, others)
+
+
+def test_it_remembers_and_a_run_that_stops_goes_on_to_the_same_bytes(tmp_path):
+    whole = model(learned(0, STATES, memory=3), tmp_path / "whole")
+    whole.run("20 d")
+    forgetful = model(learned(0, STATES, memory=3))
+    part = model(learned(0, STATES, memory=3), tmp_path / "parts")
+    part.run("8 d")
+    part.checkpoint()
+    for run in (part, forgetful):
+        run.close()
+    again = model(learned(0, STATES, memory=3), tmp_path / "parts")
+    again.resume()
+    (link,) = again._links
+    assert all((values != 0).all() for values in link.remap.moment.memory.values())
+    again.run("12 d")
+    assert again.fallbacks == whole.fallbacks == {link.label: (0, 40)}
+    for run in (whole, again):
+        run.close()
+    for name in ("down.nc", "ledger.nc"):
+        one, other = (tmp_path / folder / name for folder in ("whole", "parts"))
+        assert one.read_bytes() == other.read_bytes()
+    # and what is remembered counts
+    again = model(learned(0, STATES, memory=3))
+    again.resume(tmp_path / "parts/checkpoint.npz")
+    again._links[0].remap.moment.memory.clear()
+    again.run("1 d")
+    kept = xr.load_dataset(tmp_path / "whole/down.nc", engine="netcdf4")["reservoir_amount"]
+    assert not np.array_equal(content(again), kept[8].values)
+
+
+def test_passes_of_an_iteration_do_not_remember_what_is_done_again():
+    run = model(learned(0, memory=2), step=1.0, back=True, iteration={"tolerance": 1e-10})
+    run.run("5 d")
+    (counts,) = run.iterations.values()
+    assert max(counts) > 2
+    assert run.fallbacks == {"up.runoff_flux -> down.recharge_flux": (0, 5)}
+
+
+def test_steps_of_another_length_forget_as_fast():
+    spans = []
+    for step in (0.5, 1.0):
+        run = model(learned(0, memory=2, step=43200.0), step=step)
+        run.run("1 d")
+        spans.append(run._links[0].remap.moment.span)
+    assert spans == [1.0, 2.0]
+
+
+def test_weights_are_named_beside_the_word(tmp_path):
+    path = learned(0, STATES, memory=2).save(tmp_path / "rain.safetensors")
+    xr.Dataset({"height": ("cell", HEIGHT), "names": ("cell", ["x"] * FINE.size)}).to_netcdf(
+        tmp_path / "land.nc"
+    )
+    features = {"target": tmp_path / "land.nc"}
+    named = {"weights": path, "features": features}
+    run, same = model("learned", learned=named), model(learned(0, STATES, memory=2))
+    for one in (run, same):
+        one.run("5 d")
+    np.testing.assert_array_equal(content(run), content(same))
+    reads = ["up.reservoir_amount", "down.reservoir_amount"]
+    model("learned", learned={**named, "reads": reads})
+    with pytest.raises(CouplingError, match="The weights read reservoir_amount of the target"):
+        model("learned", learned={**named, "reads": reads[:1]})
+    with pytest.raises(CouplingError, match="no 'contents' among its outputs"):
+        model("learned", learned={**named, "reads": ["up.contents"]})
+    with pytest.raises(WeightsError, match="The weights read") as refused:
+        model("learned", learned={"weights": path})
+    assert "up.runoff_flux -> down.recharge_flux" in str(refused.value)
+    with pytest.raises(WeightsError, match="no released weights 'rain'"):
+        model("learned", learned={"weights": "rain"})
+    with pytest.raises(CouplingError, match="no weights are named"):
+        model("learned")
+    with pytest.raises(CouplingError, match="did you mean 'learned'"):
+        model("leaned")
+    # with another word the table stays, and is not used
+    model("conservative", learned={"weights": "rain"})
+
+
+def test_ends_without_meshes_are_refused():
+    ends = {n: Litres(area=COARSE.areas, initial=1.0) for n in ("up", "down")}
+    for component in ends.values():
+        component.mesh = lambda grid: None
+    edge = {"source": "up.runoff_flux", "target": "down.inflow", "remap": "learned"}
+    with pytest.raises(CouplingError, match="'up' has no mesh"):
+        CoupledModel(ends, [{**edge, "learned": {"weights": "rain", "baseline": "identity"}}])

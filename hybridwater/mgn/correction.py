@@ -1,0 +1,128 @@
+"""The learned part of a remap: fluxes between neighbouring target cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hybridwater.mgn.fluxes import ConservativeHead
+from hybridwater.mgn.network import MeshGraphNetwork
+from hybridwater.mgn.normaliser import Normaliser
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+ENDS = ("source", "target")
+
+FAR = 10.0
+"""A feature this many standard deviations from the mean of the training is out of its range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """What a correction made of amounts.
+
+    Attributes
+    ----------
+    amounts : torch.Tensor
+        Shape (samples, n_target), with the sums of the baseline. Nothing that was not negative is
+        now.
+    memory : dict of str to Tensor
+        Per end, shape (samples, n_cells, memory); empty if the network has none.
+    known : torch.Tensor
+        Shape (samples,): whether all features lie within the range of the training.
+    """
+
+    amounts: Tensor
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    known: Tensor = field(default_factory=lambda: torch.ones(0, dtype=torch.bool))
+
+
+class Correction(nn.Module):
+    """The learned part of a remap: fluxes between neighbouring target cells.
+
+    The network reads what source cells give and what arrives at target cells, both per measure and
+    relative to the mean that arrives: what does not depend on states moves twice the rain in the
+    same way.
+
+    Parameters
+    ----------
+    graph : HeteroData
+        With the components ``source`` and ``target``.
+    network : MeshGraphNetwork
+        With one output for the edges between target cells.
+    static : dict of str to Tensor
+        Shape (n_cells, n_features) per component.
+    reach : float
+        How far [m] a unit of what the network says moves the mean; along rivers, a share.
+    """
+
+    def __init__(
+        self,
+        graph: HeteroData,
+        network: MeshGraphNetwork,
+        static: dict[str, Tensor],
+        reach: float,
+    ) -> None:
+        super().__init__()
+        self.graph, self.network, self.static, self.reach = graph, network, static, reach
+        (relation,) = network.architecture.edge_outputs
+        self.head = ConservativeHead({relation: reach})
+
+    def forward(
+        self,
+        given: Tensor,
+        arriving: Tensor,
+        states: Mapping[str, Tensor] | None = None,
+        memory: Mapping[str, Tensor] | None = None,
+        span: float = 1.0,
+    ) -> Corrected:
+        """Correct amounts.
+
+        Parameters
+        ----------
+        given : torch.Tensor
+            Shape (samples, n_source), amounts.
+        arriving : torch.Tensor
+            Shape (samples, n_target), amounts of the baseline.
+        states : mapping of str to Tensor, optional
+            Per end, shape (samples, n_cells, n_states).
+        memory : mapping of str to Tensor, optional
+            What the last call returned.
+        span : float
+            Time since then, in steps of the training.
+        """
+        measure = {n: self.graph[n].measure for n in ENDS}
+        mean = arriving.abs().sum(dim=1, keepdim=True) / measure["target"].sum()
+        scale = torch.where(mean > 0.0, mean, 1.0)
+        values = {}
+        for name, amounts in (("source", given), ("target", arriving)):
+            density = (amounts / measure[name] / scale).unsqueeze(-1)
+            static = self.static[name].expand(len(amounts), -1, -1)
+            now = [] if states is None or name not in states else [states[name]]
+            values[name] = torch.cat([density, *now, static], dim=-1)
+        start = arriving / scale
+        decoded = self.network(self.graph, values, memory, span)
+        booked = self.head(
+            self.graph,
+            decoded,
+            {"target": start},
+            least={"target": start.clamp(max=0.0)},
+        )
+        corrected = booked.amounts["target"] * scale
+        return Corrected(corrected, decoded.memory, self._known(values))
+
+    def _known(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Return which samples lie within the range of the training, shape (samples,)."""
+        known = torch.ones(len(values["target"]), dtype=torch.bool)
+        for name, x in values.items():
+            normaliser = self.network.normalisers[name]
+            assert isinstance(normaliser, Normaliser)
+            if float(normaliser.rows) > 0.0:
+                far = (x - normaliser.mean).abs() > FAR * normaliser.spread
+                known &= ~far.flatten(1).any(dim=1)
+        return known

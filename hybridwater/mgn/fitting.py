@@ -1,0 +1,355 @@
+"""Training learned remaps on what was given and what arrived: windows, errors, resumption."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridwater import settings
+from hybridwater.errors import DataError, SettingsError, WeightsError
+from hybridwater.files import write_files
+from hybridwater.interruption import deferred_interrupt
+from hybridwater.meshes import Remap
+from hybridwater.mgn.correction import ENDS
+from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hybridwater.mgn.remap import LearnedRemap
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS, LOSSES = "remap.safetensors", "losses.csv"
+
+
+@dataclass(frozen=True)
+class Study:
+    """How a learned remap is trained.
+
+    Parameters
+    ----------
+    iterations : int
+        Steps of Adam.
+    batch : int
+        Windows in each, drawn at random.
+    rate : float
+        Learning rate at the beginning; it falls to a tenth.
+    window : int
+        Samples that follow one another, through which it remembers.
+    warmup : int
+        Samples at the beginning of a window that do not count, for what is remembered to settle.
+    seed : int
+        Of the windows.
+
+    Raises
+    ------
+    SettingsError
+        If a number is not possible.
+    """
+
+    iterations: int = 300
+    batch: int = 8
+    rate: float = 3e-3
+    window: int = 1
+    warmup: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch", "window"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}={getattr(self, name)} is less than 1.")
+        if not self.rate > 0.0 or not 0 <= self.warmup < self.window:
+            raise SettingsError("rate is not positive, or warmup not less than window.")
+
+
+class Samples:
+    """What was given, what arrived and the states of both ends, at times that follow one another.
+
+    Parameters
+    ----------
+    remap : LearnedRemap
+        Whose baseline is computed here.
+    given : array_like
+        Shape (samples, n_source), amounts.
+    arrived : array_like
+        Shape (samples, n_target), amounts.
+    states : mapping of str to array_like
+        Per end, shape (samples, n_cells, n_states).
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit or a value is not finite.
+    """
+
+    def __init__(
+        self,
+        remap: LearnedRemap,
+        given: np.ndarray,
+        arrived: np.ndarray,
+        states: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        given, arrived = np.asarray(given, dtype=float), np.asarray(arrived, dtype=float)
+        shapes = [(len(given), n) for n in remap.shares.shape[::-1]]
+        if [given.shape, arrived.shape] != shapes or not len(given):
+            raise DataError(
+                f"Given and arrived have the shapes {given.shape} and {arrived.shape}, not "
+                f"{shapes[0]} and {shapes[1]}."
+            )
+        now = {}
+        for name, (_, count) in zip(ENDS, shapes, strict=True):
+            names = remap.states[name]
+            if not names:
+                continue
+            shape = (len(given), count, len(names))
+            now[name] = np.asarray((states or {}).get(name, np.zeros(0)), dtype=float)
+            if now[name].shape != shape:
+                raise DataError(
+                    f"The states {', '.join(names)} of the {name} have the shape "
+                    f"{now[name].shape}, not {shape}."
+                )
+        if not all(np.isfinite(v).all() for v in (given, arrived, *now.values())):
+            raise DataError("An amount or a state is not finite.", fix="Leave such samples out")
+        self.given, self.arrived = torch.from_numpy(given), torch.from_numpy(arrived)
+        self.base = torch.from_numpy(Remap.amounts(remap, given))
+        self.states = {name: torch.from_numpy(values) for name, values in now.items()}
+        share = remap.correction.graph["target"].measure
+        self.share = share / share.sum()
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def digest(self) -> str:
+        """Return what tells these samples from others."""
+        found = hashlib.sha256()
+        for values in (self.given, self.arrived, *self.states.values()):
+            found.update(np.ascontiguousarray(values.numpy()).tobytes())
+        return found.hexdigest()
+
+    def error(self, rows: Tensor, moved: Tensor) -> Tensor:
+        """Return the squared error per measure, relative to the mean that arrives, (samples,)."""
+        mean = self.base[rows].abs().sum(dim=1, keepdim=True)
+        # A sample in which nothing arrives says nothing.
+        wet = mean > 0.0
+        error = torch.where(wet, (moved - self.arrived[rows]) / torch.where(wet, mean, 1.0), 0.0)
+        return (error**2 / self.share).sum(dim=1)
+
+
+def fit_remap(
+    remap: LearnedRemap,
+    given: np.ndarray,
+    arrived: np.ndarray,
+    *,
+    states: Mapping[str, np.ndarray] | None = None,
+    directory: str | Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+    checkpoint_every: int = 50,
+    **choices: Any,
+) -> pd.DataFrame:
+    """Train the correction of a learned remap; Ctrl-C ends it with what there is.
+
+    Parameters
+    ----------
+    remap : LearnedRemap
+        Trained in place.
+    given : array_like
+        Shape (samples, n_source), amounts or their rates.
+    arrived : array_like
+        Shape (samples, n_target).
+    states : mapping of str to array_like, optional
+        Per end, shape (samples, n_cells, n_states), where it reads states.
+    directory : path-like, optional
+        Run directory: configuration, versions, checkpoint, and in the end ``remap.safetensors`` and
+        ``losses.csv``.
+    resume : bool
+        Whether to go on with a run in that directory. It ends as if it had not been interrupted.
+    progress : bool, optional
+        Whether to show a bar; as in the settings if left out.
+    checkpoint_every : int
+        Iterations between checkpoints.
+    **choices
+        Of :class:`~hybridwater.mgn.fitting.Study`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``iteration``, ``loss`` (mean squared error per measure, relative to the mean that arrives)
+        and ``seconds``.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit or a value is not finite.
+    SettingsError
+        If a choice is not possible, or there is another run in the directory.
+    WeightsError
+        If a checkpoint is damaged or nothing can be written.
+    """
+    course = _Course(remap, Samples(remap, given, arrived, states), Study(**choices))
+    folder = None
+    if directory is not None:
+        folder = Path(directory)
+        open_run(folder, course.configuration(), resume)
+        read_checkpoint(folder, course.restore)
+    remap.correction.train()
+    try:
+        course.run(folder, checkpoint_every, progress)
+    except KeyboardInterrupt:
+        logger.warning("Interrupted after %d iterations.", len(course.losses))
+        if folder is not None:
+            course.keep(folder)
+    else:
+        if folder is not None:
+            course.finish(folder)
+    finally:
+        remap.correction.eval()
+    return course.table()
+
+
+def assess_remap(remap: LearnedRemap, samples: Samples, warmup: int = 0) -> dict[str, float]:
+    """Return the errors of the baseline and of a learned remap, one sample after another.
+
+    Parameters
+    ----------
+    remap : LearnedRemap
+        Trained.
+    samples : Samples
+        What is true.
+    warmup : int
+        Samples at the beginning that do not count.
+
+    Returns
+    -------
+    dict of str to float
+        ``baseline`` and ``learned``, mean squared errors as in `fit_remap`; ``reduction``, the
+        share of the first that is gone; ``fallbacks``, the share of samples out of range.
+    """
+    memory: dict[str, Tensor] = {}
+    moved, known = [], []
+    with torch.no_grad():
+        for k in range(len(samples)):
+            row = torch.tensor([k])
+            now = {n: v[row] for n, v in samples.states.items()}
+            found = remap.correction(samples.given[row], samples.base[row], now, memory)
+            inside = bool(found.known.all())
+            memory = found.memory if inside else memory
+            moved.append(found.amounts if inside else samples.base[row])
+            known.append(inside)
+    rows = torch.arange(warmup, len(samples))
+    base = float(samples.error(rows, samples.base[rows]).mean())
+    learned = float(samples.error(rows, torch.cat(moved)[rows]).mean())
+    return {
+        "baseline": base,
+        "learned": learned,
+        "reduction": 1.0 - learned / base if base > 0.0 else float("nan"),
+        "fallbacks": 1.0 - float(np.mean(known)),
+    }
+
+
+class _Course:
+    """A training under way."""
+
+    def __init__(self, remap: LearnedRemap, samples: Samples, study: Study) -> None:
+        if len(samples) < study.window:
+            raise SettingsError(
+                f"A window of {study.window} samples is longer than the {len(samples)} there are."
+            )
+        self.remap, self.samples, self.study = remap, samples, study
+        self.optimiser = torch.optim.Adam(remap.correction.parameters(), study.rate)
+        self.random = np.random.default_rng(study.seed)
+        self.seconds = 0.0
+        self.losses: list[tuple[int, float, float]] = []
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what makes this run this run."""
+        return {
+            "architecture": self.remap.correction.network.architecture.to_dict(),
+            "states": {n: dict(names) for n, names in self.remap.states.items()},
+            "study": dataclasses.asdict(self.study),
+            "samples": self.samples.digest(),
+        }
+
+    def run(self, folder: Path | None, every: int, progress: bool | None) -> None:
+        """Do what is left of the iterations."""
+        from rich.progress import track
+
+        shown = settings.current().progress if progress is None else progress
+        left = range(len(self.losses), self.study.iterations)
+        with deferred_interrupt() as interrupt:
+            for _ in track(left, "learned remap", disable=not shown):
+                self._step()
+                if folder is not None and len(self.losses) % every == 0:
+                    self.keep(folder)
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+
+    def _step(self) -> None:
+        begun, study = time.perf_counter(), self.study
+        for group in self.optimiser.param_groups:
+            group["lr"] = study.rate * 0.1 ** (len(self.losses) / study.iterations)
+        last = len(self.samples) - study.window + 1
+        begin = torch.from_numpy(self.random.integers(last, size=study.batch))
+        loss = self._loss(begin)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.remap.correction.parameters(), 1.0)
+        self.optimiser.step()
+        self.seconds += time.perf_counter() - begun
+        self.losses.append((len(self.losses) + 1, loss.item(), self.seconds))
+
+    def _loss(self, begin: Tensor) -> Tensor:
+        samples, total = self.samples, torch.zeros((), dtype=torch.float64)
+        memory: dict[str, Tensor] = {}
+        for k in range(self.study.window):
+            rows = begin + k
+            now = {n: v[rows] for n, v in samples.states.items()}
+            found = self.remap.correction(samples.given[rows], samples.base[rows], now, memory)
+            memory = found.memory
+            if k >= self.study.warmup:
+                total = total + samples.error(rows, found.amounts).mean()
+        return total / (self.study.window - self.study.warmup)
+
+    def keep(self, folder: Path) -> None:
+        """Write everything that is needed to go on."""
+        state = {
+            "correction": self.remap.correction.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+            "losses": json.dumps(self.losses),
+            "random": json.dumps(self.random.bit_generator.state),
+        }
+        write_checkpoint(folder, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.remap.correction.load_state_dict(state["correction"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.seconds = state["seconds"]
+        self.losses = [tuple(row) for row in json.loads(state["losses"])]
+        self.random.bit_generator.state = json.loads(state["random"])
+
+    def finish(self, folder: Path) -> None:
+        """Write the result. The checkpoint stays: a finished run that is resumed is this one."""
+        self.keep(folder)
+        self.remap.save(folder / WEIGHTS)
+        text = self.table().to_csv(index=False).encode()
+        write_files({folder / LOSSES: text}, error=WeightsError)
+
+    def table(self) -> pd.DataFrame:
+        """Return the losses."""
+        import pandas as pd
+
+        return pd.DataFrame(self.losses, columns=["iteration", "loss", "seconds"])
