@@ -106,17 +106,17 @@ class Balance:
     ----------
     plan : Plan
         What belongs to what.
-    rows : array_like
+    rows : numpy.ndarray
         Numbers of each step, shape (step, number).
     stored, transit : array_like
         Water in each component and exchange before the first step [kg].
     """
 
     def __init__(
-        self, plan: Plan, rows: list[list[float]], stored: list[float], transit: list[float]
+        self, plan: Plan, rows: np.ndarray, stored: list[float], transit: list[float]
     ) -> None:
-        self.plan, booked = plan, np.array(rows)
-        parts = plan.split(booked)
+        self.plan = plan
+        parts = plan.split(rows)
         self.flux, moved, self.given, self.unmapped, self.delivered = parts[:5]
         self.clipping, gross, self.stored, self.transit = parts[5:]
         before = np.vstack([stored, self.stored[:-1]])
@@ -129,7 +129,7 @@ class Balance:
         left = self.given - self.unmapped - self.delivered
         self.lost = left - (self.transit - on_way)
         self._on_way = np.abs(on_way) + np.abs(self.transit)
-        nothing = np.zeros((len(booked), 1))
+        nothing = np.zeros((len(rows), 1))
         flux, moved = np.hstack([self.flux, nothing]), np.hstack([moved, nothing])
         self._size = gross + np.abs(self.given) + np.abs(self.delivered)
         self._size += moved[:, plan.source] + moved[:, plan.target]

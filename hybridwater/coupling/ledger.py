@@ -10,7 +10,9 @@ itself, but some at once, which is much quicker.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import total, total_and_norm
+from hybridwater.coupling.sums import ones, total
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -146,9 +148,13 @@ class Ledger:
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
-            crossed, size = total_and_norm(kilograms)
-            row[i] += crossed
-            row[moved + i] += size
+            cells = (
+                kilograms
+                if type(kilograms) is np.ndarray and kilograms.ndim == 1
+                else np.ravel(kilograms)
+            )
+            row[i] += float(cells.dot(ones(cells.size)))
+            row[moved + i] += math.sqrt(cells.dot(cells))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
@@ -184,7 +190,7 @@ class Ledger:
         LedgerError
             As `settle`, which is called now and then.
         """
-        self._waiting.append(self._row + self._in_store() + self._in_transit())
+        self._waiting.append(array("d", self._row + self._in_store() + self._in_transit()))
         self._ends.append(time)
         self._row = self._plan.blank()
         if len(self._ends) == _SETTLED:
@@ -202,7 +208,8 @@ class Ledger:
         if not self._ends:
             return
         ends, waiting = self._ends, self._waiting
-        balance = Balance(self._plan, waiting, self._stored, self._transit)
+        rows = np.frombuffer(b"".join(waiting)).reshape(len(waiting), -1)
+        balance = Balance(self._plan, rows, self._stored, self._transit)
         self._waiting, self._ends = [], []
         self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
         table = balance.table()
@@ -232,8 +239,9 @@ class Ledger:
 
     def _in_store(self) -> list[float]:
         """Return the water in each component [kg]."""
-        parts = [self._participants[name].storage() for name in self._booked]
-        return [sum([total(s) for s in stores.values()]) for stores in parts]
+        return [
+            sum(map(total, self._participants[name].storage().values())) for name in self._booked
+        ]
 
     def _in_transit(self) -> list[float]:
         """Return the water in each exchange [kg]."""
@@ -260,5 +268,5 @@ class Ledger:
         """Begin at a time with what is in store and in transit, and nothing booked."""
         self._stored, self._transit = self._in_store(), self._in_transit()
         self._time, self._row = time, self._plan.blank()
-        self._waiting: list[list[float]] = []
+        self._waiting: list[array[float]] = []
         self._ends: list[float] = []

@@ -90,7 +90,7 @@ class Solo:
     def calculate(self) -> None:
         """Do a step."""
         participant, ledger = self.participant, self.ledger
-        length, until = participant.step, self.end
+        length, until = participant.step, participant.end
         inputs = []
         for name, links in self._writers:
             values = links[0].deliver(until, length, ledger)

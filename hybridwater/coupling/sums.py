@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 
-_Array = np.ndarray
-
 
 @functools.lru_cache(maxsize=64)
-def _ones(size: int) -> np.ndarray:
+def ones(size: int) -> np.ndarray:
+    """Return ones, shape (size,): their product with an array is its sum; not to be changed."""
     return np.ones(size)
 
 
@@ -20,11 +18,5 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    flat = values if type(values) is _Array and values.ndim == 1 else np.ravel(values)
-    return float(flat.dot(_ones(flat.size)))
-
-
-def total_and_norm(values: np.ndarray) -> tuple[float, float]:
-    """Return the sum over cells and the Euclidean norm, of an array of any shape."""
-    flat = values if type(values) is _Array and values.ndim == 1 else np.ravel(values)
-    return float(flat.dot(_ones(flat.size))), math.sqrt(flat.dot(flat))
+    cells = values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)
+    return float(cells.dot(ones(cells.size)))

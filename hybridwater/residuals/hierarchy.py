@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,9 @@ class Prior:
         )
 
 
-def site_coefficients(prior: Prior, attributes: Tensor, sites: int) -> Tensor:
-    """Sample coefficients of every site.
+@dataclass(frozen=True)
+class Population:
+    """The coefficients of sites, before their own observations.
 
     ``centre + attributes x effects + spread x site``, each with a normal prior; ``spread`` is
     log-normal. The latent variables are standardised ("non-centred"), so that weakly and strongly
@@ -51,29 +53,43 @@ def site_coefficients(prior: Prior, attributes: Tensor, sites: int) -> Tensor:
         Of the terms.
     attributes : torch.Tensor
         Shape (site, attribute), standardised.
-    sites : int
-        Number of sites.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (site, term).
     """
-    centre, scale, spread = (
-        torch.as_tensor(getattr(prior, f)) for f in ("centre", "scale", "spread")
-    )
-    zero, terms = torch.zeros_like(centre), len(prior.centre)
-    if sites == 1:
-        own = pyro.sample(SITE, dist.Normal(zero.expand(1, terms), 1.0).to_event(2))
-        return centre + torch.sqrt(scale**2 + spread**2) * own
-    shared = pyro.sample("centre", dist.Normal(zero, 1.0).to_event(1))
-    wide = pyro.sample("log_spread", dist.Normal(zero, 0.5).to_event(1))
-    own = pyro.sample(SITE, dist.Normal(zero.expand(sites, terms), 1.0).to_event(2))
-    result = centre + scale * shared + spread * torch.exp(wide) * own
-    if attributes.shape[1]:
-        effects = pyro.sample(
-            "effects",
-            dist.Normal(zero.expand(attributes.shape[1], terms), 1.0).to_event(2),
+
+    prior: Prior
+    attributes: Tensor
+
+    @property
+    def shared(self) -> dict[str, tuple[Tensor, float]]:
+        """Names of what the sites share, with mean and spread of its normal prior."""
+        sites, attributes = self.attributes.shape
+        zero = torch.zeros(len(self.prior.centre), dtype=torch.float64)
+        if sites == 1:
+            return {}
+        found = {"centre": (zero, 1.0), "log_spread": (zero, 0.5)}
+        if attributes:
+            found["effects"] = (zero.expand(attributes, -1), 1.0)
+        return found
+
+    def sample(self) -> Tensor:
+        """Sample coefficients of every site in a model of Pyro, shape (site, term)."""
+        shared = {
+            name: pyro.sample(name, dist.Normal(mean, spread).to_event(mean.dim()))
+            for name, (mean, spread) in self.shared.items()
+        }
+        centre, spread = self.given(shared)
+        zero = torch.zeros_like(centre)
+        own = pyro.sample(SITE, dist.Normal(zero, 1.0).to_event(2))
+        return centre + spread * own
+
+    def given(self, shared: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return centre and spread of the coefficients given what is shared, (site, term) each."""
+        centre, scale, spread = (
+            torch.as_tensor(getattr(self.prior, f)) for f in ("centre", "scale", "spread")
         )
-        result = result + attributes @ effects * _EXPLAINED
-    return result
+        size = len(self.attributes), len(centre)
+        if not self.shared:
+            return centre.expand(size), torch.sqrt(scale**2 + spread**2).expand(size)
+        centre = (centre + scale * shared["centre"]).expand(size)
+        if "effects" in shared:
+            centre = centre + self.attributes @ shared["effects"] * _EXPLAINED
+        return centre, (spread * torch.exp(shared["log_spread"])).expand(size)

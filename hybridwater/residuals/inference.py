@@ -1,7 +1,6 @@
 """Fitting a Pyro model by stochastic variational inference or NUTS, and knowing whether it worked.
 
-The guide of SVI is a normal distribution with full covariance among the coefficients of a site and
-among the shared variables: what is correlated in the posterior is correlated in the guide.
+The guide of SVI is that of `guide`: what is correlated in the posterior is correlated in the guide.
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pyro
-import pyro.distributions as dist
 import torch
-from pyro import poutine
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
-from pyro.infer.autoguide import AutoMultivariateNormal, init_to_mean
+from pyro.infer.autoguide import init_to_mean
 from pyro.ops.stats import effective_sample_size, split_gelman_rubin
 from pyro.optim.optim import PyroOptim
 from pyro.util import get_rng_state, set_rng_state
@@ -28,10 +25,12 @@ from torch import Tensor
 
 from hybridwater import settings
 from hybridwater.errors import DeclarationError, nearest
-from hybridwater.residuals.hierarchy import SITE
+from hybridwater.residuals.guide import HierarchicalNormal, nodes
+from hybridwater.residuals.hierarchy import Population
 
 METHODS = ("svi", "nuts")
 _ROUND = 100
+_AVERAGED = 4  # rounds after the ELBO has settled, over which parameters are averaged
 _LARGEST_RHAT = 1.05
 _FEWEST_EFFECTIVE = 100.0
 
@@ -107,7 +106,11 @@ Model = Callable[..., None]
 
 
 def infer(
-    model: Model, arguments: tuple[object, ...], wanted: tuple[str, ...], inference: Inference
+    model: Model,
+    arguments: tuple[object, ...],
+    wanted: tuple[str, ...],
+    inference: Inference,
+    population: Population | None = None,
 ) -> tuple[dict[str, Tensor], Diagnostics]:
     """Fit a model and draw from its posterior.
 
@@ -121,6 +124,9 @@ def infer(
         Names of the deterministic values to keep.
     inference : Inference
         How.
+    population : Population, optional
+        What is known of the coefficients of sites before their observations; standard normal if
+        left out.
 
     Returns
     -------
@@ -135,18 +141,15 @@ def infer(
         If it did not, in words.
     """
     with _isolated(inference.seed):
-        fit = _svi if inference.method == "svi" else _nuts
-        draws, diagnostics = fit(model, arguments, inference)
+        if inference.method == "svi":
+            draws, diagnostics = _svi(model, arguments, inference, population)
+        else:
+            draws, diagnostics = _nuts(model, arguments, inference)
         kept = Predictive(model, draws, return_sites=wanted)(*arguments)
-        shapes = {n: s["value"].shape for n, s in _nodes(model, arguments).items() if n in wanted}
+        shapes = {n: s["value"].shape for n, s in nodes(model, arguments).items() if n in wanted}
     if not diagnostics.converged:
         warnings.warn(diagnostics.message, NotConverged, stacklevel=4)
     return {n: kept[n].reshape(-1, *shape) for n, shape in shapes.items()}, diagnostics
-
-
-def _nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
-    """Run a model or guide once and return what it did, by name."""
-    return poutine.trace(model).get_trace(*arguments).nodes
 
 
 @contextmanager
@@ -161,55 +164,34 @@ def _isolated(seed: int) -> Iterator[None]:
         set_rng_state(state)
 
 
-def _guide(model: Model, arguments: tuple[object, ...]) -> Callable[..., dict[str, Tensor]]:
-    """Return a normal guide with full covariance within a site and among shared variables."""
-    nodes = _nodes(model, arguments)
-    latent = {n for n, s in nodes.items() if s["type"] == "sample" and not s["is_observed"]}
-    prototype = nodes[SITE]["value"]
-    sites, terms = prototype.shape
-    shared = None
-    if latent - {SITE}:
-        blocked = poutine.block(model, hide=[SITE])
-        shared = AutoMultivariateNormal(blocked, init_loc_fn=init_to_mean, init_scale=0.05)
-
-    def guide(*args: object) -> dict[str, Tensor]:
-        values = {} if shared is None else dict(shared(*args))
-        location = pyro.param("site_location", torch.zeros_like(prototype))
-        factor = pyro.param(
-            "site_factor",
-            (0.1 * torch.eye(terms, dtype=prototype.dtype)).repeat(sites, 1, 1),
-            constraint=dist.constraints.lower_cholesky,
-        )
-        own = dist.MultivariateNormal(location, scale_tril=factor).to_event(1)
-        return values | {SITE: pyro.sample(SITE, own)}
-
-    return guide
-
-
 def _svi(
-    model: Model, arguments: tuple[object, ...], inference: Inference
+    model: Model,
+    arguments: tuple[object, ...],
+    inference: Inference,
+    population: Population | None,
 ) -> tuple[dict[str, Tensor], Diagnostics]:
-    guide = _guide(model, arguments)
+    guide = HierarchicalNormal(model, arguments, population)
+    optimizer = PyroOptim(torch.optim.Adam, {"lr": inference.learning_rate, "betas": (0.9, 0.99)})
+    svi = SVI(model, guide, optimizer, Trace_ELBO())
     rounds: list[np.ndarray] = []
 
-    def take(rate: float) -> None:
-        svi = SVI(
-            model,
-            guide,
-            PyroOptim(torch.optim.Adam, {"lr": rate, "betas": (0.9, 0.99)}),
-            Trace_ELBO(),
-        )
-        losses = [cast(float, svi.step(*arguments)) for _ in range(_ROUND)]
+    def take(mean: _Mean | None = None) -> None:
+        losses = []
+        for _ in range(_ROUND):
+            losses.append(cast(float, svi.step(*arguments)))
+            if mean is not None:
+                mean.add()
         rounds.append(-np.array(losses))
 
     with Progress(transient=True, disable=not settings.current().progress) as progress:
         task = progress.add_task("variational inference", total=inference.steps)
         while len(rounds) * _ROUND < inference.steps and not _settled(rounds):
-            take(inference.learning_rate)
+            take()
             progress.advance(task, _ROUND)
-        settled = _settled(rounds)
-        for less in (5, 25):  # less noise in the last steps
-            take(inference.learning_rate / less)
+        settled, mean = _settled(rounds), _Mean()
+        for _ in range(_AVERAGED):
+            take(mean)
+        mean.use()
     elbo = tuple(float(np.mean(r)) for r in rounds)
     finite = bool(np.isfinite(elbo).all())
     if finite and settled:
@@ -222,10 +204,34 @@ def _svi(
     else:
         message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
     with torch.no_grad():
-        traces = [_nodes(guide, arguments) for _ in range(inference.draws)]
+        traces = [nodes(guide, arguments) for _ in range(inference.draws)]
     names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
     draws = {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
     return draws, Diagnostics("svi", finite and settled, message, elbo)
+
+
+class _Mean:
+    """The mean of the guide's parameters over steps, which has less noise than the last of them.
+
+    Source: Polyak and Juditsky (1992), doi:10.1137/0330046.
+    """
+
+    def __init__(self) -> None:
+        self._sum: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self) -> None:
+        """Take up the parameters as they are."""
+        self._count += 1
+        for name, value in pyro.get_param_store().items():
+            known = self._sum.get(name)
+            self._sum[name] = value.detach().clone() if known is None else known + value.detach()
+
+    def use(self) -> None:
+        """Put the mean in the place of the parameters."""
+        store = pyro.get_param_store()
+        for name, value in self._sum.items():
+            store[name] = value / self._count
 
 
 def _settled(rounds: list[np.ndarray]) -> bool:

@@ -19,7 +19,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from hybridwater.residuals.hierarchy import Prior, site_coefficients
+from hybridwater.residuals.hierarchy import Population, Prior
 from hybridwater.residuals.tails import Tails
 from hybridwater.residuals.transforms import Transform
 
@@ -93,7 +93,7 @@ class Margins:
 
     def model(self, pairs: Pairs, weight: float) -> None:
         """Pyro model; an observation counts as ``weight`` independent ones."""
-        coefficients = site_coefficients(self.prior(), pairs.attributes, len(pairs.simulated))
+        coefficients = Population(self.prior(), pairs.attributes).sample()
         pyro.deterministic(COEFFICIENTS, coefficients, event_dim=2)
         start = torch.tensor(self.transform.start, dtype=torch.float64)
         if self.transform.spread:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from hybridwater.errors import DeclarationError
 from hybridwater.residuals import margins, persistence
+from hybridwater.residuals.hierarchy import Population
 from hybridwater.residuals.inference import Diagnostics, Inference, infer
 from hybridwater.residuals.layout import Layout
 from hybridwater.residuals.memory import independent_fraction
@@ -136,8 +137,9 @@ class ResidualModel:
             chain = persistence.Persistence(len(pairs.persistence))
             n = self.margins(pairs).predictive_numbers(pairs, draws)
             arguments = (n, pairs.valid & ~pairs.dry, pairs.persistence, pairs.attributes)
+            population = Population(chain.prior(), pairs.attributes)
             chained, found["persistence"] = infer(
-                chain.model, arguments, (persistence.COEFFICIENTS,), inference
+                chain.model, arguments, (persistence.COEFFICIENTS,), inference, population
             )
             draws = draws | {"persistence": chained[persistence.COEFFICIENTS]}
         return ResidualPosterior(self, layout, draws, found)
@@ -161,7 +163,9 @@ class ResidualModel:
         self, pairs: margins.Pairs, weight: float, inference: Inference
     ) -> tuple[dict[str, torch.Tensor], Diagnostics]:
         wanted = (margins.COEFFICIENTS, margins.TRANSFORM)
-        return infer(self.margins(pairs).model, (pairs, weight), wanted, inference)
+        numerics = self.margins(pairs)
+        population = Population(numerics.prior(), pairs.attributes)
+        return infer(numerics.model, (pairs, weight), wanted, inference, population)
 
     def _worth(self, pairs: margins.Pairs) -> float:
         """Return how many independent observations an observation is worth."""

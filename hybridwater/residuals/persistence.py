@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from hybridwater.residuals.hierarchy import Prior, site_coefficients
+from hybridwater.residuals.hierarchy import Population, Prior
 
 COEFFICIENTS = "coefficients"
 
@@ -53,7 +53,7 @@ class Persistence:
 
     def model(self, n: Tensor, valid: Tensor, terms: Tensor, attributes: Tensor) -> None:
         """Pyro model of normal numbers (site, time), where ``valid``."""
-        coefficients = site_coefficients(self.prior(), attributes, len(n))
+        coefficients = Population(self.prior(), attributes).sample()
         pyro.deterministic(COEFFICIENTS, coefficients, event_dim=2)
         both = valid[:, 1:] & valid[:, :-1]
         density = self.log_step(n[:, :-1], n[:, 1:], terms[..., 1:], coefficients)

@@ -1,0 +1,203 @@
+"""A guide for coefficients of sites that share others: normal, but for what is known exactly.
+
+What the observations of a site say of its coefficients is close to normal, and what the population
+says of them is normal given what the sites share. The guide is made of these parts: what is shared
+is normal with full covariance; given that, the coefficients of a site have the normal distribution
+that follows from the observations of the site and the population by Bayes' rule. Strongly and
+weakly informed sites, and spreads that are hardly known, are then equally easy.
+
+It begins at the mode with the curvature there (Laplace's approximation), and its parameters are
+counted in standard deviations of that: every direction, also along a ridge, has the same scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from hybridwater.residuals.hierarchy import SITE, Population
+
+Model = Callable[..., None]
+_DIFFERENCE = 1e-4  # of standardised variables, for the curvature
+_FLATTEST = 0.02  # least precision that observations add in any direction; the prior has about 1
+
+
+def nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
+    """Run a model or guide once and return what it did, by name."""
+    return poutine.trace(model).get_trace(*arguments).nodes
+
+
+class HierarchicalNormal:
+    """The guide of a model with the site coefficients of ``hierarchy``.
+
+    Parameters
+    ----------
+    model : callable
+        Pyro model; besides `SITE` of shape (site, term) it may have shared variables. All of them
+        are unbounded, and standard normal or nearly so before the observations.
+    arguments : tuple
+        Its arguments.
+    population : Population, optional
+        What the shared variables say of the sites; nothing if left out.
+    steps : int
+        Most evaluations on the way to the mode.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        arguments: tuple[object, ...],
+        population: Population | None = None,
+        steps: int = 200,
+    ) -> None:
+        self._model, self._arguments, self._population = model, arguments, population
+        latent = {
+            name: node["value"]
+            for name, node in nodes(model, arguments).items()
+            if node["type"] == "sample" and not node["is_observed"]
+        }
+        own = latent.pop(SITE)
+        self._shapes = {name: value.shape for name, value in latent.items()}
+        size = sum(value.numel() for value in latent.values())
+        self._mode = self._climb(own.new_zeros(size), torch.zeros_like(own), steps)
+        self._lay_out()
+
+    def _log_joint(self, shared: Tensor, own: Tensor) -> Tensor:
+        values = {**self._unpacked(shared), SITE: own}
+        model = poutine.condition(self._model, values)
+        return torch.as_tensor(poutine.trace(model).get_trace(*self._arguments).log_prob_sum())
+
+    def _unpacked(self, shared: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(shared, [shape.numel() for shape in self._shapes.values()])
+        return {
+            name: part.reshape(shape)
+            for part, (name, shape) in zip(parts, self._shapes.items(), strict=True)
+        }
+
+    def _prior(self, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return centre and spread of the sites' coefficients, given what is shared."""
+        if self._population is None:
+            zero = torch.zeros_like(self._mode[1])
+            return zero, torch.ones_like(zero)
+        return self._population.given(self._unpacked(shared))
+
+    # ---- the mode, and the curvature there
+
+    def _climb(self, shared: Tensor, own: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Return the mode, or where the climb ended."""
+        at = [shared.clone().requires_grad_(), own.clone().requires_grad_()]
+        search = torch.optim.LBFGS(
+            at, max_iter=steps, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> Tensor:
+            search.zero_grad()
+            value = -self._log_joint(*at)
+            value.backward()
+            return value
+
+        search.step(loss)  # pyright: ignore[reportArgumentType] - a tensor is as good as a float
+        if not all(bool(torch.isfinite(x).all()) for x in at):
+            return shared, own
+        return at[0].detach(), at[1].detach()
+
+    def _slope(self, shared: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient of the log density."""
+        at = shared.detach().requires_grad_(), own.detach().requires_grad_()
+        of_shared, of_own = torch.autograd.grad(self._log_joint(*at), at, allow_unused=True)
+        return torch.zeros_like(shared) if of_shared is None else of_shared, of_own
+
+    def _curve(self, shared: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """Return minus the change of the gradient in a direction, by central differences."""
+        moves = [(m, _DIFFERENCE * d) for m, d in zip(self._mode, (shared, own), strict=True)]
+        ahead, behind = (self._slope(*(m + s * d for m, d in moves)) for s in (1, -1))
+        return (behind[0] - ahead[0]) / (2 * _DIFFERENCE), (behind[1] - ahead[1]) / (
+            2 * _DIFFERENCE
+        )
+
+    def _lay_out(self) -> None:
+        """Turn mode and curvature into what the guide begins with."""
+        shared, own = self._mode
+        n, terms = shared.numel(), own.shape[1]
+        columns = []
+        for k in range(terms):
+            direction = torch.zeros_like(own)
+            direction[:, k] = 1.0  # of all sites at once: they do not act on one another
+            columns.append(self._curve(torch.zeros_like(shared), direction)[1])
+        unit = torch.eye(terms, dtype=own.dtype)
+        # What the observations of a site say: precision and centre, in units of its coefficients.
+        said = _sound(torch.stack(columns, dim=-1) - unit)
+        slope = self._slope(shared, own)[1] + own
+        centre, spread = self._prior(shared)
+        away = torch.linalg.solve(said, slope)
+        self._place = centre + spread * (own + away)
+        precision = said / (spread.unsqueeze(-1) * spread.unsqueeze(-2))
+        self._precision = torch.linalg.cholesky(precision)
+        units = torch.eye(n, dtype=own.dtype)
+        rows = [self._curve(one, torch.zeros_like(own)) for one in units]
+        self._bends, self._shared_scale = own.new_zeros(*own.shape, n), own.new_zeros(n, n)
+        if not n:
+            return
+        across = torch.stack([row[1] for row in rows], dim=-1)  # (site, term, shared)
+        within = said + unit
+        slopes = torch.linalg.solve(within, across)
+        rest = torch.stack([row[0] for row in rows]) - torch.einsum("stj,stk->jk", across, slopes)
+        self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(rest)))
+        others = torch.cat(  # what is shared, but says nothing of the population
+            [
+                torch.full((shape.numel(),), float(not self._of_population(name)))
+                for name, shape in self._shapes.items()
+            ]
+        ).to(own)
+        self._bends = -spread.unsqueeze(-1) * torch.linalg.solve(said, across) * others
+
+    def _of_population(self, name: str) -> bool:
+        return self._population is not None and name in self._population.shared
+
+    # ---- the guide
+
+    def __call__(self, *arguments: object) -> dict[str, Tensor]:
+        """Sample all variables, as a guide of Pyro."""
+        mode, own = self._mode
+        values: dict[str, Tensor] = {}
+        shared = mode
+        if mode.numel():
+            moved = self._shared_scale @ pyro.param("shared_location", torch.zeros_like(mode))
+            factor = self._shared_scale @ _factor("shared_factor", torch.eye(len(mode)).to(own))
+            whole = dist.MultivariateNormal(mode + moved, scale_tril=factor)
+            shared = pyro.sample("_shared", whole, infer={"is_auxiliary": True})
+            for name, value in self._unpacked(shared).items():
+                values[name] = pyro.sample(name, dist.Delta(value, event_dim=value.dim()))
+        unit = torch.eye(own.shape[1]).to(own)
+        moved = pyro.param("site_location", torch.zeros_like(own)).unsqueeze(-1)
+        place = self._place + torch.linalg.solve_triangular(
+            self._precision.mT, moved, upper=True
+        ).squeeze(-1)
+        place = place + self._bends @ (shared - mode)
+        factor = self._precision @ _factor("site_factor", unit.repeat(len(own), 1, 1))
+        centre, spread = self._prior(shared)
+        # Bayes' rule for own ~ Normal(0, 1) and centre + spread own ~ Normal(place, precision^-1)
+        root = spread.unsqueeze(-1) * factor
+        posterior = unit + root @ root.mT
+        weighted = root @ (factor.mT @ (place - centre).unsqueeze(-1))
+        lower = torch.linalg.cholesky(posterior)
+        mean = torch.cholesky_solve(weighted, lower).squeeze(-1)
+        each = dist.MultivariateNormal(mean, precision_matrix=posterior).to_event(1)
+        values[SITE] = pyro.sample(SITE, each)
+        return values
+
+
+def _factor(name: str, start: Tensor) -> Tensor:
+    return pyro.param(name, start, constraint=dist.constraints.lower_cholesky)
+
+
+def _sound(precision: Tensor) -> Tensor:
+    """Return a precision (..., n, n) as a symmetric one that is positive in all directions."""
+    values, vectors = torch.linalg.eigh((precision + precision.mT) / 2)
+    return (vectors * values.clamp(min=_FLATTEST).unsqueeze(-2)) @ vectors.mT
