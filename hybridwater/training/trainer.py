@@ -29,6 +29,10 @@ _UNSOLVED = 1e6
 #: Passes that L-BFGS may take to find the length of one step.
 _LINE_SEARCH = 25
 
+#: What L-BFGS is given, in losses: torch ends a search, and forgets curvature, where differences are
+#: smaller than 1e-9 or 1e-10, whatever the size of the loss.
+_MAGNIFIED = 1e6
+
 #: Called after every assessment with the row of the metrics table.
 Report = Callable[[Stage, dict[str, Any]], None]
 
@@ -269,7 +273,7 @@ class Trainer:
                     each = losses(chosen)
                 first = float(each.detach()[counted].mean())
             if line_search:  # must not gain by running into a failure
-                each = each.nan_to_num(nan=math.inf)
+                each = _MAGNIFIED * each.nan_to_num(nan=math.inf)
             total = torch.where(counted, each, 0.0).sum()
             if not self._independent:
                 total = total / counted.sum()
