@@ -29,8 +29,11 @@ _UNSOLVED = 1e6
 #: Passes that L-BFGS may take to find the length of one step.
 _LINE_SEARCH = 25
 
-#: What L-BFGS is given, in losses: torch ends a search, and forgets curvature, where differences are
-#: smaller than 1e-9 or 1e-10, whatever the size of the loss.
+#: Steps that L-BFGS remembers: for a few hundred weights nearly all of BFGS.
+_HISTORY = 100
+
+#: What the first loss is for L-BFGS: torch ends a search, and forgets curvature, where differences
+#: are smaller than 1e-9 or 1e-10, whatever the size of the loss.
 _MAGNIFIED = 1e6
 
 #: Called after every assessment with the row of the metrics table.
@@ -240,7 +243,7 @@ class Trainer:
                 [*others, *weights],
                 max_iter=1,
                 max_eval=_LINE_SEARCH,  # the default would end the search after one
-                history_size=20,
+                history_size=_HISTORY,
                 line_search_fn="strong_wolfe",
             )
         groups = [
@@ -273,10 +276,13 @@ class Trainer:
                     each = losses(chosen)
                 first = float(each.detach()[counted].mean())
             if line_search:  # must not gain by running into a failure
-                each = _MAGNIFIED * each.nan_to_num(nan=math.inf)
+                each = each.nan_to_num(nan=math.inf)
             total = torch.where(counted, each, 0.0).sum()
             if not self._independent:
                 total = total / counted.sum()
+            if line_search:
+                size = _MAGNIFIED / (float(total.detach()) or 1.0)
+                total = total * optimiser.param_groups[0].setdefault("magnified", size)
             if total.requires_grad:
                 total.backward()
             if not line_search:
