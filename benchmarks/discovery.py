@@ -63,8 +63,12 @@ def forms(front: Front) -> str:
     return "none" if front.chosen is None else front.proposals[front.chosen].form
 
 
-def lotka_volterra_model() -> UDE:
-    """Return the model of Rackauckas et al. (2020): growth known, interactions unknown."""
+def lotka_volterra_model(prey: float = 4, predators: float = 5, scale: float = 1) -> UDE:
+    """Return the model of Rackauckas et al. (2020): growth known, interactions unknown.
+
+    The arguments are the largest numbers that the networks are made for, and the size of what they
+    say.
+    """
 
     @hw.model
     def lotka_volterra(m: hw.Declaration) -> None:
@@ -72,8 +76,9 @@ def lotka_volterra_model() -> UDE:
         x0 = m.parameter("prey0", "1", (0.2, 1), 0.45)
         y0 = m.parameter("predators0", "1", (2, 10), 4.6)
         x, y = m.state("prey", "1", initial=x0), m.state("predators", "1", initial=y0)
-        eaten = m.network("eaten", {x: (0, 4), y: (0, 5)}, "d-1", hidden=(8, 8))
-        born = m.network("born", {x: (0, 4), y: (0, 5)}, "d-1", hidden=(8, 8))
+        seen = {x: (0, prey), y: (0, predators)}
+        eaten = m.network("eaten", seen, "d-1", hidden=(8, 8), scale=scale)
+        born = m.network("born", seen, "d-1", hidden=(8, 8), scale=scale)
         m.flux("seen_prey", 1 * x, "1")
         m.flux("seen_predators", 1 * y, "1")
         m.derivative(x, birth * x - eaten)

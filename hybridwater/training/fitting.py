@@ -24,6 +24,7 @@ from hybridwater.training.ranges import Ranges
 from hybridwater.training.regional import ParameterNetwork
 from hybridwater.training.schedule import Stage, check_schedule, default_schedule
 from hybridwater.training.sharing import Local, Regional, Shared
+from hybridwater.training.starting import fingerprint, go_on_from
 from hybridwater.training.surrogate import Surrogate
 from hybridwater.training.trainer import Trainer
 from hybridwater.ude.model import UDE
@@ -47,6 +48,7 @@ def fit(
     test: Period | slice | None = None,
     warmup: int = 365,
     begin: Beginning = "initial",
+    start: Surrogate | None = None,
     loss: str | Mapping[str, float] = "nse",
     schedule: Sequence[Stage] | None = None,
     restarts: int = 1,
@@ -92,6 +94,10 @@ def fit(
         ones: for states that are known exactly, such as those of another model. ``"steady"``: at
         the equilibrium under the mean of the forcing, which depends on what is trained; the
         fit then simulates in this way, too.
+    start : Surrogate, optional
+        A fit of the same model to go on from: parameters and weights of each basin. A long period
+        that is hard to fit at once can be reached from windows (``begin="observed"``), or from a
+        shorter one.
     loss : str or mapping of str to float
         See :func:`hybridwater.training.make_loss`.
     schedule : sequence of Stage, optional
@@ -178,6 +184,8 @@ def fit(
     module, basin_of = _module(
         ude, problem, share, restarts, attribute_hidden, dropout, basin_offsets, seed
     )
+    if start is not None:
+        go_on_from(start, module, ude, problem.records.basins, restarts)
     objective = Objective(
         problem,
         module,
@@ -207,6 +215,7 @@ def fit(
         "engine": objective.engine.name,
         "options": dataclasses.asdict(solver_options),
         "data": rundir.describe_data(problem),
+        "start": None if start is None else fingerprint(start),
     }
     run = None if directory is None else rundir.open_run(Path(directory), configuration, resume)
     if run is not None:

@@ -29,6 +29,13 @@ _UNSOLVED = 1e6
 #: Passes that L-BFGS may take to find the length of one step.
 _LINE_SEARCH = 25
 
+#: Steps that L-BFGS remembers: for a few hundred weights nearly all of BFGS.
+_HISTORY = 100
+
+#: What the first loss is for L-BFGS: torch ends a search, and forgets curvature, where differences
+#: are smaller than 1e-9 or 1e-10, whatever the size of the loss.
+_MAGNIFIED = 1e6
+
 #: Called after every assessment with the row of the metrics table.
 Report = Callable[[Stage, dict[str, Any]], None]
 
@@ -236,7 +243,7 @@ class Trainer:
                 [*others, *weights],
                 max_iter=1,
                 max_eval=_LINE_SEARCH,  # the default would end the search after one
-                history_size=20,
+                history_size=_HISTORY,
                 line_search_fn="strong_wolfe",
             )
         groups = [
@@ -273,6 +280,9 @@ class Trainer:
             total = torch.where(counted, each, 0.0).sum()
             if not self._independent:
                 total = total / counted.sum()
+            if line_search:
+                size = _MAGNIFIED / (float(total.detach()) or 1.0)
+                total = total * optimiser.param_groups[0].setdefault("magnified", size)
             if total.requires_grad:
                 total.backward()
             if not line_search:

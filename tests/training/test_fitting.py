@@ -127,6 +127,19 @@ def test_lbfgs_makes_progress_over_several_entries(fit, reservoir, three):
     np.testing.assert_allclose(surrogate.parameters["k"], [0.02, 0.1, 0.4], rtol=0.02)
 
 
+def test_lbfgs_does_not_mind_small_numbers(fit, reservoir, three):
+    tiny = three.map(lambda v: (1e-6 * v).assign_attrs(v.attrs))
+    surrogate = fit(
+        reservoir,
+        tiny.isel(basin=[1]),
+        train=TRAIN,
+        warmup=250,
+        loss="mse",
+        schedule=[Stage("joint", 25, optimiser="lbfgs")],
+    )
+    np.testing.assert_allclose(surrogate.parameters["k"], 0.1, rtol=0.02)
+
+
 def test_basins_share_networks_and_train_in_windows(fit, hybrid, bucket, pair, observe):
     data = observe(bucket, pair, k=[0.02, 0.2])
     stage = Stage("joint", 6, 0.05, 0.02, window=60, batch=1)
