@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,9 @@ from scipy.sparse import csr_array
 
 from hybridwater.meshes import Mesh, RiverNetwork, latlon_mesh
 from hybridwater.mgn import Architecture, Episode, MeshGraphNetwork, make_graph
+
+# The helper module beside the tests (shared_training) is imported by name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
