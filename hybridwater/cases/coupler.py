@@ -79,23 +79,23 @@ def train_coupler(
     training = case.training
     if training is None:
         raise CaseError("There is no table [train].", str(case.path), "Add reference = '...'")
-    rows, written, interrupted = [], [], False
+    rows: list[dict[str, Any]] = []
+    written: list[Path] = []
     for link, remap, weights in _untrained(case, training):
         series = _Reference(training.reference, link, remap)
         samples = series.samples()
         split = round(len(samples[0]) * (1.0 - training.held_out))
         first, rest = (series.part(samples, s) for s in (slice(None, split), slice(split, None)))
-        finished = _fit(remap, first, training, link.label, resume, progress)
-        interrupted |= not finished
+        if not _fit(remap, first, training, link.label, resume, progress):
+            return Trained(pd.DataFrame(rows), written, interrupted=True)
         warmup = training.choices.get("warmup", 0)
         found = [
             {"exchange": link.label, "part": name, **_assess(remap, part, warmup)}
             for name, part in (("train", first), ("held out", rest))
         ]
         rows += found
-        if finished:
-            _release(remap, weights, link, training, series, pd.DataFrame(found))
-            written.append(weights)
+        _release(remap, weights, link, training, series, pd.DataFrame(found))
+        written.append(weights)
     if not rows:
         raise CaseError(
             "No exchange is learned.", str(case.path), 'Write remap = "learned" in one of them'
@@ -103,7 +103,7 @@ def train_coupler(
     errors = pd.DataFrame(rows)
     text = errors.to_csv(index=False).encode()
     write_files({training.directory / ERRORS: text}, error=WeightsError)
-    return Trained(errors, written, interrupted)
+    return Trained(errors, written, interrupted=False)
 
 
 def _untrained(case: CoupledCase, training: Training) -> Iterator[tuple[Link, LearnedRemap, Path]]:
@@ -208,15 +208,15 @@ class _Reference:
         file, name = self.path, f"{participant.name}.{variable.name}"
         if self.path.is_dir():
             file, name = self.path / f"{participant.name}.nc", variable.name
-        data = open_netcdf(file, DataError)
         place = f"reference '{file}', variable '{name}'"
-        if name not in data:
-            raise DataError(
-                f"There is no variable '{name}' ({nearest(name, map(str, data.data_vars))}).",
-                place,
-                "Keep it in the reference run: [output] variables; inputs can be kept as well",
-            )
-        found = data[name]
+        with open_netcdf(file, DataError, lazy=True) as data:
+            if name not in data:
+                raise DataError(
+                    f"There is no variable '{name}' ({nearest(name, map(str, data.data_vars))}).",
+                    place,
+                    "Keep it in the reference run: [output] variables; inputs can be kept as well",
+                )
+            found = data[name].load()
         if found.ndim != 2 or found.dims[0] != "time" or found.shape[1] != cells.count:
             raise DataError(
                 f"Its dimensions are {dict(found.sizes)}, not time and {cells.count} cells.", place

@@ -35,7 +35,8 @@ def train_coupler(
     for row in trained.errors.itertuples(index=False):
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
     console = make_console()
-    console.print(table)
+    if len(trained.errors):
+        console.print(table)
     for path in trained.weights:
         console.print(f"Weights: {path}", markup=False)
     if trained.interrupted:
