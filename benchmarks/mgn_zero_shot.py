@@ -8,7 +8,7 @@ the iterations, are trained on one mesh alone, and run over unseen mounds on mes
 and 2x coarser (in the width of a cell). "coefficient" is the explicit step with the one coefficient
 that the training data give, without a network.
 
-    python benchmarks/mgn_zero_shot.py [--directory runs/zero_shot]
+    python benchmarks/mgn_zero_shot.py [--directory runs/zero_shot] [--seed 1] [--alone]
 
 The directory keeps both trainings: run again to go on after an interruption.
 """
@@ -156,13 +156,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and windows")
+    parser.add_argument("--alone", action="store_true", help="without the flat network")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    torch.manual_seed(arguments.seed)
     mesh = triangles(TRAINED)
     step = 0.006 * float(mesh.areas.mean()) / 2.0
     courses = {}
-    for name in ("conservative, levels", "flat MeshGraphNet"):
+    names = ("conservative, levels", "flat MeshGraphNet")
+    for name in names[:1] if arguments.alone else names:
         flat = name.startswith("flat")
         data = episodes(TRAINED, range(12), step, absolute=flat)
         if flat:
@@ -176,9 +179,13 @@ def main() -> None:
             Lesson(int(60 * n), rollout=2, noise=0.05, rate=5e-4, spans=spans),
             Lesson(int(40 * n), rollout=2, push=1, rate=2e-4, spans=spans),
         ]
-        folder = None if arguments.directory is None else arguments.directory / name.split()[0]
+        folder = arguments.directory
+        if folder is not None:
+            folder = folder / f"{name.split()[0].strip(',')}-{arguments.seed}"
         begun = time.perf_counter()
-        table = train_dynamics(dynamics, data, lessons, directory=folder, resume=True)
+        table = train_dynamics(
+            dynamics, data, lessons, directory=folder, resume=True, seed=arguments.seed
+        )
         print(
             f"{name}: {dynamics.network.size} weights, loss "
             f"{table.loss[:50].mean():.3g} -> {table.loss[-50:].mean():.3g}, "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hybridwater.errors import WeightsError
+from hybridwater.errors import DataError, WeightsError, nearest
 from hybridwater.mgn.configuration import Architecture, levels_of
 from hybridwater.mgn.episodes import Episode
 from hybridwater.mgn.fluxes import ConservativeHead, Form, edge_weight, pairs
@@ -167,7 +167,9 @@ class FluxDynamics(Dynamics):
     """The network says what flows between neighbours: the sum of the first state is conserved.
 
     The first state is an amount per measure (a depth), and the potential of ``"difference"``.
-    Other states stay as they are. On a mesh where a step would move a larger share of a cell than
+    Other states stay as they are. Of what goes in and out from elsewhere, one forcing can be the
+    amount per measure and step: rain, recharge, a well. It is added before anything flows, as far
+    as the bounds allow. On a mesh where a step would move a larger share of a cell than
     any step of the training did, it is divided into several.
 
     Parameters
@@ -182,6 +184,8 @@ class FluxDynamics(Dynamics):
         Largest step number of the training: share of a cell that a typical flux moves in a step.
     form, least, most
         As in :class:`~hybridwater.mgn.ConservativeHead`; bounds are those of the state.
+    source : int, optional
+        Place among the forcings of what comes from elsewhere, negative where it is taken.
     """
 
     kind = "flux"
@@ -196,13 +200,14 @@ class FluxDynamics(Dynamics):
         form: Form = "difference",
         least: float | None = 0.0,
         most: float | None = None,
+        source: int | None = None,
     ) -> None:
         super().__init__(network, spread)
         (self.relation,) = network.architecture.edge_outputs
         self.head = ConservativeHead({self.relation: typical}, form)
         self.typical, self.number = typical, number
         self.form: Form = form
-        self.least, self.most = least, most
+        self.least, self.most, self.source = least, most, source
 
     @classmethod
     def of(
@@ -212,6 +217,7 @@ class FluxDynamics(Dynamics):
         form: Form = "difference",
         least: float | None = 0.0,
         most: float | None = None,
+        source: str | None = None,
         span: int = 1,
         **choices: Any,
     ) -> FluxDynamics:
@@ -223,16 +229,24 @@ class FluxDynamics(Dynamics):
             What it will be trained on; typical values are theirs.
         form, least, most
             As in the class.
+        source : str, optional
+            Name of the forcing that is what comes from elsewhere.
         span : int
             Longest step that will be trained, in steps of the episodes.
         **choices
             Of `Architecture`.
+
+        Raises
+        ------
+        DataError
+            If there is no such forcing.
         """
         first = episodes[0]
         name = first.component
+        place = None if source is None else _place(first, source)
         kind = "beside" if (name, "beside", name) in first.graph.edge_types else "downstream"
         relation = f"{name} {kind} {name}"
-        typical = _typical(episodes, relation, form)
+        typical = _typical(episodes, relation, form, place)
         number = span * max(
             float(_shares(e.graph, relation, form, typical).max()) for e in episodes
         )
@@ -250,6 +264,7 @@ class FluxDynamics(Dynamics):
             form=form,
             least=least,
             most=most,
+            source=place,
         )
 
     def forward(
@@ -272,12 +287,15 @@ class FluxDynamics(Dynamics):
         for _ in range(times):
             values = _joined(states, forcing, torch.cat([static, step], dim=-1))
             said = self.network(graph, {name: values})
+            depth = states[..., 0]
+            if self.source is not None:
+                depth = depth + forcing[..., self.source] * (span / times)
             booked = self.head(
                 graph,
                 said,
                 # a depth at a bound is an amount at it but for rounding
-                {name: (states[..., 0] * measure).clamp(*bounds)},
-                potentials={name: states[..., 0]},
+                {name: (depth * measure).clamp(*bounds)},
+                potentials={name: depth},
                 least={name: bounds[0]},
                 most={name: bounds[1]},
                 span=span / times,
@@ -293,7 +311,7 @@ class FluxDynamics(Dynamics):
 
     def about(self) -> dict[str, Any]:
         """See the class above."""
-        own = ("typical", "number", "form", "least", "most")
+        own = ("typical", "number", "form", "least", "most", "source")
         return {**super().about(), **{k: getattr(self, k) for k in own}}
 
 
@@ -325,14 +343,32 @@ def _spread(changes: Sequence[Tensor]) -> Tensor:
     return torch.where(size > 0.0, size, 1.0)
 
 
-def _typical(episodes: Sequence[Episode], relation: str, form: Form) -> float:
+def _place(episode: Episode, name: str) -> int:
+    """Return the place of a forcing among the forcings."""
+    first = episode.states.shape[-1]
+    known = episode.names[first : first + episode.forcing.shape[-1]]
+    if name not in known:
+        raise DataError(
+            f"There is no forcing '{name}' ({nearest(name, known)}).",
+            "source of the dynamics",
+            "Name a forcing of the episodes",
+        )
+    return known.index(name)
+
+
+def _typical(
+    episodes: Sequence[Episode], relation: str, form: Form, source: int | None = None
+) -> float:
     """Fit one coefficient to the changes of the first state, without a network."""
     top = bottom = 0.0
     for e in episodes:
         _, (i, j) = pairs(e.graph, relation)
         weight = edge_weight(e.graph, relation, form)
         measure = e.graph[e.component].measure
-        change = e.states[..., 0].diff(dim=0) * measure
+        change = e.states[..., 0].diff(dim=0)
+        if source is not None:
+            change = change - e.forcing[..., source]
+        change = change * measure
         if form == "difference":
             here = e.states[:-1, :, 0]
             flux = weight * (here[:, i] - here[:, j])

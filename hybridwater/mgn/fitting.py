@@ -21,8 +21,9 @@ from hybridwater.errors import DataError, SettingsError, WeightsError
 from hybridwater.files import write_files
 from hybridwater.interruption import deferred_interrupt
 from hybridwater.meshes import Remap
+from hybridwater.mgn import parallel
 from hybridwater.mgn.correction import ENDS
-from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
+from hybridwater.training.rundir import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +203,9 @@ def fit_remap(
     folder = None
     if directory is not None:
         folder = Path(directory)
-        open_run(folder, course.configuration(), resume)
+        parallel.open_together(folder, course.configuration(), resume)
         read_checkpoint(folder, course.restore)
+        folder = folder if parallel.rank() == 0 else None
     remap.correction.train()
     try:
         course.run(folder, checkpoint_every, progress)
@@ -267,6 +269,7 @@ class _Course:
             raise SettingsError(
                 f"A window of {study.window} samples is longer than the {len(samples)} there are."
             )
+        parallel.refuse_uneven(study.batch)
         self.remap, self.samples, self.study = remap, samples, study
         self.optimiser = torch.optim.Adam(remap.correction.parameters(), study.rate)
         self.random = np.random.default_rng(study.seed)
@@ -287,13 +290,14 @@ class _Course:
         from rich.progress import track
 
         shown = settings.current().progress if progress is None else progress
+        shown &= parallel.rank() == 0
         left = range(len(self.losses), self.study.iterations)
         with deferred_interrupt() as interrupt:
             for _ in track(left, "learned remap", disable=not shown):
                 self._step()
                 if folder is not None and len(self.losses) % every == 0:
                     self.keep(folder)
-                if interrupt.asked:
+                if parallel.mean(interrupt.asked):
                     raise KeyboardInterrupt
 
     def _step(self) -> None:
@@ -302,13 +306,14 @@ class _Course:
             group["lr"] = study.rate * 0.1 ** (len(self.losses) / study.iterations)
         last = len(self.samples) - study.window + 1
         begin = torch.from_numpy(self.random.integers(last, size=study.batch))
-        loss = self._loss(begin)
         self.optimiser.zero_grad()
-        loss.backward()
+        with parallel.together(self.remap.correction):
+            loss = self._loss(parallel.part(begin))
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.remap.correction.parameters(), 1.0)
         self.optimiser.step()
         self.seconds += time.perf_counter() - begun
-        self.losses.append((len(self.losses) + 1, loss.item(), self.seconds))
+        self.losses.append((len(self.losses) + 1, parallel.mean(loss.item()), self.seconds))
 
     def _loss(self, begin: Tensor) -> Tensor:
         samples, total = self.samples, torch.zeros((), dtype=torch.float64)

@@ -230,8 +230,8 @@ class LearnedRemap(Remap):
         return found
 
     def imprint(self) -> list[np.ndarray]:
-        """Return the arrays that tell one remap from another, weights included."""
-        tensors = self.correction.state_dict().values()
+        """Return the arrays that tell one remap from another, weights and features included."""
+        tensors = (*self.correction.state_dict().values(), *self.correction.static.values())
         return [*super().imprint(), *(t.numpy() for t in tensors)]
 
     def fit(self, given: np.ndarray, arrived: np.ndarray, **options: Any) -> list[float]:

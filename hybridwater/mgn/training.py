@@ -18,9 +18,10 @@ from hybridwater import settings
 from hybridwater.errors import SettingsError, WeightsError
 from hybridwater.files import write_files
 from hybridwater.interruption import deferred_interrupt
+from hybridwater.mgn import parallel
 from hybridwater.mgn.dynamics import Dynamics
 from hybridwater.mgn.episodes import Episode
-from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
+from hybridwater.training.rundir import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,8 +132,9 @@ def train_dynamics(
     folder = None
     if directory is not None:
         folder = Path(directory)
-        open_run(folder, course.configuration(), resume)
+        parallel.open_together(folder, course.configuration(), resume)
         read_checkpoint(folder, course.restore)
+        folder = folder if parallel.rank() == 0 else None
     try:
         course.run(folder, checkpoint_every, progress)
     except KeyboardInterrupt:
@@ -158,6 +160,7 @@ class _Course:
         self.dynamics, self.episodes, self.lessons = dynamics, list(episodes), list(lessons)
         self.seed = seed
         for k, lesson in enumerate(self.lessons):
+            parallel.refuse_uneven(lesson.batch)
             if not self._long_enough(lesson):
                 raise SettingsError(
                     f"The lesson needs {lesson.reach + 1} times; no episode has as many.",
@@ -188,6 +191,7 @@ class _Course:
         from rich.progress import Progress
 
         shown = settings.current().progress if progress is None else progress
+        shown &= parallel.rank() == 0
         with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
             for k in range(self.lesson, len(self.lessons)):
                 lesson = self.lessons[k]
@@ -197,7 +201,7 @@ class _Course:
                     bar.update(task, completed=self.iteration)
                     if folder is not None and self.iteration % every == 0:
                         self.keep(folder)
-                    if interrupt.asked:
+                    if parallel.mean(interrupt.asked):
                         raise KeyboardInterrupt
                 self.lesson, self.iteration = k + 1, 0
 
@@ -208,14 +212,15 @@ class _Course:
         for group in self.optimiser.param_groups:
             group["lr"] = lesson.rate * 0.1**done
         self.dynamics.train()
-        loss = self._loss(lesson, episode, starts, span)
         self.optimiser.zero_grad()
-        loss.backward()
+        with parallel.together(self.dynamics):
+            loss = self._loss(lesson, episode, starts, span)
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.dynamics.parameters(), 1.0)
         self.optimiser.step()
         self.iteration += 1
         self.seconds += time.perf_counter() - begun
-        self.losses.append((self.lesson, self.iteration, loss.item(), self.seconds))
+        self.losses.append((self.lesson, self.iteration, parallel.mean(loss.item()), self.seconds))
 
     def _draw(self, lesson: Lesson) -> tuple[Episode, np.ndarray, int]:
         choices = self._long_enough(lesson)
@@ -225,13 +230,14 @@ class _Course:
         return episode, self.random.integers(last, size=lesson.batch), span
 
     def _loss(self, lesson: Lesson, episode: Episode, starts: np.ndarray, span: int) -> Tensor:
-        begin = torch.from_numpy(starts)
+        begin = parallel.part(torch.from_numpy(starts))
         states = episode.states[begin]
         # states and, with inertia, their changes
         spread = self.dynamics.spread.repeat(states.shape[-1] // len(self.dynamics.spread))
         if lesson.noise:
-            noise = torch.randn(states.shape, generator=self.generator, dtype=torch.float64)
-            states = states + lesson.noise * spread * noise
+            shape = (lesson.batch, *states.shape[1:])
+            noise = torch.randn(shape, generator=self.generator, dtype=torch.float64)
+            states = states + lesson.noise * spread * parallel.part(noise)
             least, most = (getattr(self.dynamics, n, None) for n in ("least", "most"))
             if least is not None or most is not None:
                 states = states.clamp(least, most)

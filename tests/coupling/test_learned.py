@@ -5,10 +5,11 @@ import pytest
 import torch
 import xarray as xr
 from reservoirs import Litres, Reservoir
+from scipy.sparse import csr_array
 
 from hybridwater.coupling import CoupledModel
 from hybridwater.errors import CouplingError, WeightsError
-from hybridwater.meshes import conservative_remap, latlon_mesh
+from hybridwater.meshes import Remap, RiverNetwork, conservative_remap, latlon_mesh
 from hybridwater.mgn import LearnedRemap
 
 COARSE = latlon_mesh(np.arange(0, 7, 2.0), np.arange(40, 47, 2.0), name="coarse")
@@ -188,3 +189,34 @@ def test_ends_without_meshes_are_refused():
     edge = {"source": "up.runoff_flux", "target": "down.inflow", "remap": "learned"}
     with pytest.raises(CouplingError, match="'up' has no mesh"):
         CoupledModel(ends, [{**edge, "learned": {"weights": "rain", "baseline": "identity"}}])
+
+
+def test_water_of_land_reaches_a_river_and_moves_along_it(tmp_path):
+    to = np.r_[np.arange(1, 12), -1, np.arange(13, 18), 6]
+    points = np.stack([np.linspace(0, 6, 18), np.linspace(40, 46, 18)], axis=1)
+    river = RiverNetwork(to, np.linspace(300, 900, 18), points=points, name="river")
+    drains = np.arange(36) % 18
+
+    def build(remap, **more):
+        rain = {"recharge_flux": 3.0}
+        land = Reservoir(area=FINE.areas, initial=HEIGHT * 50, mesh=FINE, inputs=rain)
+        reaches = Litres(area=np.full(18, 1e6), initial=5.0, mesh=river)
+        edge = {"source": "land.runoff_flux", "target": "river.inflow", "remap": remap, **more}
+        return CoupledModel({"land": land, "river": reaches}, [edge])
+
+    index = csr_array((np.ones(36), (drains, np.arange(36))), shape=(18, 36))
+    torch.manual_seed(0)
+    baseline = Remap(index, FINE.areas, np.full(18, np.nan), np.ones(18))
+    states = {"target": {"reservoir_amount": "kg m-2"}}
+    made = LearnedRemap.of(baseline, FINE, river, states=states, width=4)
+    with torch.no_grad():
+        for weights in made.correction.parameters():
+            weights.add_(torch.randn_like(weights))
+    path = made.save(tmp_path / "river.safetensors")
+    run = build("learned", learned={"weights": path, "baseline": drains})
+    plain = build(drains)
+    for one in (run, plain):
+        one.run("10 d")
+        ledger = one.ledger()
+        assert (abs(ledger["residual"]) <= 1e-12 * ledger["storage"].sum("component")).all()
+    assert np.abs(content(run, "river") - content(plain, "river")).max() > 0.01

@@ -9,7 +9,8 @@ from scipy.sparse import csr_array
 from hybridwater.meshes import Mesh, RiverNetwork, latlon_mesh
 from hybridwater.mgn import Architecture, Episode, MeshGraphNetwork, make_graph
 
-sys.path.insert(0, str(Path(__file__).parent))  # runoff_case, beside the tests
+# Helper modules beside the tests (runoff_case, shared_training) are imported by name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

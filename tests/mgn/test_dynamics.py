@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hybridwater.errors import WeightsError
+from hybridwater.errors import DataError, WeightsError
 from hybridwater.mgn import (
     Architecture,
     Episode,
@@ -36,6 +36,35 @@ def test_the_typical_flux_is_the_conductance(heat):
     dynamics = FluxDynamics.of([episode], width=4)
     assert dynamics.typical == pytest.approx(0.01 * 100.0**2, rel=0.02)
     assert dynamics.number == pytest.approx(0.02, rel=0.02)
+
+
+def test_what_comes_from_elsewhere_is_added_and_taken_as_far_as_there_is(heat):
+    torch.manual_seed(0)
+    plain = heat(8, 100.0)
+    recharge = torch.full((5, 8, 1), 0.1, dtype=torch.float64)
+    recharge[:, 0], recharge[:, 7] = 0.5, -3.0  # a spring, and a well that takes more than there is
+
+    def episode(rain):
+        return Episode(plain.graph, plain.states, forcing=rain, names=("depth", "recharge"))
+
+    dynamics = FluxDynamics.of([episode(recharge)], source="recharge", width=8)
+    gentle = recharge.clamp(min=0.0)
+    said = dynamics.rollout(episode(gentle))[:, :, 0]
+    added = gentle[..., 0].sum(dim=1).cumsum(dim=0)
+    torch.testing.assert_close(said[1:].sum(dim=1), said[0].sum() + added, rtol=1e-13, atol=0.0)
+    said = dynamics.rollout(episode(recharge))[:, :, 0]
+    assert said.min() >= 0.0
+    # more than is there is not taken
+    assert said[-1].sum() > said[0].sum() + recharge.sum()
+    # the coefficient is fitted to what flows, not to what was added everywhere
+    even = torch.full((5, 8, 1), 0.2, dtype=torch.float64)
+    risen = plain.states.clone()
+    risen[1:] += even.cumsum(dim=0)
+    wet = Episode(plain.graph, risen, forcing=even, names=("depth", "recharge"))
+    fitted = FluxDynamics.of([wet], source="recharge", width=8)
+    assert fitted.typical == pytest.approx(FluxDynamics.of([plain], width=8).typical)
+    with pytest.raises(DataError, match="did you mean 'recharge'"):
+        FluxDynamics.of([episode(recharge)], source="recharg")
 
 
 def test_a_finer_mesh_takes_shorter_steps(heat):

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from shared_training import make
+
+from hybridwater.errors import SettingsError
+from hybridwater.mgn import fit_remap, parallel
+
+PROGRAM = Path(__file__).parent / "shared_training.py"
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path):
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(rank), str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    for run in runs:
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+    one, other = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    alone, rain, truth = make()
+    table = fit_remap(alone, rain, truth, iterations=6, batch=4, progress=False)
+    mine = alone.correction.network.state_dict()
+    for name, values in one.items():
+        assert torch.equal(values, other[name]), name
+        # the normalisers of the first passes know a half: near, and not equal; both see all edges
+        if not name.startswith("edge_normalisers"):
+            torch.testing.assert_close(values, mine[name], rtol=0.2, atol=0.02)
+    rows = [name for name in one if name.endswith("normalisers.target.rows")]
+    assert [one[name] for name in rows] == [mine[name] for name in rows]
+    losses = pd.read_csv(tmp_path / "run/losses.csv")["loss"]
+    assert losses.tolist() == pytest.approx(table["loss"].tolist(), rel=0.1)
+
+
+def test_alone_there_is_nothing_to_share(monkeypatch):
+    assert (parallel.rank(), parallel.processes()) == (0, 1)
+    assert parallel.mean(3.0) == 3.0
+    assert parallel.part(torch.arange(3)).tolist() == [0, 1, 2]
+    monkeypatch.setattr(parallel, "processes", lambda: 2)
+    with pytest.raises(SettingsError, match="batch of 3 cannot be shared by 2"):
+        parallel.refuse_uneven(3)
