@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -254,7 +255,7 @@ def folder_of(out: Path, variant: str, seed: int) -> Path:
     return out / f"{variant.replace(' ', '-')}-{seed}"
 
 
-def train(out: Path, variants: list[str], seed: int) -> None:
+def train(out: Path, variants: Sequence[str], seed: int) -> None:
     """Train on 1979."""
     run, case = reference(out), make_case()
     record = make_record(run.isel(time=slice(0, DAYS)), case)

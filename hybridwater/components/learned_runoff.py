@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridwater import units
-from hybridwater.components.base import Variable
+from hybridwater.components.base import Kind, Variable
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 from hybridwater.errors import UnitError
@@ -114,7 +114,7 @@ class LearnedRunoff(DeclaredComponent):
         }
 
 
-def _kind(unit: str) -> str:
+def _kind(unit: str) -> Kind:
     """Return whether a signal is a rate, which is averaged over a step, or a state."""
     try:
         units.convert(1.0, unit, _DAILY, "signal")
