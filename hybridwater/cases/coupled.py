@@ -13,6 +13,7 @@ import numpy as np
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.forcing_tables import ForcingTable
 from hybridwater.cases.mesh_tables import MeshTable
+from hybridwater.cases.training_table import Training
 from hybridwater.coupling import (
     CoupledModel,
     Demand,
@@ -124,6 +125,8 @@ class CoupledCase:
         Whether to write the report after the run.
     checkpoint_every : str or None
         Simulated time between two checkpoints.
+    training : Training or None
+        How learned exchanges are trained.
     """
 
     path: Path
@@ -143,6 +146,7 @@ class CoupledCase:
     directory: Path
     report: bool
     checkpoint_every: str | None
+    training: Training | None = None
 
     def build(self, directory: str | Path | None = None) -> CoupledModel:
         """Read the data, and make meshes, components and the coupled model.

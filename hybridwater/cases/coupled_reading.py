@@ -14,6 +14,7 @@ from hybridwater.cases.coupled import CoupledCase, IndexFile
 from hybridwater.cases.forcing_tables import ForcingTable, read_forcing
 from hybridwater.cases.mesh_tables import read_mesh
 from hybridwater.cases.tables import Table, read_tables, require_tables
+from hybridwater.cases.training_table import read_training
 from hybridwater.coupling import Demand, Exchange, Iteration, Learned, Output, Policy
 from hybridwater.coupling.cadence import Cadence
 from hybridwater.coupling.clock import seconds
@@ -22,7 +23,7 @@ from hybridwater.errors import CaseError, CouplingError, HybridwaterError, neare
 
 TABLES = (
     *("run", "components", "meshes", "forcing", "exchange", "demand", "output", "restart"),
-    "ensemble",
+    *("ensemble", "train"),
 )
 
 RUN: dict[str, Check] = {
@@ -139,6 +140,9 @@ def load_coupled(path: str | Path) -> CoupledCase:
         directory=path.parent / Path(written.get("directory", f"{path.stem}-run")).expanduser(),
         report=written.get("report", True),
         checkpoint_every=every,
+        training=read_training(Table(str(path), "train", tables["train"]))
+        if "train" in tables
+        else None,
     )
 
 
@@ -258,7 +262,7 @@ def _outputs(
         try:
             found[name] = declared(Output, inner.content)
             for variable in found[name].variables:
-                _check_end(ports, f"{name}.{variable}", "", "out")
+                _check_end(ports, f"{name}.{variable}", "", "any")
             if found[name].every is not None:
                 Cadence(found[name].every, dt.datetime.min, "every")
         except CouplingError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hybridwater
-from hybridwater.cli import components, coupled, ensembles, julia
+from hybridwater.cli import components, coupled, ensembles, julia, learned
 from hybridwater.cli.printing import make_console, plainly
 from hybridwater.errors import DataError
 
@@ -271,5 +271,7 @@ def doctor() -> None:
 
 for command in (coupled.run, coupled.couple, coupled.graph, ensembles.ensemble):
     app.command()(command)
+app.command("train-coupler")(learned.train_coupler)
 app.add_typer(components.app, name="component")
+app.add_typer(learned.app, name="weights")
 app.add_typer(julia.app, name="julia")

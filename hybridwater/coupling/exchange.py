@@ -213,7 +213,7 @@ def find_end(
         ``"component.variable"`` or ``"component"``.
     default : str
         Variable if none is named.
-    intent : {"in", "out"}
+    intent : {"in", "out", "any"}
         Whether an input or an output is looked for.
     where : str
         The exchange, for errors.
@@ -228,10 +228,12 @@ def find_end(
         raise CouplingError(f"There is no component '{name}' ({nearest(name, components)}).", where)
     wanted = variable or default
     fits = [
-        v for v in components[name].variables if (v.is_input if intent == "in" else v.is_output)
+        v
+        for v in components[name].variables
+        if intent == "any" or (v.is_input if intent == "in" else v.is_output)
     ]
     exact = [v for v in fits if v.name == wanted] or [v for v in fits if v.standard_name == wanted]
-    side = "inputs" if intent == "in" else "outputs"
+    side = {"in": "inputs", "out": "outputs"}.get(intent, "variables")
     if len(exact) == 1:
         return name, exact[0]
     if exact:

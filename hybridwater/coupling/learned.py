@@ -204,11 +204,26 @@ def _reader(participant: Participant, cells: Cells, name: str, unit: str, where:
             where,
             "Read variables of the same grid",
         )
-    slope, offset, _ = units.linear(variable.units, unit)
-    factor: float | np.ndarray = slope
-    if measure(variable.units).per_cell:
-        factor = slope / _measures(cells)
+    factor, offset = scaling(cells, variable.units, unit)
     return lambda: participant.read(variable) * factor + offset
+
+
+def scaling(cells: Cells, unit: str, trained: str) -> tuple[float | np.ndarray, float]:
+    """Return factor and offset from a state to what is read of it.
+
+    Parameters
+    ----------
+    cells : Cells
+        Where it lies.
+    unit : str
+        Its unit.
+    trained : str
+        The unit of the training; per measure of its cell where it counts what is in one.
+    """
+    slope, offset, _ = units.linear(unit, trained)
+    if measure(unit).per_cell:
+        return slope / _measures(cells), offset
+    return slope, offset
 
 
 def _measures(cells: Cells) -> np.ndarray:

@@ -20,6 +20,7 @@ from hybridwater.coupling.exchange import Exchange, declared
 from hybridwater.coupling.iteration import Iterated, Iteration
 from hybridwater.coupling.learned import LearnedLink
 from hybridwater.coupling.ledger import Ledger, Policy
+from hybridwater.coupling.link import Link
 from hybridwater.coupling.outputs import Output, Outputs, wanted_of
 from hybridwater.coupling.progress import progress as show_progress
 from hybridwater.coupling.record_files import suffix_of
@@ -452,6 +453,11 @@ class CoupledModel:
         return {
             ", ".join(unit.names): unit.counts for unit in self._units if isinstance(unit, Iterated)
         }
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The exchanges as they are connected, in the order of their declaration."""
+        return tuple(self._links)
 
     @property
     def fallbacks(self) -> dict[str, tuple[int, int]]:

@@ -56,7 +56,8 @@ class Output:
     Parameters
     ----------
     variables : sequence of str
-        Names of outputs, or their CF standard names.
+        Names of variables, or their CF standard names; of inputs, what the component got in its
+        step is kept.
     every : str, optional
         How long the intervals are: a duration as in ``"30 d"``, or ``"month"`` or ``"year"``. An
         interval ends with the first step that reaches its end, and only whole ones are kept. Every
@@ -131,7 +132,7 @@ class Outputs(Records):
         name = participant.name
         where = f"outputs of '{name}'"
         ends = [
-            find_end({name: participant.component}, f"{name}.{text}", "", "out", where)
+            find_end({name: participant.component}, f"{name}.{text}", "", "any", where)
             for text in wanted.variables
         ]
         self.participant, self.variables = participant, [variable for _, variable in ends]

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 
 def sections():
     """Return the text of each command's section."""
-    parts = re.split(r"^## hybridwater (\w+)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    parts = re.split(r"^## hybridwater ([\w-]+)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
