@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +69,8 @@ class RunoffRecord:
         land: xr.Dataset,
         observed: xr.DataArray,
         *,
-        given: Sequence[str],
-        signals: Sequence[str],
+        given: Iterable[str],
+        signals: Mapping[str, str],
     ) -> RunoffRecord:
         """Make a record of the outputs of a coupled run.
 
@@ -81,8 +81,10 @@ class RunoffRecord:
         observed : xarray.DataArray
             Discharge over ``time`` and one dimension of gages, in units of m3 s-1. Times without
             are missing.
-        given, signals : sequence of str
-            Names of variables.
+        given : iterable of str
+            Names of fluxes, such as ``coupler.given``.
+        signals : mapping of str to str
+            Names of variables and the units in which they are read, such as ``coupler.signals``.
 
         Raises
         ------
@@ -106,7 +108,7 @@ class RunoffRecord:
 
         return cls(
             stacked(fluxes),
-            stacked([land[n] for n in signals]),
+            stacked([units.to_units(land[n], unit) for n, unit in signals.items()]),
             torch.from_numpy(flow.values.astype(float)),
         )
 
@@ -126,16 +128,21 @@ class Schooling:
     ----------
     iterations : int
         Steps of the optimiser (AdamW).
+    silent : int
+        The first of these steps, in which the network says nothing: offsets of cells are learned
+        alone, on all days at once.
     window : int
-        Days in the loss of each step, drawn at random.
+        Days in the loss of each later step, drawn at random.
     warm : int
         Days before them that are routed, so that rivers are full.
-    rate : float
-        Learning rate at the beginning; it falls to a twentieth.
+    rate, place_rate : float
+        Learning rates of weights and of offsets at the beginning; they fall to a tenth.
     decay : float
         Weight decay.
     prior : float
         Weight of the prior of what the network says.
+    smooth, small : float
+        Weights of the priors of offsets: that neighbours are alike, and of their size.
     loss : tuple of (str, float)
         Losses of `hybridwater.training.losses` and their weights.
     refresh : int
@@ -147,12 +154,16 @@ class Schooling:
         If a number is not possible.
     """
 
-    iterations: int = 150
+    iterations: int = 90
+    silent: int = 50
     window: int = 90
     warm: int = 20
-    rate: float = 4e-3
+    rate: float = 1e-2
+    place_rate: float = 5e-2
     decay: float = 1e-2
-    prior: float = 0.02
+    prior: float = 0.3
+    smooth: float = 0.3
+    small: float = 0.01
     loss: tuple[tuple[str, float], ...] = (("nse", 1.0), ("kge", 0.3))
     refresh: int = 25
 
@@ -162,8 +173,9 @@ class Schooling:
         for name in ("iterations", "window", "refresh"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}={getattr(self, name)} is less than 1.", "schooling")
-        if min(self.warm, self.decay, self.prior) < 0 or not self.rate > 0.0:
-            raise SettingsError("warm, decay or prior is negative, or rate not positive.")
+        weights = (self.silent, self.warm, self.decay, self.prior, self.smooth, self.small)
+        if min(weights) < 0 or not min(self.rate, self.place_rate) > 0.0:
+            raise SettingsError("A weight of the loss is negative, or a rate not positive.")
 
 
 def train_on_discharge(
@@ -278,8 +290,12 @@ class _School:
         coupler.acquaint(record.given[counted], self.features[counted])
         self.random = np.random.default_rng(seed)
         self.iteration, self.seconds = 0, 0.0
+        self.rates = (schooling.rate, schooling.place_rate)
         self.optimiser = torch.optim.AdamW(
-            coupler.parameters(), schooling.rate, weight_decay=schooling.decay
+            [
+                {"params": coupler.network.parameters(), "weight_decay": schooling.decay},
+                {"params": [coupler.offsets], "weight_decay": 0.0},
+            ]
         )
         shape = (len(counted), record.given.shape[1], 2)
         self.stores = torch.zeros(shape, dtype=torch.float64)
@@ -328,21 +344,28 @@ class _School:
 
     def _step(self) -> None:
         begun, plan = time.perf_counter(), self.schooling
-        if self.iteration % plan.refresh == 0:
+        silent = self.iteration < plan.silent
+        if not silent and (self.iteration - plan.silent) % plan.refresh == 0:
             self._refresh()
-        for group in self.optimiser.param_groups:
-            group["lr"] = plan.rate * 0.05 ** (self.iteration / plan.iterations)
-        start = int(self.random.choice(self.starts))
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * 0.1 ** (self.iteration / plan.iterations)
+        start, window = 0, len(self.observed)
+        if not silent:
+            start, window = int(self.random.choice(self.starts)), plan.window
         first = max(start - plan.warm, 0)
-        rows = slice(first, start + plan.window)
+        rows = slice(first, start + window)
         before = self.stores[first - 1] if first else None
         self.coupler.train()
-        done = self.coupler.exchange(self.record.given[rows], self.features[rows], before)
+        done = self.coupler.exchange(
+            self.record.given[rows], self.features[rows], before, silent=silent
+        )
         flow = self.routing(self.coupler.arriving(done.leaving))[start - first :, self.gages].T
-        observed = self.observed[start : start + plan.window].T
+        observed = self.observed[start : start + window].T
         seen = torch.isfinite(observed).any(dim=1)
         misfit = self.loss(flow[seen], observed[seen], self.reference.select(seen))
+        rough, size = self.coupler.roughness
         loss = torch.log1p(misfit).mean() + plan.prior * done.surprise
+        loss = loss + plan.smooth * rough + plan.small * size
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.coupler.parameters(), 1.0)

@@ -8,6 +8,7 @@ stores stay at least zero and all water is accounted for.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from hybridwater.errors import DataError, MeshError, SettingsError, WeightsError
 from hybridwater.mgn.configuration import Architecture, levels_of
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.normaliser import Normaliser
-from hybridwater.mgn.storage import load_network, save_network
+from hybridwater.mgn.storage import load_beside, load_network, save_network
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -75,8 +76,7 @@ class Exchanged:
     stores : torch.Tensor
         Shape (n_days, n_cells, 2), in kg m-2, at the end of each day.
     said : torch.Tensor
-        Shape (n_days, n_cells, n_outputs): what the network said, in standard deviations of the
-        prior of each output.
+        Shape (n_days, n_cells, n_outputs): what the network said.
     """
 
     leaving: Tensor
@@ -97,8 +97,10 @@ class RunoffCoupler(nn.Module):
     store, and the rest on to its reach, with what the stores let go of what they held when the day
     began. All shares lie between zero and one. With an unobserved flux, both the quick and the slow
     runoff are multiplied by a positive factor before, and what this adds or takes is booked.
-    Everything that the network says has a normal prior: with its mean, every cell is the same on
-    every day.
+
+    What is said of a cell is the sum of what the network says and of an offset of the cell, which
+    stays the same. The network has a standard normal prior. Offsets differ little between
+    neighbours, and belong to the place: on other land they are the mean of the training.
 
     Parameters
     ----------
@@ -112,8 +114,8 @@ class RunoffCoupler(nn.Module):
         Shape (n_reaches, n_cells), sparse: share of each cell that drains to each reach.
     given : mapping of str to bool
         Fluxes that land gives, and whether each is quick, so that it can be held back.
-    signals : sequence of str
-        What the network reads of each cell and day.
+    signals : mapping of str to str
+        What the network reads of each cell and day, and its unit.
     memory : sequence of float
         Time scales [d] of running means of the signals.
     unobserved : float, optional
@@ -129,14 +131,16 @@ class RunoffCoupler(nn.Module):
         shares: Tensor,
         *,
         given: Mapping[str, bool],
-        signals: Sequence[str],
+        signals: Mapping[str, str],
         memory: Sequence[float],
         unobserved: float | None,
     ) -> None:
         super().__init__()
         self.graph, self.network, self.static = graph, network, dict(static)
-        self.shares, self.given, self.signals = shares, dict(given), tuple(signals)
+        self.shares, self.given, self.signals = shares, dict(given), dict(signals)
         self.memory, self.unobserved = tuple(map(float, memory)), unobserved
+        outputs = len(network.architecture.outputs[LAND])
+        self.offsets = nn.Parameter(torch.zeros(len(graph[LAND].measure), outputs))
 
     @classmethod
     def of(
@@ -145,7 +149,7 @@ class RunoffCoupler(nn.Module):
         shares: Any,
         *,
         given: Mapping[str, bool],
-        signals: Sequence[str],
+        signals: Mapping[str, str],
         static: Mapping[str, Mapping[str, np.ndarray]] | None = None,
         memory: Sequence[float] = (3.0, 30.0),
         unobserved: float | None = 0.5,
@@ -245,7 +249,7 @@ class RunoffCoupler(nn.Module):
             graph,
             shares,
             given=dict(about["given"]),
-            signals=about["signals"],
+            signals=dict(about["signals"]),
             static=static,
             memory=about["memory"],
             unobserved=about["unobserved"],
@@ -258,10 +262,14 @@ class RunoffCoupler(nn.Module):
                 "Give the static features of the training, in their order",
             )
         made.network = network
+        offsets = load_beside(path)["offsets"]
+        same = about["place"] == made.about()["place"]
+        with torch.no_grad():
+            made.offsets.copy_(offsets if same else offsets.mean(dim=0))
         return made.eval()
 
     def save(self, path: str | Path, about: Mapping[str, Any] | None = None) -> Path:
-        """Write the weights, which fit other land and rivers too.
+        """Write the weights, which fit other land and rivers too, and the offsets.
 
         Parameters
         ----------
@@ -270,16 +278,18 @@ class RunoffCoupler(nn.Module):
         about : mapping, optional
             More to keep beside them, of JSON types.
         """
-        return save_network(self.network, path, {**(about or {}), **self.about()})
+        whole = {**(about or {}), **self.about()}
+        return save_network(self.network, path, whole, {"offsets": self.offsets})
 
     def about(self) -> dict[str, Any]:
         """Return what `load` needs beside weights, of JSON types."""
         return {
             "kind": "runoff",
             "given": [[name, quick] for name, quick in self.given.items()],
-            "signals": list(self.signals),
+            "signals": [[name, unit] for name, unit in self.signals.items()],
             "memory": list(self.memory),
             "unobserved": self.unobserved,
+            "place": hashlib.sha256(self.graph[LAND].measure.numpy().tobytes()).hexdigest()[:16],
         }
 
     def remember(self, signals: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -334,8 +344,18 @@ class RunoffCoupler(nn.Module):
         done = self.exchange(given, features, None if state is None else state.stores)
         return done, CouplerState(memory, done.stores[-1])
 
-    def exchange(self, given: Tensor, features: Tensor, stores: Tensor | None = None) -> Exchanged:
-        """Exchange days of which the features are known; see `forward` and `remember`."""
+    def exchange(
+        self,
+        given: Tensor,
+        features: Tensor,
+        stores: Tensor | None = None,
+        *,
+        silent: bool = False,
+    ) -> Exchanged:
+        """Exchange days of which the features are known; see `forward` and `remember`.
+
+        If ``silent``, the network says nothing: the offsets of cells decide, which is fast.
+        """
         given = given.double()
         if given.shape[-1] != len(self.given) or not bool((given >= 0.0).all()):
             raise DataError(
@@ -343,17 +363,20 @@ class RunoffCoupler(nn.Module):
                 f"made of {len(self.given)} fluxes.",
                 "learned exchange",
             )
-        said = self._said(given, features)
+        shape = (*given.shape[:-1], self.offsets.shape[-1])
+        said = given.new_zeros(shape) if silent else self._said(given, features)
+        wanted = said + self.offsets
         which = torch.tensor(list(self.given.values()))
         quick, slow = given[..., which].sum(-1), given[..., ~which].sum(-1)
         unobserved = torch.zeros_like(quick)
         if self.unobserved is not None:
-            more = self.unobserved * said[..., len(CLOSED) :]
+            more = self.unobserved * wanted[..., len(CLOSED) :]
             more = torch.exp(_WIDEST * torch.tanh(more / _WIDEST))
             unobserved = (more[..., 0] - 1.0) * quick + (more[..., 1] - 1.0) * slow
             quick, slow = more[..., 0] * quick, more[..., 1] * slow
         first = said.new_tensor(list(_FIRST.values()))
-        held, let_go, stored, drained = torch.sigmoid(said[..., : len(CLOSED)] + first).unbind(-1)
+        shares = torch.sigmoid(wanted[..., : len(CLOSED)] + first)
+        held, let_go, stored, drained = shares.unbind(-1)
         into = torch.stack([held * quick, (1.0 - held) * stored * quick], dim=-1)
         share = torch.stack([let_go, _SLOWEST * drained], dim=-1)
         content = into.new_zeros(into.shape[1:]) if stores is None else stores
@@ -381,6 +404,16 @@ class RunoffCoupler(nn.Module):
         """
         amounts = leaving.double() * self.graph[LAND].measure
         return torch.sparse.mm(self.shares, amounts.T).T / 86400e3
+
+    @property
+    def roughness(self) -> tuple[Tensor, Tensor]:
+        """Mean squares of the differences of offsets between neighbours, and of offsets."""
+        size = self.offsets.square().mean()
+        relation = (LAND, "beside", LAND)
+        if relation not in self.graph.edge_types:
+            return torch.zeros_like(size), size
+        start, end = self.graph[relation].edge_index
+        return (self.offsets[start] - self.offsets[end]).square().mean(), size
 
     def acquaint(self, given: Tensor, features: Tensor) -> None:
         """Set the normalisers of the network by what it will read, once and for all."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 import hybridwater
 from hybridwater.errors import HybridwaterError, WeightsError
 from hybridwater.files import write_files
@@ -17,8 +19,15 @@ SCHEMA = "hybridwater.mgn/1"
 """What a file must say that it is."""
 
 
+_BESIDE = "beside."
+"""What the names of tensors begin with that are kept beside a network."""
+
+
 def save_network(
-    network: MeshGraphNetwork, path: str | Path, about: Mapping[str, Any] | None = None
+    network: MeshGraphNetwork,
+    path: str | Path,
+    about: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write the weights and normalisers of a network.
 
@@ -30,6 +39,8 @@ def save_network(
         A file that ends in ``.safetensors``.
     about : mapping, optional
         More to keep beside them, of JSON types, such as what was trained on.
+    beside : mapping of str to Tensor, optional
+        More tensors; `load_beside` returns them.
 
     Raises
     ------
@@ -46,7 +57,8 @@ def save_network(
         "architecture": json.dumps(network.architecture.to_dict()),
         "about": json.dumps(dict(about or {}), sort_keys=True),
     }
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    everything = {**network.state_dict(), **{_BESIDE + k: v for k, v in (beside or {}).items()}}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in everything.items()}
     write_files({path: save(tensors, header)}, error=WeightsError)
     return path
 
@@ -91,7 +103,7 @@ def load_network(
         architecture = Architecture.from_dict(json.loads(header["architecture"]))
         about = json.loads(header["about"])
         network = MeshGraphNetwork(architecture)
-        network.load_state_dict(tensors)
+        network.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(_BESIDE)})
     except (HybridwaterError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(
             f"The weights do not fit their own header ({type(error).__name__}).",
@@ -101,6 +113,12 @@ def load_network(
     if expected is not None:
         _compare(architecture, expected, where)
     return network.eval(), about
+
+
+def load_beside(path: str | Path) -> dict[str, Tensor]:
+    """Return the tensors that `save_network` kept beside a network; see `load_network`."""
+    tensors = _read(Path(path))[1]
+    return {k.removeprefix(_BESIDE): v for k, v in tensors.items() if k.startswith(_BESIDE)}
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:

@@ -7,7 +7,7 @@ from hybridwater.meshes import RiverNetwork, basin_map, column_mesh
 from hybridwater.mgn import MuskingumRouting, RunoffCoupler, RunoffRecord, make_graph
 
 GIVEN = {"surface_runoff_flux": True, "groundwater_discharge_flux": False}
-SIGNALS = ("precipitation_flux", "mass_content_of_water_in_soil")
+SIGNALS = {"precipitation_flux": "kg m-2 d-1", "mass_content_of_water_in_soil": "kg m-2"}
 STATIC = {"land": {"slope": np.linspace(0.0, 1.0, 12)}}
 
 

@@ -8,7 +8,7 @@ from hybridwater.errors import DataError, SettingsError
 from hybridwater.mgn import RunoffRecord, Schooling, train_on_discharge
 from hybridwater.mgn import observations as module
 
-SHORT = Schooling(iterations=6, window=20, warm=5, refresh=3)
+SHORT = Schooling(iterations=6, silent=2, window=20, warm=5, refresh=3)
 
 
 def routing():
@@ -24,7 +24,7 @@ def misfit(made, kept):
 def test_it_learns_that_water_comes_late():
     made, kept = coupler(unobserved=None), record(80)
     before = misfit(made, kept)
-    plan = Schooling(iterations=60, window=60, warm=10, rate=3e-2, loss=(("nse", 1.0),))
+    plan = Schooling(iterations=60, silent=40, window=60, warm=10, loss=(("nse", 1.0),))
     table = train_on_discharge(made, kept, routing(), plan, progress=False)
     assert len(table) == 60
     assert misfit(made, kept) < 0.2 * before
@@ -83,13 +83,15 @@ def test_a_record_is_made_of_the_outputs_of_a_run():
     flow = xr.DataArray(
         np.full((2, 5), 1000.0), {"time": time[:2]}, ("time", "gage"), attrs={"units": "l s-1"}
     )
-    made = RunoffRecord.from_dataset(land, flow, given=["runoff"], signals=["runoff", "snow"])
+    made = RunoffRecord.from_dataset(
+        land, flow, given=["runoff"], signals={"runoff": "kg m-2 d-1", "snow": "g m-2"}
+    )
     assert made.given.shape == (3, 4, 1)
-    assert made.signals.shape == (3, 4, 2)
+    assert made.signals[0, 0].tolist() == [2.0, 1000.0]
     assert made.observed[:2].allclose(torch.ones(2, 5, dtype=torch.float64))
     assert bool(made.observed[2].isnan().all())
     with pytest.raises(DataError, match="'snoe' is missing: did you mean 'snow'"):
-        RunoffRecord.from_dataset(land, flow, given=["runoff"], signals=["snoe"])
+        RunoffRecord.from_dataset(land, flow, given=["runoff"], signals={"snoe": "kg m-2"})
 
 
 def test_what_cannot_be_learned_from_is_refused():
@@ -99,7 +101,7 @@ def test_what_cannot_be_learned_from_is_refused():
     with pytest.raises(DataError, match="The routing goes to 1 gages"):
         train_on_discharge(coupler(), kept, place()[2].at([2]), SHORT)
     with pytest.raises(SettingsError, match="The window has 90 days"):
-        train_on_discharge(coupler(), kept, routing(), Schooling())
+        train_on_discharge(coupler(), kept, routing(), Schooling(window=90))
     kept.observed[:, 1] = torch.nan
     with pytest.raises(DataError, match="no observations"):
         train_on_discharge(coupler(), kept, routing(), SHORT)

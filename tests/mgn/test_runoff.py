@@ -102,7 +102,7 @@ def test_bad_water_is_refused():
 def test_choices_that_are_not_possible_are_refused():
     graph, shares, _ = place()
     good = {"given": GIVEN, "signals": SIGNALS}
-    for bad in ({"unobserved": -1.0}, {"memory": (0.5,)}, {"signals": ()}):
+    for bad in ({"unobserved": -1.0}, {"memory": (0.5,)}, {"signals": {}}):
         with pytest.raises(SettingsError):
             RunoffCoupler.of(graph, shares, **{**good, **bad})
     with pytest.raises(DataError, match="one finite number"):
