@@ -61,7 +61,8 @@ A `RunoffCoupler` between the land and groundwater of PRMS (pywatershed, paramet
 Hydrologic Model) and its channel, over the 765 HRUs and 456 segments of the Delaware River Basin.
 The offsets of cells belong to these HRUs; on other land their mean is taken.
 
-Medians over gages of the U.S. Geological Survey in 1980, a year of which nothing was used. All 101
+Medians over gages of the U.S. Geological Survey in 1980, a year that no training or
+choice of weights used. All 101
 gages, the 81 whose discharge of 1979 was trained on, and the 20 that were held out.
 
 Not for other land models, whose runoff is wrong in other ways; not for gages below reservoirs and
