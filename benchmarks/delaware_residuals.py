@@ -16,11 +16,11 @@ from pathlib import Path
 import delaware_prms
 import numpy as np
 import xarray as xr
-from hybridwater.data.netcdf import write_netcdf
 from scipy import stats
 
 from hybridwater import scores
 from hybridwater.data import delaware, read_delaware
+from hybridwater.files import write_netcdf
 from hybridwater.residuals import ResidualModel, ResidualPosterior
 
 FITTED = slice("1979-02-01", "1979-12-31")
