@@ -26,6 +26,7 @@ from hybridwater.residuals.hierarchy import SITE, Population
 Model = Callable[..., None]
 _DIFFERENCE = 1e-4  # of standardised variables, for the curvature
 _FLATTEST = 0.02  # least precision that observations add in any direction; the prior has about 1
+_WIDEST = 1.0  # least precision of what is shared, prior included, where the guide begins
 
 
 def nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class HierarchicalNormal:
             columns.append(self._curve(torch.zeros_like(shared), direction)[1])
         unit = torch.eye(terms, dtype=own.dtype)
         # What the observations of a site say: precision and centre, in units of its coefficients.
-        said = _sound(torch.stack(columns, dim=-1) - unit)
+        said = _sound(torch.stack(columns, dim=-1) - unit, _FLATTEST)
         slope = self._slope(shared, own)[1] + own
         centre, spread = self._prior(shared)
         away = torch.linalg.solve(said, slope)
@@ -148,7 +149,7 @@ class HierarchicalNormal:
         within = said + unit
         slopes = torch.linalg.solve(within, across)
         rest = torch.stack([row[0] for row in rows]) - torch.einsum("stj,stk->jk", across, slopes)
-        self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(rest)))
+        self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(rest, _WIDEST)))
         others = torch.cat(  # what is shared, but says nothing of the population
             [
                 torch.full((shape.numel(),), float(not self._of_population(name)))
@@ -197,7 +198,7 @@ def _factor(name: str, start: Tensor) -> Tensor:
     return pyro.param(name, start, constraint=dist.constraints.lower_cholesky)
 
 
-def _sound(precision: Tensor) -> Tensor:
-    """Return a precision (..., n, n) as a symmetric one that is positive in all directions."""
+def _sound(precision: Tensor, least: float) -> Tensor:
+    """Return a precision (..., n, n) as a symmetric one of at least so much in all directions."""
     values, vectors = torch.linalg.eigh((precision + precision.mT) / 2)
-    return (vectors * values.clamp(min=_FLATTEST).unsqueeze(-2)) @ vectors.mT
+    return (vectors * values.clamp(min=least).unsqueeze(-2)) @ vectors.mT

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyro
 import torch
+from pyro import poutine
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import init_to_mean
+from pyro.infer.util import zero_grads
 from pyro.ops.stats import effective_sample_size, split_gelman_rubin
 from pyro.optim.optim import PyroOptim
 from pyro.util import get_rng_state, set_rng_state
@@ -31,6 +33,7 @@ from hybridwater.residuals.hierarchy import Population
 METHODS = ("svi", "nuts")
 _ROUND = 100
 _AVERAGED = 4  # rounds after the ELBO has settled, over which parameters are averaged
+_FEWEST_FINITE = 0.95  # share of a round; the others are draws from far out, and are left out
 _LARGEST_RHAT = 1.05
 _FEWEST_EFFECTIVE = 100.0
 
@@ -157,11 +160,19 @@ def _isolated(seed: int) -> Iterator[None]:
     """Keep Pyro's global parameters and random numbers of the caller as they are."""
     state = get_rng_state()
     try:
-        with pyro.get_param_store().scope(), pyro.validation_enabled(False):
+        with pyro.get_param_store().scope(), pyro.validation_enabled(False), _unwarned():
             pyro.set_rng_seed(seed)
             yield
     finally:
         set_rng_state(state)
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Leave out what Pyro says of each loss that is not finite; the diagnostics tell."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Encountered")
+        yield
 
 
 def _svi(
@@ -175,13 +186,25 @@ def _svi(
     svi = SVI(model, guide, optimizer, Trace_ELBO())
     rounds: list[np.ndarray] = []
 
+    def step() -> float:
+        """Take a step, but where a draw from far out has a gradient that is not finite."""
+        with poutine.trace(param_only=True) as capture:
+            loss = svi.loss_and_grads(svi.model, svi.guide, *arguments)
+        sites = cast(Iterable[Any], capture.trace.nodes.values())
+        params = [site["value"].unconstrained() for site in sites]
+        if all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in params):
+            optimizer(params)
+        zero_grads(params)
+        return cast(float, loss)
+
     def take(mean: _Mean | None = None) -> None:
         losses = []
         for _ in range(_ROUND):
-            losses.append(cast(float, svi.step(*arguments)))
+            losses.append(step())
             if mean is not None:
                 mean.add()
-        rounds.append(-np.array(losses))
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        rounds.append(-np.array(finite if len(finite) >= _FEWEST_FINITE * _ROUND else losses))
 
     with Progress(transient=True, disable=not settings.current().progress) as progress:
         task = progress.add_task("variational inference", total=inference.steps)

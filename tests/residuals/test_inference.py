@@ -1,0 +1,36 @@
+"""Fits that meet numbers that are not finite: they go on where they can, and end in words."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+
+from hybridwater.residuals.hierarchy import SITE
+from hybridwater.residuals.inference import Inference, NotConverged, infer
+
+
+def fit(edge):
+    """Fit a model whose density is not a number where its one coefficient is beyond the edge."""
+
+    def model():
+        own = pyro.sample(SITE, dist.Normal(torch.zeros(1, 1).double(), 1.0).to_event(2))
+        pyro.sample("seen", dist.Normal(own, 1.0).to_event(2), obs=torch.ones(1, 1).double())
+        broken = torch.where(own > edge, torch.nan, own) * 0.0
+        pyro.factor("edge", broken.sum())
+        pyro.deterministic("value", own)
+
+    return infer(model, (), ("value",), Inference(steps=300, draws=400))
+
+
+@pytest.mark.parametrize("edge", [2.4, 1e6])
+def test_draws_from_far_out_are_left_out(edge):
+    # The posterior is normal with mean and variance 1/2: one draw in a few hundred is beyond 2.4.
+    draws, diagnostics = fit(edge)
+    assert diagnostics.converged, diagnostics.message
+    assert float(draws["value"].mean()) == pytest.approx(0.5, abs=0.12)
+    assert float(draws["value"].var()) == pytest.approx(0.5, abs=0.12)
+
+
+def test_a_density_that_is_never_a_number_is_said_in_words():
+    with pytest.warns(NotConverged, match="not finite"):
+        fit(edge=-9.0)
