@@ -18,6 +18,7 @@ from torch import Tensor
 from hybridwater import settings
 from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
 from hybridwater.files import write_files
+from hybridwater.interruption import deferred_interrupt
 from hybridwater.mgn.routing import GageRouting
 from hybridwater.mgn.runoff import RunoffCoupler
 from hybridwater.training.losses import Reference, make_loss
@@ -330,17 +331,17 @@ class _School:
         """Go through what is left."""
         from rich.progress import Progress
 
-        shown, total = (
-            settings.current().progress if progress is None else progress,
-            self.schooling.iterations,
-        )
-        with Progress(disable=not shown) as bar:
+        shown = settings.current().progress if progress is None else progress
+        total = self.schooling.iterations
+        with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
             task = bar.add_task("learned exchange", total=total)
             while self.iteration < total:
                 self._step()
                 bar.update(task, completed=self.iteration)
                 if folder is not None and self.iteration % every == 0:
                     self.keep(folder)
+                if interrupt.asked:
+                    raise KeyboardInterrupt
 
     def _step(self) -> None:
         begun, plan = time.perf_counter(), self.schooling
