@@ -132,4 +132,5 @@ posterior = "residuals"
     with load_ensemble(case).run(progress=False) as found:
         assert found["q_observable"].attrs["long_name"].endswith("as it may be observed")
         ratio = np.log(found["q_observable"] / found["q"].where(found["q"] > 0))
-        assert 0.1 < float(ratio.std()) < 0.4
+        # The noise of 0.2, what the fit itself misses, and tails that are heavier than normal.
+        assert 0.1 < float(ratio.std()) < 0.5
