@@ -128,9 +128,10 @@ kind = "residual"
 output = "q"
 posterior = "residuals"
 """
-    case.write_text(CASE + more)
+    # k stays as fitted: with other flows than those of the fit, errors have another scale.
+    head = CASE[: CASE.index("[ensemble.sources.parameters]")]
+    case.write_text(head + more)
     with load_ensemble(case).run(progress=False) as found:
         assert found["q_observable"].attrs["long_name"].endswith("as it may be observed")
         ratio = np.log(found["q_observable"] / found["q"].where(found["q"] > 0))
-        # The noise of 0.2, what the fit itself misses, and tails that are heavier than normal.
-        assert 0.1 < float(ratio.std()) < 0.5
+        assert 0.1 < float(ratio.std()) < 0.4
