@@ -119,10 +119,10 @@ def _untrained(case: CoupledCase, training: Training) -> Iterator[tuple[Link, Le
     model = dataclasses.replace(case, exchanges=plain).build()
     links = {link.label: link for link in model.links}
     for exchange in exchanges:
-        if not is_learned(exchange):
+        own = exchange.learned
+        if not (is_learned(exchange) and isinstance(own, Learned)):
             continue
-        where = f"exchange '{exchange.label}'"
-        weights = Path(exchange.learned.weights)  # type: ignore[union-attr]
+        where, weights = f"exchange '{exchange.label}'", Path(own.weights)
         if weights.suffix != ".safetensors":
             raise CaseError(
                 f"The weights '{weights}' come with the package and are not trained here.",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridwater import settings
-from hybridwater.errors import DataError, SettingsError, WeightsError
-from hybridwater.files import write_files
-from hybridwater.interruption import deferred_interrupt
+from hybridwater.errors import DataError, SettingsError
 from hybridwater.meshes import Remap
 from hybridwater.mgn import parallel
 from hybridwater.mgn.correction import ENDS
-from hybridwater.training.rundir import read_checkpoint, write_checkpoint
+from hybridwater.mgn.course import Course
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +26,6 @@ if TYPE_CHECKING:
     from hybridwater.mgn.remap import LearnedRemap
 
 logger = logging.getLogger(__name__)
-
-WEIGHTS, LOSSES = "remap.safetensors", "losses.csv"
 
 
 @dataclass(frozen=True)
@@ -200,25 +193,7 @@ def fit_remap(
         If a checkpoint is damaged or nothing can be written.
     """
     course = _Course(remap, Samples(remap, given, arrived, states), Study(**choices))
-    folder = None
-    if directory is not None:
-        folder = Path(directory)
-        parallel.open_together(folder, course.configuration(), resume)
-        read_checkpoint(folder, course.restore)
-        folder = folder if parallel.rank() == 0 else None
-    remap.correction.train()
-    try:
-        course.run(folder, checkpoint_every, progress)
-    except KeyboardInterrupt:
-        logger.warning("Interrupted after %d iterations.", len(course.losses))
-        if folder is not None:
-            course.keep(folder)
-    else:
-        if folder is not None:
-            course.finish(folder)
-    finally:
-        remap.correction.eval()
-    return course.table()
+    return course.conduct(directory, resume, checkpoint_every, progress)
 
 
 def assess_remap(remap: LearnedRemap, samples: Samples, warmup: int = 0) -> dict[str, float]:
@@ -261,8 +236,8 @@ def assess_remap(remap: LearnedRemap, samples: Samples, warmup: int = 0) -> dict
     }
 
 
-class _Course:
-    """A training under way."""
+class _Course(Course):
+    title, weights = "learned remap", "remap.safetensors"
 
     def __init__(self, remap: LearnedRemap, samples: Samples, study: Study) -> None:
         if len(samples) < study.window:
@@ -271,10 +246,9 @@ class _Course:
             )
         parallel.refuse_uneven(study.batch)
         self.remap, self.samples, self.study = remap, samples, study
-        self.optimiser = torch.optim.Adam(remap.correction.parameters(), study.rate)
-        self.random = np.random.default_rng(study.seed)
-        self.seconds = 0.0
-        self.losses: list[tuple[int, float, float]] = []
+        correction = remap.correction
+        optimiser = torch.optim.Adam(correction.parameters())
+        super().__init__(correction, optimiser, study.iterations, study.seed)
 
     def configuration(self) -> dict[str, Any]:
         """Return what makes this run this run."""
@@ -285,37 +259,13 @@ class _Course:
             "samples": self.samples.digest(),
         }
 
-    def run(self, folder: Path | None, every: int, progress: bool | None) -> None:
-        """Do what is left of the iterations."""
-        from rich.progress import track
+    def _rates(self) -> list[float]:
+        return [self.study.rate * 0.1 ** (len(self.losses) / self.iterations)]
 
-        shown = settings.current().progress if progress is None else progress
-        shown &= parallel.rank() == 0
-        left = range(len(self.losses), self.study.iterations)
-        with deferred_interrupt() as interrupt:
-            for _ in track(left, "learned remap", disable=not shown):
-                self._step()
-                if folder is not None and len(self.losses) % every == 0:
-                    self.keep(folder)
-                if parallel.mean(interrupt.asked):
-                    raise KeyboardInterrupt
-
-    def _step(self) -> None:
-        begun, study = time.perf_counter(), self.study
-        for group in self.optimiser.param_groups:
-            group["lr"] = study.rate * 0.1 ** (len(self.losses) / study.iterations)
-        last = len(self.samples) - study.window + 1
-        begin = torch.from_numpy(self.random.integers(last, size=study.batch))
-        self.optimiser.zero_grad()
-        with parallel.together(self.remap.correction):
-            loss = self._loss(parallel.part(begin))
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.remap.correction.parameters(), 1.0)
-        self.optimiser.step()
-        self.seconds += time.perf_counter() - begun
-        self.losses.append((len(self.losses) + 1, parallel.mean(loss.item()), self.seconds))
-
-    def _loss(self, begin: Tensor) -> Tensor:
+    def _loss(self) -> Tensor:
+        last = len(self.samples) - self.study.window + 1
+        begin = torch.from_numpy(self.random.integers(last, size=self.study.batch))
+        begin = parallel.part(begin)
         samples, total = self.samples, torch.zeros((), dtype=torch.float64)
         memory: dict[str, Tensor] = {}
         for k in range(self.study.window):
@@ -327,34 +277,5 @@ class _Course:
                 total = total + samples.error(rows, found.amounts).mean()
         return total / (self.study.window - self.study.warmup)
 
-    def keep(self, folder: Path) -> None:
-        """Write everything that is needed to go on."""
-        state = {
-            "correction": self.remap.correction.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "seconds": self.seconds,
-            "losses": json.dumps(self.losses),
-            "random": json.dumps(self.random.bit_generator.state),
-        }
-        write_checkpoint(folder, state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.remap.correction.load_state_dict(state["correction"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.seconds = state["seconds"]
-        self.losses = [tuple(row) for row in json.loads(state["losses"])]
-        self.random.bit_generator.state = json.loads(state["random"])
-
-    def finish(self, folder: Path) -> None:
-        """Write the result. The checkpoint stays: a finished run that is resumed is this one."""
-        self.keep(folder)
-        self.remap.save(folder / WEIGHTS)
-        text = self.table().to_csv(index=False).encode()
-        write_files({folder / LOSSES: text}, error=WeightsError)
-
-    def table(self) -> pd.DataFrame:
-        """Return the losses."""
-        import pandas as pd
-
-        return pd.DataFrame(self.losses, columns=["iteration", "loss", "seconds"])
+    def _save(self, path: Path) -> None:
+        self.remap.save(path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridwater import settings
-from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
-from hybridwater.files import write_files
-from hybridwater.interruption import deferred_interrupt
+from hybridwater.errors import DataError, SettingsError, nearest
+from hybridwater.mgn.course import Course
 from hybridwater.mgn.routing import GageRouting
 from hybridwater.mgn.runoff import RunoffCoupler
 from hybridwater.training.losses import Reference, make_loss
-from hybridwater.training.rundir import open_run, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-WEIGHTS, LOSSES = "coupler.safetensors", "losses.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,25 +233,11 @@ def train_on_discharge(
         If a checkpoint is damaged or nothing can be written.
     """
     school = _School(coupler, record, routing, schooling or Schooling(), days, gages, seed)
-    folder = None
-    if directory is not None:
-        folder = Path(directory)
-        open_run(folder, school.configuration(), resume)
-        read_checkpoint(folder, school.restore)
-    try:
-        school.run(folder, checkpoint_every, progress)
-    except KeyboardInterrupt:
-        if folder is not None:
-            school.keep(folder)
-    else:
-        if folder is not None:
-            school.finish(folder)
-    coupler.eval()
-    return school.table()
+    return school.conduct(directory, resume, checkpoint_every, progress)
 
 
-class _School:
-    """A training under way."""
+class _School(Course):
+    title, weights = "learned exchange", "coupler.safetensors"
 
     def __init__(
         self,
@@ -289,18 +268,15 @@ class _School:
         self.loss = make_loss(dict(schooling.loss))
         self.features = coupler.remember(record.signals)[0]
         coupler.acquaint(record.given[counted], self.features[counted])
-        self.random = np.random.default_rng(seed)
-        self.iteration, self.seconds = 0, 0.0
-        self.rates = (schooling.rate, schooling.place_rate)
-        self.optimiser = torch.optim.AdamW(
+        optimiser = torch.optim.AdamW(
             [
                 {"params": coupler.network.parameters(), "weight_decay": schooling.decay},
                 {"params": [coupler.offsets], "weight_decay": 0.0},
             ]
         )
+        super().__init__(coupler, optimiser, schooling.iterations, seed)
         shape = (len(counted), record.given.shape[1], 2)
         self.stores = torch.zeros(shape, dtype=torch.float64)
-        self.losses: list[tuple[int, float, float]] = []
 
     def _starts(self, counted: Tensor) -> np.ndarray:
         """Return the days on which a window can begin: most of its days count."""
@@ -327,93 +303,48 @@ class _School:
             "seed": self.seed,
         }
 
-    def run(self, folder: Path | None, every: int, progress: bool | None) -> None:
-        """Go through what is left."""
-        from rich.progress import Progress
+    def _rates(self) -> list[float]:
+        fallen = 0.1 ** (len(self.losses) / self.iterations)
+        return [rate * fallen for rate in (self.schooling.rate, self.schooling.place_rate)]
 
-        shown = settings.current().progress if progress is None else progress
-        total = self.schooling.iterations
-        with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
-            task = bar.add_task("learned exchange", total=total)
-            while self.iteration < total:
-                self._step()
-                bar.update(task, completed=self.iteration)
-                if folder is not None and self.iteration % every == 0:
-                    self.keep(folder)
-                if interrupt.asked:
-                    raise KeyboardInterrupt
-
-    def _step(self) -> None:
-        begun, plan = time.perf_counter(), self.schooling
-        silent = self.iteration < plan.silent
-        if not silent and (self.iteration - plan.silent) % plan.refresh == 0:
+    def _loss(self) -> Tensor:
+        plan, done = self.schooling, len(self.losses)
+        silent = done < plan.silent
+        if not silent and (done - plan.silent) % plan.refresh == 0:
             self._refresh()
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * 0.1 ** (self.iteration / plan.iterations)
         start, window = 0, len(self.observed)
         if not silent:
             start, window = int(self.random.choice(self.starts)), plan.window
         first = max(start - plan.warm, 0)
         rows = slice(first, start + window)
         before = self.stores[first - 1] if first else None
-        self.coupler.train()
-        done = self.coupler.exchange(
+        found = self.coupler.exchange(
             self.record.given[rows], self.features[rows], before, silent=silent
         )
-        flow = self.routing(self.coupler.arriving(done.leaving))[start - first :, self.gages].T
+        flow = self.routing(self.coupler.arriving(found.leaving))[start - first :, self.gages].T
         observed = self.observed[start : start + window].T
         seen = torch.isfinite(observed).any(dim=1)
         misfit = self.loss(flow[seen], observed[seen], self.reference.select(seen))
         rough, size = self.coupler.roughness
-        loss = torch.log1p(misfit).mean() + plan.prior * done.surprise
-        loss = loss + plan.smooth * rough + plan.small * size
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.coupler.parameters(), 1.0)
-        self.optimiser.step()
-        self.iteration += 1
-        self.seconds += time.perf_counter() - begun
-        self.losses.append((self.iteration, loss.item(), self.seconds))
+        loss = torch.log1p(misfit).mean() + plan.prior * found.surprise
+        return loss + plan.smooth * rough + plan.small * size
 
     def _refresh(self) -> None:
         self.coupler.eval()
         with torch.no_grad():
             self.stores = self.coupler.exchange(self.record.given, self.features).stores
+        self.coupler.train()
 
-    def keep(self, folder: Path) -> None:
-        """Write everything that is needed to go on."""
-        state = {
-            "coupler": self.coupler.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "stores": self.stores,
-            "iteration": self.iteration,
-            "seconds": self.seconds,
-            "losses": json.dumps(self.losses),
-            "random": json.dumps(self.random.bit_generator.state),
-        }
-        write_checkpoint(folder, state)
+    def _own(self) -> dict[str, Any]:
+        return {"stores": self.stores}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.coupler.load_state_dict(state["coupler"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        super().restore(state)
         self.stores = state["stores"]
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
-        self.losses = [tuple(row) for row in json.loads(state["losses"])]
-        self.random.bit_generator.state = json.loads(state["random"])
 
-    def finish(self, folder: Path) -> None:
-        """Write the result. The checkpoint stays: a finished run that is resumed is this one."""
-        self.keep(folder)
-        self.coupler.eval().save(folder / WEIGHTS)
-        text = self.table().to_csv(index=False).encode()
-        write_files({folder / LOSSES: text}, error=WeightsError)
-
-    def table(self) -> pd.DataFrame:
-        """Return the losses."""
-        import pandas as pd
-
-        return pd.DataFrame(self.losses, columns=["iteration", "loss", "seconds"])
+    def _save(self, path: Path) -> None:
+        self.coupler.save(path)
 
 
 def _all(chosen: Any, count: int) -> Any:

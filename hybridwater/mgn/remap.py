@@ -23,6 +23,7 @@ from hybridwater.mgn.correction import ENDS, Correction
 from hybridwater.mgn.graph import make_graph
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.storage import load_network, save_network
+from hybridwater.mgn.validation import static_table
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ class LearnedRemap(Remap):
         for name in ENDS:
             wanted = network.architecture.inputs[name][1 + len(states[name]) :]
             chosen = {label: features[name][label] for label in wanted}
-            static[name] = _stacked(chosen, len(graph[name].measure), name)
+            static[name] = static_table(chosen, len(graph[name].measure), name)
         return cls(
             **{name: getattr(remap, name) for name in Remap.__dataclass_fields__},
             correction=Correction(graph, network, static, reach).eval(),
@@ -300,15 +301,3 @@ def _silence(network: MeshGraphNetwork, relation: str) -> None:
     with torch.no_grad():
         for weights in last:
             weights.zero_()
-
-
-def _stacked(features: Features, count: int, name: str) -> Tensor:
-    columns = [np.asarray(values, dtype=float) for values in features.values()]
-    for label, column in zip(features, columns, strict=True):
-        if column.shape != (count,) or not np.isfinite(column).all():
-            raise DataError(
-                f"'{label}' has the shape {column.shape} or values that are not finite.",
-                f"static features of the {name}, {count} cells",
-                "Give one finite number per cell",
-            )
-    return torch.from_numpy(np.stack(columns, axis=-1) if columns else np.zeros((count, 0)))

@@ -23,6 +23,7 @@ from hybridwater.mgn.configuration import Architecture, levels_of
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.normaliser import Normaliser
 from hybridwater.mgn.storage import load_beside, load_network, save_network
+from hybridwater.mgn.validation import static_table
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -189,7 +190,7 @@ class RunoffCoupler(nn.Module):
         if not signals or not any(given.values()):
             raise SettingsError("There are no signals to read, or no quick runoff to hold back.")
         features = {name: dict((static or {}).get(name, {})) for name in (LAND, RIVER)}
-        tables = {n: _table(f, len(graph[n].measure), n) for n, f in features.items()}
+        tables = {n: static_table(f, len(graph[n].measure), n) for n, f in features.items()}
         remembered = [s if k == 0 else f"{s} {k:g} d" for k in (0, *memory) for s in signals]
         inputs = {LAND: [*remembered, *features[LAND]], RIVER: ["arriving", *features[RIVER]]}
         outputs = CLOSED + (OPEN if unobserved is not None else ())
@@ -443,18 +444,6 @@ class RunoffCoupler(nn.Module):
             name: torch.cat([x, self.static[name].expand(len(x), -1, -1)], dim=-1)
             for name, x in values.items()
         }
-
-
-def _table(features: Mapping[str, np.ndarray], count: int, name: str) -> Tensor:
-    columns = [np.asarray(values, dtype=float) for values in features.values()]
-    for label, column in zip(features, columns, strict=True):
-        if column.shape != (count,) or not np.isfinite(column).all():
-            raise DataError(
-                f"'{label}' has the shape {column.shape} or values that are not finite.",
-                f"static features of the {name}, {count} cells",
-                "Give one finite number per cell",
-            )
-    return torch.from_numpy(np.stack(columns, axis=-1) if columns else np.zeros((count, 0)))
 
 
 def _sparse(shares: Any, reaches: int, cells: int) -> Tensor:

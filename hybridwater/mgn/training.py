@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridwater import settings
-from hybridwater.errors import SettingsError, WeightsError
-from hybridwater.files import write_files
-from hybridwater.interruption import deferred_interrupt
+from hybridwater.errors import SettingsError
 from hybridwater.mgn import parallel
+from hybridwater.mgn.course import Course
 from hybridwater.mgn.dynamics import Dynamics
 from hybridwater.mgn.episodes import Episode
-from hybridwater.training.rundir import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WEIGHTS, LOSSES = "dynamics.safetensors", "losses.csv"
 
 
 @dataclass(frozen=True)
@@ -129,26 +122,12 @@ def train_dynamics(
         If a checkpoint is damaged or nothing can be written.
     """
     course = _Course(dynamics, episodes, lessons, seed)
-    folder = None
-    if directory is not None:
-        folder = Path(directory)
-        parallel.open_together(folder, course.configuration(), resume)
-        read_checkpoint(folder, course.restore)
-        folder = folder if parallel.rank() == 0 else None
-    try:
-        course.run(folder, checkpoint_every, progress)
-    except KeyboardInterrupt:
-        if folder is not None:
-            course.keep(folder)
-    else:
-        if folder is not None:
-            course.finish(folder)
-    dynamics.eval()
-    return course.table()
+    return course.conduct(directory, resume, checkpoint_every, progress)
 
 
-class _Course:
-    """A training under way."""
+class _Course(Course):
+    title, weights = "learned dynamics", "dynamics.safetensors"
+    columns = ("lesson", "iteration", "loss", "seconds")
 
     def __init__(
         self,
@@ -167,11 +146,9 @@ class _Course:
                     f"lesson {k}",
                     "Shorten its rollout, push or spans, or give longer episodes",
                 )
-        self.random = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
-        self.lesson, self.iteration, self.seconds = 0, 0, 0.0
-        self.optimiser = torch.optim.Adam(dynamics.parameters())
-        self.losses: list[tuple[int, int, float, float]] = []
+        total = sum(lesson.iterations for lesson in self.lessons)
+        super().__init__(dynamics, torch.optim.Adam(dynamics.parameters()), total, seed)
 
     def _long_enough(self, lesson: Lesson) -> list[Episode]:
         return [e for e in self.episodes if len(e.states) > lesson.reach]
@@ -186,41 +163,18 @@ class _Course:
             "seed": self.seed,
         }
 
-    def run(self, folder: Path | None, every: int, progress: bool | None) -> None:
-        """Go through what is left of the lessons."""
-        from rich.progress import Progress
+    def _place(self) -> tuple[int, int]:
+        """Return the lesson, and the iteration within it, from 1."""
+        lesson, left = 0, len(self.losses)
+        while left >= self.lessons[lesson].iterations:
+            left -= self.lessons[lesson].iterations
+            lesson += 1
+        return lesson, left + 1
 
-        shown = settings.current().progress if progress is None else progress
-        shown &= parallel.rank() == 0
-        with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
-            for k in range(self.lesson, len(self.lessons)):
-                lesson = self.lessons[k]
-                task = bar.add_task(f"lesson {k + 1}", total=lesson.iterations)
-                while self.iteration < lesson.iterations:
-                    self._step(lesson)
-                    bar.update(task, completed=self.iteration)
-                    if folder is not None and self.iteration % every == 0:
-                        self.keep(folder)
-                    if parallel.mean(interrupt.asked):
-                        raise KeyboardInterrupt
-                self.lesson, self.iteration = k + 1, 0
-
-    def _step(self, lesson: Lesson) -> None:
-        begun = time.perf_counter()
-        episode, starts, span = self._draw(lesson)
-        done = self.iteration / lesson.iterations
-        for group in self.optimiser.param_groups:
-            group["lr"] = lesson.rate * 0.1**done
-        self.dynamics.train()
-        self.optimiser.zero_grad()
-        with parallel.together(self.dynamics):
-            loss = self._loss(lesson, episode, starts, span)
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.dynamics.parameters(), 1.0)
-        self.optimiser.step()
-        self.iteration += 1
-        self.seconds += time.perf_counter() - begun
-        self.losses.append((self.lesson, self.iteration, parallel.mean(loss.item()), self.seconds))
+    def _rates(self) -> list[float]:
+        number, iteration = self._place()
+        lesson = self.lessons[number]
+        return [lesson.rate * 0.1 ** ((iteration - 1) / lesson.iterations)]
 
     def _draw(self, lesson: Lesson) -> tuple[Episode, np.ndarray, int]:
         choices = self._long_enough(lesson)
@@ -229,7 +183,9 @@ class _Course:
         last = len(episode.states) - (lesson.push + lesson.rollout) * span
         return episode, self.random.integers(last, size=lesson.batch), span
 
-    def _loss(self, lesson: Lesson, episode: Episode, starts: np.ndarray, span: int) -> Tensor:
+    def _loss(self) -> Tensor:
+        lesson = self.lessons[self._place()[0]]
+        episode, starts, span = self._draw(lesson)
         begin = parallel.part(torch.from_numpy(starts))
         states = episode.states[begin]
         # states and, with inertia, their changes
@@ -254,39 +210,13 @@ class _Course:
                 states = states.detach()
         return total / lesson.rollout
 
-    def keep(self, folder: Path) -> None:
-        """Write everything that is needed to go on."""
-        state = {
-            "dynamics": self.dynamics.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "lesson": self.lesson,
-            "iteration": self.iteration,
-            "seconds": self.seconds,
-            "losses": json.dumps(self.losses),
-            "random": json.dumps(self.random.bit_generator.state),
-            "generator": self.generator.get_state(),
-        }
-        write_checkpoint(folder, state)
+    def _own(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.dynamics.load_state_dict(state["dynamics"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.lesson, self.iteration = state["lesson"], state["iteration"]
-        self.seconds = state["seconds"]
-        self.losses = [tuple(row) for row in json.loads(state["losses"])]
-        self.random.bit_generator.state = json.loads(state["random"])
+        super().restore(state)
         self.generator.set_state(state["generator"])
 
-    def finish(self, folder: Path) -> None:
-        """Write the result. The checkpoint stays: a finished run that is resumed is this one."""
-        self.keep(folder)
-        self.dynamics.eval().save(folder / WEIGHTS)
-        text = self.table().to_csv(index=False).encode()
-        write_files({folder / LOSSES: text}, error=WeightsError)
-
-    def table(self) -> pd.DataFrame:
-        """Return the losses."""
-        import pandas as pd
-
-        return pd.DataFrame(self.losses, columns=["lesson", "iteration", "loss", "seconds"])
+    def _save(self, path: Path) -> None:
+        self.dynamics.save(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -164,3 +165,31 @@ def check_features(
                 f"{where}, cell {place[-2]}",
                 "Fill gaps before",
             )
+
+
+def static_table(features: Mapping[str, np.ndarray], count: int, name: str) -> Tensor:
+    """Return static features of cells as one table, shape (cell, feature).
+
+    Parameters
+    ----------
+    features : mapping of str to array_like
+        Shape (count,) each.
+    count : int
+        Cells of the component.
+    name : str
+        The component, for errors.
+
+    Raises
+    ------
+    DataError
+        If a feature has another shape, or a value that is not finite.
+    """
+    columns = [np.asarray(values, dtype=float) for values in features.values()]
+    for label, column in zip(features, columns, strict=True):
+        if column.shape != (count,) or not np.isfinite(column).all():
+            raise DataError(
+                f"'{label}' has the shape {column.shape} or values that are not finite.",
+                f"static features of the {name}, {count} cells",
+                "Give one finite number per cell",
+            )
+    return torch.from_numpy(np.stack(columns, axis=-1) if columns else np.zeros((count, 0)))

@@ -55,12 +55,12 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, heat, monkeypat
     train_dynamics(whole, [episode], LESSONS, directory=tmp_path / "whole", progress=False)
     broken, count, step = make(heat), 0, module._Course._step
 
-    def interrupted(self, lesson):
+    def interrupted(self):
         nonlocal count
         count += 1
         if count == stop:
             raise KeyboardInterrupt
-        step(self, lesson)
+        step(self)
 
     monkeypatch.setattr(module._Course, "_step", interrupted)
     folder = tmp_path / "broken"
