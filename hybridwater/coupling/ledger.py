@@ -23,7 +23,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import ones, total
+from hybridwater.coupling.sums import flat, total
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -148,12 +148,8 @@ class Ledger:
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
-            cells = (
-                kilograms
-                if type(kilograms) is np.ndarray and kilograms.ndim == 1
-                else np.ravel(kilograms)
-            )
-            row[i] += float(cells.dot(ones(cells.size)))
+            cells = flat(kilograms)
+            row[i] += total(cells)
             row[moved + i] += math.sqrt(cells.dot(cells))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:

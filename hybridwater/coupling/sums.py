@@ -8,9 +8,13 @@ import numpy as np
 
 
 @functools.lru_cache(maxsize=64)
-def ones(size: int) -> np.ndarray:
-    """Return ones, shape (size,): their product with an array is its sum; not to be changed."""
+def _ones(size: int) -> np.ndarray:
     return np.ones(size)
+
+
+def flat(values: np.ndarray) -> np.ndarray:
+    """Return an array of any shape as one of shape (cell,)."""
+    return values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)
 
 
 def total(values: np.ndarray) -> float:
@@ -18,5 +22,5 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    cells = values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)
-    return float(cells.dot(ones(cells.size)))
+    cells = flat(values)
+    return float(cells.dot(_ones(cells.size)))

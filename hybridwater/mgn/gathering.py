@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from scipy.sparse import sparray
 
 
 def gather(nodes: Tensor, index: Tensor) -> Tensor:
@@ -87,3 +91,11 @@ class _Sum(torch.autograd.Function):
 
 def _summed(edges: Tensor, index: Tensor, count: int) -> Tensor:
     return edges.new_zeros(count, *edges.shape[1:]).index_add_(0, index, edges)
+
+
+def sparse_tensor(matrix: sparray) -> Tensor:
+    """Return a sparse matrix of scipy as one of torch, in float64."""
+    entries = matrix.tocoo()
+    index = torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64))
+    values = torch.from_numpy(entries.data.astype(float))
+    return torch.sparse_coo_tensor(index, values, entries.shape, check_invariants=False).coalesce()

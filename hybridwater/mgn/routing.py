@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from hybridwater.errors import DataError
 from hybridwater.meshes import RiverNetwork
+from hybridwater.mgn.gathering import sparse_tensor
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -85,7 +86,7 @@ class MuskingumRouting:
         x = _per_reach(weighting, network, "weighting", 0.0, 0.5)
         hours = np.clip(hours, _SHORTEST, _LONGEST)
         self._flow, self._next = _day(network, *_coefficients(hours, x))
-        self._torch = tuple(_sparse(m) for m in (self._flow, self._next))
+        self._torch = tuple(sparse_tensor(m) for m in (self._flow, self._next))
 
     @classmethod
     def manning(
@@ -305,10 +306,3 @@ def _inverse(matrix: csr_array) -> csr_array:
         power.eliminate_zeros()
         total = total + power
     return (one + total).tocsr()
-
-
-def _sparse(matrix: csr_array) -> Tensor:
-    entries = matrix.tocoo()
-    index = torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64))
-    values = torch.from_numpy(entries.data.astype(float))
-    return torch.sparse_coo_tensor(index, values, matrix.shape, check_invariants=False).coalesce()

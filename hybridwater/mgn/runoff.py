@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from hybridwater.errors import DataError, MeshError, SettingsError, WeightsError
 from hybridwater.mgn.configuration import Architecture, levels_of
+from hybridwater.mgn.gathering import sparse_tensor
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.normaliser import Normaliser
 from hybridwater.mgn.storage import load_beside, load_network, save_network
@@ -202,7 +203,7 @@ class RunoffCoupler(nn.Module):
         with torch.no_grad():
             for weights in last:
                 weights.zero_()
-        matrix = _sparse(shares, len(graph[RIVER].measure), len(graph[LAND].measure))
+        matrix = _drainage(shares, len(graph[RIVER].measure), len(graph[LAND].measure))
         return cls(
             graph,
             network,
@@ -446,7 +447,7 @@ class RunoffCoupler(nn.Module):
         }
 
 
-def _sparse(shares: Any, reaches: int, cells: int) -> Tensor:
+def _drainage(shares: Any, reaches: int, cells: int) -> Tensor:
     from scipy.sparse import coo_array
 
     entries = coo_array(shares)
@@ -456,7 +457,4 @@ def _sparse(shares: Any, reaches: int, cells: int) -> Tensor:
             "or give more than there is.",
             "learned exchange",
         )
-    index = torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64))
-    return torch.sparse_coo_tensor(
-        index, torch.from_numpy(entries.data.astype(float)), entries.shape, check_invariants=False
-    ).coalesce()
+    return sparse_tensor(entries)
