@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from hybridwater.meshes.raster import raster_mesh
     from hybridwater.meshes.reaches import reach_map
     from hybridwater.meshes.remap import Remap
+    from hybridwater.meshes.remeshing import quality, remesh
     from hybridwater.meshes.river_files import d8_network, read_routelink
+    from hybridwater.meshes.river_pieces import RiverPieces
     from hybridwater.meshes.rivers import RiverNetwork
+    from hybridwater.meshes.sizing import Sizing
     from hybridwater.meshes.ugrid import read_ugrid, to_ugrid, write_ugrid
     from hybridwater.meshes.weights_file import read_remap, remap_to_dataset, write_remap
 
@@ -35,6 +38,8 @@ __all__ = [
     "Overlaps",
     "Remap",
     "RiverNetwork",
+    "RiverPieces",
+    "Sizing",
     "basin_map",
     "bounds_of_centres",
     "coarsen",
@@ -46,6 +51,7 @@ __all__ = [
     "latlon_mesh",
     "overlap_areas",
     "polygon_mesh",
+    "quality",
     "raster_mesh",
     "reach_map",
     "read_mpas",
@@ -53,6 +59,7 @@ __all__ = [
     "read_routelink",
     "read_ugrid",
     "remap_to_dataset",
+    "remesh",
     "to_ugrid",
     "write_remap",
     "write_ugrid",
@@ -71,9 +78,12 @@ _MODULES = {
     "polygons": ("polygon_mesh",),
     "raster": ("raster_mesh",),
     "remap": ("Remap",),
+    "remeshing": ("quality", "remesh"),
     "river_files": ("d8_network", "read_routelink"),
     "reaches": ("reach_map",),
+    "river_pieces": ("RiverPieces",),
     "rivers": ("RiverNetwork",),
+    "sizing": ("Sizing",),
     "ugrid": ("read_ugrid", "to_ugrid", "write_ugrid"),
     "weights_file": ("read_remap", "remap_to_dataset", "write_remap"),
 }

@@ -127,7 +127,7 @@ def reconstruction(
     weight = np.where(weight > 0.0, weight, 1.0)
     sums = [np.bincount(source, areas * c, mesh.size) / weight for c in centroids.T]
     offsets = centroids - np.stack(sums, axis=1)[source]
-    return Reconstruction(_gradients(mesh, near), near, source, offsets)
+    return Reconstruction(gradient_operators(mesh, near), near, source, offsets)
 
 
 def node_neighbours(mesh: Mesh, active: np.ndarray) -> csr_array:
@@ -159,8 +159,23 @@ def _positions(mesh: Mesh) -> np.ndarray:
     return mean + mesh.nodes[mesh.corners[mesh.rings[mesh.parts[:-1]]]]
 
 
-def _gradients(mesh: Mesh, near: csr_array) -> tuple[csr_array, ...]:
-    """Least-squares gradients, weighted by inverse squared distance: exact for linear fields."""
+def gradient_operators(mesh: Mesh, near: csr_array) -> tuple[csr_array, ...]:
+    """Return least-squares gradients, weighted by inverse squared distance.
+
+    They are exact for linear fields.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Planar or spherical.
+    near : scipy.sparse.csr_array
+        As `node_neighbours` returns.
+
+    Returns
+    -------
+    tuple of scipy.sparse.csr_array
+        One of shape (n_cells, n_cells) per axis: values to gradient in 1/m.
+    """
     from scipy.sparse import csr_array
 
     place = _positions(mesh)

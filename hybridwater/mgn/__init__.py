@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hybridwater._lazy import attach
 
 if TYPE_CHECKING:
+    from hybridwater.mgn.adaptive import AdaptiveRun, adaptive_rollout
     from hybridwater.mgn.configuration import Architecture
     from hybridwater.mgn.dynamics import (
         Dynamics,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hybridwater.mgn.validation import validate
 
 __all__ = [
+    "AdaptiveRun",
     "Architecture",
     "Booked",
     "ConservativeHead",
@@ -54,6 +56,7 @@ __all__ = [
     "Samples",
     "Schooling",
     "Study",
+    "adaptive_rollout",
     "assess_remap",
     "fit_remap",
     "load_dynamics",
@@ -67,6 +70,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "adaptive": ("AdaptiveRun", "adaptive_rollout"),
     "configuration": ("Architecture",),
     "dynamics": ("Dynamics", "FluxDynamics", "IncrementDynamics", "load_dynamics"),
     "episodes": ("Episode",),
