@@ -30,7 +30,7 @@ from torch_geometric.data import HeteroData
 
 from hybridwater import scores
 from hybridwater.cases.delaware import DISCHARGE, LEAST_DAYS
-from hybridwater.cases.delaware_exchange import (
+from hybridwater.components.delaware_exchange import (
     GIVEN,
     LAND_SIGNALS,
     SIGNALS,
@@ -126,7 +126,7 @@ def water(model: CoupledModel) -> xr.Dataset:
     """Return what land and groundwater gave and held day by day, and discharge of segments."""
     found = xr.Dataset()
     for name in ("land", "groundwater", "channel"):
-        for variable, values in model.output(name).data_vars.items():
+        for variable, values in model.output(name).drop_vars("time_bounds").items():
             dims = ("time", "segment" if name == "channel" else "cell")
             found[variable] = (dims, values.values, values.attrs)
     return found.assign_coords(time=model.output("channel")["time"].values)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +12,14 @@ import numpy as np
 from hybridwater import units
 from hybridwater.components.base import Kind, Variable
 from hybridwater.components.declared import DeclaredComponent
+from hybridwater.components.delaware_exchange import WEIGHTS, delaware_coupler
 from hybridwater.components.grids import Grid, cells
 from hybridwater.errors import UnitError
 
 if TYPE_CHECKING:
     from hybridwater.mgn import RunoffCoupler
+
+logger = logging.getLogger(__name__)
 
 _DAILY, _AMOUNT = "kg m-2 d-1", "kg m-2"
 RUNOFF, UNOBSERVED, HELD = "runoff_flux", "unobserved_flux", "coupling_store_amount"
@@ -25,12 +30,17 @@ class LearnedRunoff(DeclaredComponent):
 
     It takes the runoff that land gives, and reads the other signals of the coupler: exchanges of
     these are no water that moves (``water = false``). Its store, its memory and what was not
-    observed are part of the ledger and of checkpoints.
+    observed are part of the ledger and of checkpoints. Where a cell is out of the range of the
+    training, all that it gives goes on to the rivers, as without a learned exchange; the component
+    says so once, and counts.
 
     Parameters
     ----------
-    coupler : RunoffCoupler
-        Trained, or as `RunoffCoupler.load` read it.
+    coupler : RunoffCoupler, optional
+        Trained, or as `RunoffCoupler.load` read it; of the Delaware, with ``weights``, if left
+        out.
+    weights : str or path-like
+        A file, or the name of weights that come with the package.
     start : str or date, optional
         Date of time zero.
     mesh : Mesh, optional
@@ -41,10 +51,15 @@ class LearnedRunoff(DeclaredComponent):
     title = "learned exchange from land to rivers"
 
     def __init__(
-        self, coupler: RunoffCoupler, *, start: str | dt.date | None = None, mesh: Any = None
+        self,
+        coupler: RunoffCoupler | None = None,
+        *,
+        weights: str | Path = WEIGHTS,
+        start: str | dt.date | None = None,
+        mesh: Any = None,
     ) -> None:
         super().__init__(step=1.0, start=start, meshes={0: mesh})
-        self.coupler = coupler
+        self.coupler = coupler = delaware_coupler(weights) if coupler is None else coupler
         self._area = coupler.graph["land"].measure.numpy()
         self._others = {n: u for n, u in coupler.signals.items() if n not in coupler.given}
         self.variables = (
@@ -75,9 +90,15 @@ class LearnedRunoff(DeclaredComponent):
         signals, scales = len(self.coupler.signals), len(self.coupler.memory)
         self._memory = np.zeros((self._area.size, signals, scales))
         self._stores = np.zeros((self._area.size, 2))
+        self._unknown = np.zeros((), np.int64)
 
     def _state_arrays(self) -> dict[str, np.ndarray]:
-        return {"memory": self._memory, "stores": self._stores}
+        return {"memory": self._memory, "stores": self._stores, "unknown": self._unknown}
+
+    @property
+    def fallbacks(self) -> tuple[int, int]:
+        """How often a cell was out of the range of the training, and cells times days."""
+        return int(self._unknown), int(self._steps) * self._area.size
 
     def _advance(self) -> None:
         import torch
@@ -93,6 +114,14 @@ class LearnedRunoff(DeclaredComponent):
         state = CouplerState(memory, stores) if self._steps else None
         with torch.no_grad():
             done, after = coupler(given, signals, state)
+        if not bool(done.known.all()):
+            if not self._unknown:
+                logger.warning(
+                    "What the learned exchange '%s' reads is out of the range of its training: "
+                    "of such cells, runoff goes on to the rivers as it is. They are counted.",
+                    self.name,
+                )
+            self._unknown[()] += int((~done.known).sum())
         self._memory[:], self._stores[:] = after.memory.numpy(), after.stores.numpy()
         values[RUNOFF][:] = done.leaving[0].numpy()
         values[UNOBSERVED][:] = done.unobserved[0].numpy()

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 ENDS = ("source", "target")
 
-FAR = 10.0
-"""A feature this many standard deviations from the mean of the training is out of its range."""
-
 
 @dataclass(frozen=True, eq=False)
 class Corrected:
@@ -122,7 +119,5 @@ class Correction(nn.Module):
         for name, x in values.items():
             normaliser = self.network.normalisers[name]
             assert isinstance(normaliser, Normaliser)
-            if float(normaliser.rows) > 0.0:
-                far = (x - normaliser.mean).abs() > FAR * normaliser.spread
-                known &= ~far.flatten(1).any(dim=1)
+            known &= ~normaliser.far(x).flatten(1).any(dim=1)
         return known

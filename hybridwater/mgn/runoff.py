@@ -79,12 +79,17 @@ class Exchanged:
         Shape (n_days, n_cells, 2), in kg m-2, at the end of each day.
     said : torch.Tensor
         Shape (n_days, n_cells, n_outputs): what the network said.
+    known : torch.Tensor
+        Shape (n_days, n_cells), of bool: where all that is read of a cell is within the range of
+        the training. Elsewhere all that land gives goes on to its reach, and stores let go at the
+        pace of their cells.
     """
 
     leaving: Tensor
     unobserved: Tensor
     stores: Tensor
     said: Tensor
+    known: Tensor
 
     @property
     def surprise(self) -> Tensor:
@@ -103,6 +108,10 @@ class RunoffCoupler(nn.Module):
     What is said of a cell is the sum of what the network says and of an offset of the cell, which
     stays the same. The network has a standard normal prior. Offsets differ little between
     neighbours, and belong to the place: on other land they are the mean of the training.
+
+    In `forward`, a cell of which any feature is out of the range of the training has no learned
+    exchange on that day: what land gives goes on to its reach. The day is remembered, since running
+    means of logarithms come back into the range by themselves.
 
     Parameters
     ----------
@@ -343,7 +352,8 @@ class RunoffCoupler(nn.Module):
         state : CouplerState
         """
         features, memory = self.remember(signals, None if state is None else state.memory)
-        done = self.exchange(given, features, None if state is None else state.stores)
+        stores = None if state is None else state.stores
+        done = self.exchange(given, features, stores, guarded=True)
         return done, CouplerState(memory, done.stores[-1])
 
     def exchange(
@@ -353,10 +363,12 @@ class RunoffCoupler(nn.Module):
         stores: Tensor | None = None,
         *,
         silent: bool = False,
+        guarded: bool = False,
     ) -> Exchanged:
-        """Exchange days of which the features are known; see `forward` and `remember`.
+        """Exchange days of which there are features; see `forward` and `remember`.
 
-        If ``silent``, the network says nothing: the offsets of cells decide, which is fast.
+        If ``silent``, the network says nothing: the offsets of cells decide, which is fast. If
+        ``guarded``, cells out of the range of the training have no learned exchange.
         """
         given = given.double()
         if given.shape[-1] != len(self.given) or not bool((given >= 0.0).all()):
@@ -366,7 +378,12 @@ class RunoffCoupler(nn.Module):
                 "learned exchange",
             )
         shape = (*given.shape[:-1], self.offsets.shape[-1])
-        said = given.new_zeros(shape) if silent else self._said(given, features)
+        said, known = given.new_zeros(shape), torch.ones(given.shape[:-1], dtype=torch.bool)
+        if not silent:
+            values = self._values(given, features)
+            if guarded:
+                values, known = self._guarded(values)
+            said = torch.where(known.unsqueeze(-1), self._said(values), 0.0)
         wanted = said + self.offsets
         which = torch.tensor(list(self.given.values()))
         quick, slow = given[..., which].sum(-1), given[..., ~which].sum(-1)
@@ -374,22 +391,24 @@ class RunoffCoupler(nn.Module):
         if self.unobserved is not None:
             more = self.unobserved * wanted[..., len(CLOSED) :]
             more = torch.exp(_WIDEST * torch.tanh(more / _WIDEST))
+            more = torch.where(known.unsqueeze(-1), more, 1.0)
             unobserved = (more[..., 0] - 1.0) * quick + (more[..., 1] - 1.0) * slow
             quick, slow = more[..., 0] * quick, more[..., 1] * slow
         first = said.new_tensor(list(_FIRST.values()))
         shares = torch.sigmoid(wanted[..., : len(CLOSED)] + first)
         held, let_go, stored, drained = shares.unbind(-1)
         into = torch.stack([held * quick, (1.0 - held) * stored * quick], dim=-1)
+        into = torch.where(known.unsqueeze(-1), into, 0.0)
         share = torch.stack([let_go, _SLOWEST * drained], dim=-1)
         content = into.new_zeros(into.shape[1:]) if stores is None else stores
         contents, released = [], []
-        for day, part in zip(into, share, strict=True):
+        for taken, part in zip(into, share, strict=True):
             out = part * content
-            content = content + (day - out)
+            content = content + (taken - out)
             contents.append(content)
             released.append(out.sum(-1))
         leaving = quick - into.sum(-1) + slow + torch.stack(released)
-        return Exchanged(leaving, unobserved, torch.stack(contents), said)
+        return Exchanged(leaving, unobserved, torch.stack(contents), said, known)
 
     def arriving(self, leaving: Tensor) -> Tensor:
         """Return what reaches get of what leaves cells.
@@ -433,9 +452,20 @@ class RunoffCoupler(nn.Module):
                         normaliser.gather(values[name])
                     normaliser.most = 0
 
-    def _said(self, given: Tensor, features: Tensor) -> Tensor:
-        decoded = self.network(self.graph, self._values(given, features))
-        return decoded.nodes[LAND].double()
+    def _said(self, values: Mapping[str, Tensor]) -> Tensor:
+        return self.network(self.graph, values).nodes[LAND].double()
+
+    def _guarded(self, values: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """Keep features within the range of the training, and say which cells are in it.
+
+        One cell that is out of it must not spoil what its neighbours hear.
+        """
+        normalisers = {n: self.network.normalisers[n] for n in values}
+        within = {}
+        for name, normaliser in normalisers.items():
+            assert isinstance(normaliser, Normaliser)
+            within[name] = normaliser.within(values[name])
+        return within, (within[LAND] == values[LAND]).all(dim=-1)
 
     def _values(self, given: Tensor, features: Tensor) -> dict[str, Tensor]:
         area = torch.sparse.mm(self.shares, self.graph[LAND].measure[:, None])[:, 0]

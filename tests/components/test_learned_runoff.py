@@ -87,6 +87,29 @@ def test_store_and_memory_are_in_the_checkpoint(tmp_path):
     np.testing.assert_array_equal(found[-1], expected[-1])
 
 
+def test_cells_out_of_range_are_counted_also_after_a_checkpoint(caplog):
+    made = trained()
+    given, signals = water(20)
+    made.acquaint(given, made.remember(signals)[0])
+    component = LearnedRunoff(made, start=START)
+    component.initialize()
+    for more in (0.0, 0.0, 1e9):
+        for k, name in enumerate(made.given):
+            component.set_value(name, given[3, :, k].numpy() + more)
+        for k, name in enumerate(made.signals):
+            component.set_value(name, signals[3, :, k].numpy() + more)
+        component.update()
+    # all that land gave
+    assert (component.get_value_ptr("runoff_flux") >= 2e9).all()
+    assert component.fallbacks == (12, 36)
+    assert caplog.text.count("out of the range of its training") == 1
+    state = component.get_state()
+    again = LearnedRunoff(made, start=START)
+    again.initialize()
+    again.set_state(state)
+    assert again.fallbacks == (12, 36)
+
+
 def test_a_checkpoint_of_other_weights_is_refused():
     one, other = (LearnedRunoff(made, start=START) for made in (trained(), coupler()))
     one.initialize()

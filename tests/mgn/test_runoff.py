@@ -113,3 +113,32 @@ def test_choices_that_are_not_possible_are_refused():
 
     with pytest.raises(MeshError, match="not land and river"):
         RunoffCoupler.of(make_graph({"a": RiverNetwork([1, -1], [1.0, 1.0])}), shares, **good)
+
+
+def test_cells_out_of_range_give_what_land_gives_and_leave_others_alone():
+    made = coupler(1).eval()
+    given, signals = water(20)
+    made.acquaint(given, made.remember(signals)[0])
+    with torch.no_grad():
+        for weights in (*made.network.parameters(), made.offsets):
+            weights.add_(0.3 * torch.randn_like(weights))
+        plain, _ = made(given, signals)
+        assert plain.known.all()
+        flood, wild = given.clone(), signals.clone()
+        flood[8:10, 3, 0], wild[8:10, 3, 0] = 1e9, 1e9
+        done, state = made(flood, wild)
+        spoilt = made.exchange(flood, made.remember(wild)[0])
+    out = ~done.known
+    assert out[8:10, 3].all()
+    assert out[:8].sum() == out[:, :3].sum() == out[:, 4:].sum() == 0
+    assert (done.unobserved[out] == 0.0).all()
+    assert (done.said[out] == 0.0).all()
+    # what is given goes on, and stores only let go
+    assert (done.leaving[8:10, 3] >= flood[8:10, 3].sum(-1)).all()
+    assert (done.stores[9, 3] < done.stores[7, 3]).all()
+    came = (flood.sum(-1) + done.unobserved).sum(0)
+    torch.testing.assert_close(came, done.leaving.sum(0) + state.stores.sum(-1), rtol=1e-12, atol=0)
+    # what its neighbours hear of it is what the end of the range would say
+    torch.testing.assert_close(done.leaving[:8], plain.leaving[:8])
+    gap = (done.said - plain.said)[8:10, 4].abs().max()
+    assert gap < 0.5 * (spoilt.said - plain.said)[8:10, 4].abs().max()
