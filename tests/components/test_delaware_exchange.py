@@ -28,9 +28,10 @@ def test_the_weights_know_the_hydrologic_response_units(coupler):
 def test_a_storm_comes_later_and_all_of_it_is_accounted_for(coupler):
     given = torch.full((30, 765, len(GIVEN)), 0.1, dtype=torch.float64)
     given[10, :, 0] = 20.0
-    signals = torch.full((30, 765, len(SIGNALS)), 5.0, dtype=torch.float64)
+    usual = torch.expm1(coupler.network.normalisers["land"].mean[: len(SIGNALS)])
     with torch.no_grad():
-        done, state = coupler(given, signals)
+        done, state = coupler(given, usual.expand(30, 765, -1))
+    assert done.known.all()
     came = (given.sum(-1) + done.unobserved).sum(0)
     torch.testing.assert_close(came, done.leaving.sum(0) + state.stores.sum(-1), rtol=1e-12, atol=0)
     mean = done.leaving.mean(dim=1)
