@@ -103,9 +103,7 @@ def main() -> None:
         mesh = even if seed % 2 else remesh(fine, truth[8 * (seed // 2 % 4)], SIZING)
         heights = conservative_remap(fine, mesh).means(truth)
         names = ("height", "log_conductivity")
-        episodes.append(
-            Episode(graph(mesh), heights[..., None], static=static(mesh), names=names)
-        )
+        episodes.append(Episode(graph(mesh), heights[..., None], static=static(mesh), names=names))
     dynamics = FluxDynamics.of(episodes, span=SPAN, width=32, depth=2)
     n = arguments.scale
     lessons = [

@@ -30,6 +30,7 @@ from torch_geometric.data import HeteroData
 
 from hybridwater import scores
 from hybridwater.cases.delaware import DISCHARGE, LEAST_DAYS
+from hybridwater.components import get_component
 from hybridwater.components.delaware_exchange import (
     GIVEN,
     LAND_SIGNALS,
@@ -38,7 +39,6 @@ from hybridwater.components.delaware_exchange import (
     DelawarePlace,
     delaware_place,
 )
-from hybridwater.components import get_component
 from hybridwater.components.learned_runoff import LearnedRunoff
 from hybridwater.coupling import CoupledModel, Exchange
 from hybridwater.data import delaware_weather, read_delaware

@@ -116,10 +116,47 @@ def gage_section(discharge: xr.Dataset) -> Section:
     )
 
 
-def delaware_case() -> CoupledCase:
-    """Return the case that ``hybridwater init --delaware`` writes."""
+def learned_section(baseline: xr.Dataset, learned: xr.Dataset, since: str) -> Section:
+    """Return the part of a report that compares a learned exchange with what it is built on.
+
+    Parameters
+    ----------
+    baseline, learned : xarray.Dataset
+        As of `gage_discharge`, of runs without and with it.
+    since : str
+        First day that counts, which the exchange did not learn from.
+    """
+    import pandas as pd
+
+    runs = {"conservative": baseline, "learned": learned}
+    skill = {name: gage_skill(run.sel(time=slice(since, None))) for name, run in runs.items()}
+    tables = [
+        Table(pd.DataFrame({name: s[score] for name, s in skill.items()}), f"{score} at the gages")
+        for score in ("NSE", "KGE")
+    ]
+    medians = ", ".join(
+        f"median NSE {s['NSE'].median():.3f} and KGE {s['KGE'].median():.3f} ({name})"
+        for name, s in skill.items()
+    )
+    return Section(
+        "Learned exchange",
+        f"The same run with a learned exchange between land and rivers. Since {since}, of which it "
+        f"learned nothing: {medians}.",
+        tables=tables,
+    )
+
+
+def delaware_case(*, learned: bool = False) -> CoupledCase:
+    """Return a case that ``hybridwater init --delaware`` writes.
+
+    Parameters
+    ----------
+    learned : bool
+        Whether a learned exchange stands between land and rivers.
+    """
     from hybridwater.cases.coupled_reading import load_coupled
 
     templates = importlib.resources.files("hybridwater.cases") / "templates"
-    with importlib.resources.as_file(templates / "delaware.toml") as path:
+    name = "delaware-learned.toml" if learned else "delaware.toml"
+    with importlib.resources.as_file(templates / name) as path:
         return load_coupled(path)

@@ -9,7 +9,7 @@ from typing import Literal
 from hybridwater.errors import CaseError
 from hybridwater.files import write_bytes
 
-_FILES = {"fit": ("case.toml", "README.md"), "delaware": ("delaware.toml",)}
+_FILES = {"fit": ("case.toml", "README.md"), "delaware": ("delaware.toml", "delaware-learned.toml")}
 
 
 def write_template(directory: str | Path, kind: Literal["fit", "delaware"] = "fit") -> Path:
@@ -20,7 +20,8 @@ def write_template(directory: str | Path, kind: Literal["fit", "delaware"] = "fi
     directory : str or pathlib.Path
         Folder to write into; made if missing.
     kind : {"fit", "delaware"}
-        A fit, with a README beside it, or the coupled run of the Delaware River Basin.
+        A fit, with a README beside it, or the coupled run of the Delaware River Basin, with the
+        same run through a learned exchange beside it.
 
     Returns
     -------

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hybridwater import cases, demo
+from hybridwater.cases.coupled_report import fallbacks, write_coupled_report
 from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
 from hybridwater.errors import CaseError
 
@@ -24,14 +25,22 @@ def test_the_case_is_the_template(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """Return the case without numba, which takes long to compile."""
-    path = cases.write_template(tmp_path_factory.mktemp("basin"), "delaware")
-    text = path.read_text()
-    for name in ("land", "groundwater", "channel"):
-        text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
-    path.write_text(text.replace("# compile = false", "#"))
-    return cases.load_coupled(path)
+def both(tmp_path_factory):
+    """Return the cases without numba, which takes long to compile, by whether one is learned."""
+    folder = cases.write_template(tmp_path_factory.mktemp("basin"), "delaware").parent
+    found = {}
+    for learned, file in ((False, "delaware.toml"), (True, "delaware-learned.toml")):
+        text = (folder / file).read_text()
+        for name in ("land", "groundwater", "channel"):
+            text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
+        (folder / file).write_text(text.replace("# compile = false", "#"))
+        found[learned] = cases.load_coupled(folder / file)
+    return found
+
+
+@pytest.fixture(scope="module")
+def quick(both):
+    return both[False]
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +72,16 @@ def test_the_section_has_a_map_and_hydrographs(model):
     assert f"Median NSE {median:.3f}" in section.text
 
 
-def test_the_demo_tells_skill_and_closure(quick, monkeypatch, tmp_path):
-    monkeypatch.setattr("hybridwater.cases.delaware.delaware_case", lambda: quick)
-    made = demo.run_coupled(tmp_path / "coupled", until="1979-01-04", show_progress=False)
+def test_the_demo_tells_skill_and_closure(both, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "hybridwater.cases.delaware.delaware_case", lambda learned=False: both[learned]
+    )
+    made = demo.run_coupled(
+        tmp_path / "coupled", until="1979-01-04", since="1979-01-02", show_progress=False
+    )
     assert [section.title for section in made.sections] == [
         "Discharge",
+        "Learned exchange",
         "Components and exchanges",
         "Water",
         "Time",
@@ -76,3 +90,17 @@ def test_the_demo_tells_skill_and_closure(quick, monkeypatch, tmp_path):
     text = made.summary()
     assert "3 days" in text
     assert f"median NSE {made.skill['NSE'].median():.3f} at 101 gages" in text
+    # runoff that is held back for a day or two: the first days differ
+    assert not np.allclose(made.learned["NSE"], made.baseline["NSE"], equal_nan=True)
+    one, other = made.learned["NSE"].median(), made.baseline["NSE"].median()
+    assert f"{one:.3f} (without: {other:.3f})" in text
+    assert f"median NSE {one:.3f}" in made.sections[1].text
+
+
+def test_fallbacks_of_the_learned_exchange_are_in_the_report(both, tmp_path):
+    model = both[True].run(directory=tmp_path, until="1979-01-03")
+    (count, calls) = fallbacks(both[True], model)["runoff, cell by cell"]
+    assert 0 < count < calls == 2 * 765  # it learned nothing from the first days of 1979
+    page = write_coupled_report(both[True], model, tmp_path).read_text()
+    assert "runoff, cell by cell" in page
+    assert f"{calls}" in page

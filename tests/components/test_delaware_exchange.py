@@ -4,7 +4,12 @@ import torch
 
 pytest.importorskip("pywatershed", reason="the Delaware case comes with pywatershed")
 
-from hybridwater.components.delaware_exchange import GIVEN, SIGNALS, delaware_coupler, delaware_place
+from hybridwater.components.delaware_exchange import (
+    GIVEN,
+    SIGNALS,
+    delaware_coupler,
+    delaware_place,
+)
 from hybridwater.mgn import RunoffCoupler
 from hybridwater.mgn.released import verify_weights
 

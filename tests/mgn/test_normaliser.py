@@ -1,7 +1,6 @@
 import numpy as np
 import torch
 
-
 from hybridwater.mgn.normaliser import FAR, Normaliser
 
 
