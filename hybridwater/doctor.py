@@ -52,6 +52,7 @@ OPTIONAL = {
     "pywatershed": ("the demo and its data", "demo"),
     "spotpy": ("the Schwingbach data", "demo"),
     "landlab": ("analytic components", "components"),
+    "mmgpy": ("meshes that follow states", "remeshing"),
 }
 
 
