@@ -75,10 +75,9 @@ def main() -> None:
     dynamics = IncrementDynamics.of([train], width=32, depth=2)
     n = arguments.scale
     lessons = [
-        Lesson(int(120 * n), rate=2e-3, noise=0.3, batch=1),
-        Lesson(int(60 * n), rollout=4, rate=1e-3, noise=0.1, batch=1),
-        # what errors grow to over hours is only seen in rollouts of hours
-        Lesson(int(60 * n), rollout=10, rate=5e-4, batch=1),
+        Lesson(int(160 * n), rate=2e-3, noise=0.3, batch=1),
+        Lesson(int(60 * n), rollout=3, rate=1e-3, noise=0.1, batch=1),
+        Lesson(int(40 * n), rollout=4, push=2, rate=5e-4, batch=1),
     ]
     begun = time.perf_counter()
     table = train_dynamics(

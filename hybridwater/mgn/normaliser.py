@@ -36,7 +36,8 @@ class Normaliser(nn.Module):
         self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
-        most_of_all = torch.full((size,), torch.finfo(torch.float64).max, dtype=torch.float64)
+        # finite also where a network goes through float32
+        most_of_all = torch.full((size,), torch.finfo(torch.float32).max, dtype=torch.float64)
         self.register_buffer("lowest", most_of_all)
         self.register_buffer("highest", -most_of_all)
 
