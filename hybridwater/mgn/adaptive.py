@@ -30,29 +30,29 @@ class AdaptiveRun:
 
     Attributes
     ----------
-    parts : tuple of Mesh or RiverNetwork
+    parts : tuple of Mesh or RiverPieces
         One per time: the cells of that time. The same object as before where they did not change.
     states : tuple of torch.Tensor
         One per time, shape (n_cells, n_states), in float64.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[Ground, ...]
     states: tuple[Tensor, ...]
 
     @property
     def sizes(self) -> np.ndarray:
         """Number of cells at each time."""
-        return np.array([part.size for part in self.parts])
+        return np.array([len(states) for states in self.states])
 
     def amounts(self) -> np.ndarray:
         """Return sums over all cells of state times measure, shape (n_times, n_states)."""
         pairs = zip(self.parts, self.states, strict=True)
-        return np.stack([_measure(part) @ states.numpy() for part, states in pairs])
+        return np.stack([_measure(_cells(part)) @ states.numpy() for part, states in pairs])
 
 
 def adaptive_rollout(
     dynamics: Dynamics,
-    part: Part,
+    part: Part | RiverPieces,
     states: np.ndarray,
     *,
     steps: int,
@@ -76,7 +76,7 @@ def adaptive_rollout(
     ----------
     dynamics : Dynamics
         Trained on meshes whose cells differ in size, at best.
-    part : Mesh or RiverNetwork
+    part : Mesh, RiverNetwork or RiverPieces
         Where states, and forcing and static features that are arrays, are given. The finer, the
         more is known of them.
     states : array_like
@@ -117,10 +117,15 @@ def adaptive_rollout(
         raise SettingsError(
             f"steps={steps}, every={every} or span={span} is not positive.", "adaptive rollout"
         )
-    first = RiverPieces.of(part) if isinstance(part, RiverNetwork) else part
-    place = _places(first)
+    place: np.ndarray | slice = slice(None)
+    if isinstance(part, RiverNetwork):
+        first = RiverPieces.of(part)
+        place = first.line.order  # pieces lie along the rivers, reaches in any order
+    else:
+        first = part
+    size = _cells(first).size
     made = graph or (lambda cells: make_graph({dynamics.component: cells}))
-    lead = {"states": (part.size,), "static": (part.size,), "forcing": (steps, part.size)}
+    lead = {"states": (size,), "static": (size,), "forcing": (steps, size)}
     given = {
         name: _table(name, values, lead[name], place)
         for name, values in (("states", states), ("static", static), ("forcing", forcing))
@@ -135,17 +140,17 @@ def adaptive_rollout(
                 fresh = _anew(here, now, sizing)
                 now = _moved(_between(here, fresh, order), now)
                 here = fresh
-                cells = here.network if isinstance(here, RiverPieces) else here
+                cells = _cells(here)
                 nodes = made(cells)
                 from_first = _between(first, here, 1)
                 fixed = _given(given["static"], from_first, cells)
             if step == 0:
-                parts.append(cells)
+                parts.append(here)
                 kept.append(torch.from_numpy(now))
             drive = _given(given["forcing"], from_first, cells, step)
             after = dynamics(nodes, torch.from_numpy(now), drive, fixed, span)
             now = after.numpy()
-            parts.append(cells)
+            parts.append(here)
             kept.append(after)
     return AdaptiveRun(tuple(parts), tuple(kept))
 
@@ -154,9 +159,8 @@ def _measure(part: Part) -> np.ndarray:
     return part.areas if isinstance(part, Mesh) else part.lengths
 
 
-def _places(ground: Ground) -> np.ndarray | slice:
-    """Return the order in which cells that are given become cells of the ground."""
-    return ground.line.order if isinstance(ground, RiverPieces) else slice(None)
+def _cells(ground: Ground) -> Part:
+    return ground.network if isinstance(ground, RiverPieces) else ground
 
 
 def _table(

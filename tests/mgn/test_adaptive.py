@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hybridwater.errors import DataError, SettingsError
-from hybridwater.meshes import Mesh, RiverNetwork, Sizing
+from hybridwater.meshes import Mesh, RiverNetwork, RiverPieces, Sizing
 from hybridwater.mgn import (
     Episode,
     FluxDynamics,
@@ -66,12 +66,19 @@ def test_on_a_river_reaches_are_cut_anew_and_water_is_kept():
     dynamics, start = trained_like(river, place, "river", form="free")
     sizing = Sizing(100.0, 2000.0, change=0.3, cells=60)
     made = adaptive_rollout(dynamics, river, start, steps=4, sizing=sizing)
-    assert len({part.size for part in made.parts}) > 1
+    assert len(set(made.sizes)) > 1
     assert (made.sizes <= 60).all()
     kept = start.T @ river.lengths * np.ones((5, 1))
     np.testing.assert_allclose(made.amounts(), kept, rtol=1e-12)
     assert min(float(s.min()) for s in made.states) >= 0.0
-    assert made.parts[0].lengths.min() < 200.0 < 1000.0 < made.parts[0].lengths.max()
+    lengths = made.parts[0].network.lengths
+    assert lengths.min() < 200.0 < 1000.0 < lengths.max()
+    # from pieces, whose order is that of the line
+    pieces = RiverPieces.of(river)
+    again = adaptive_rollout(dynamics, pieces, start[pieces.line.order], steps=4, sizing=sizing)
+    torch.testing.assert_close(again.states[-1], made.states[-1])
+    moved = made.parts[-1].remap_to(pieces, order=2).means(made.states[-1][:, 0].numpy())
+    assert moved @ pieces.network.lengths == pytest.approx(kept[0, 0], rel=1e-12)
 
 
 def test_forcing_and_features_go_with_the_cells():
