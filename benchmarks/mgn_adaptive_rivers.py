@@ -30,10 +30,9 @@ from hybridwater.mgn import (
     train_dynamics,
 )
 
-RECORD = 300.0  # s between two states of the truth
-SPAN = 2  # records in a step of the rollouts
-EVERY = 2  # steps between two sets of pieces
-STEPS = 24
+RECORD = 120.0  # s between two states of the truth: waves do not pass a piece in one
+EVERY = 10  # steps between two sets of pieces
+STEPS = 120
 CELERITY = 5.0 / 3.0  # of a wave over the velocity of the water
 SPEED = 0.7  # m s-1 where there is one square metre of water
 
@@ -84,13 +83,13 @@ class Solver(Dynamics):
         return water[:, None]
 
 
-def run(model: Dynamics, pieces: RiverPieces, water: np.ndarray, steps: int, span: float) -> Tensor:
+def run(model: Dynamics, pieces: RiverPieces, water: np.ndarray, steps: int) -> Tensor:
     """Return cross sections at all times, on pieces that stay."""
     graph, none = make_graph({"river": pieces.network}), torch.zeros(len(water), 0).double()
     states = [torch.from_numpy(water)[:, None]]
     with torch.no_grad():
         for _ in range(steps):
-            states.append(model(graph, states[-1], none, none, span))
+            states.append(model(graph, states[-1], none, none))
     return torch.stack(states)
 
 
@@ -110,16 +109,16 @@ def main() -> None:
     sizing = Sizing(400.0, 5000.0, change=1e-3, cells=even.network.size)
     episodes = []
     for seed in range(10):
-        truth = run(solver, fine, waves(fine, seed), 24, 1.0)[..., 0].numpy()
-        pieces = even if seed % 2 else fine.resized(truth[6 * (seed // 2 % 4)], sizing)
+        truth = run(solver, fine, waves(fine, seed), STEPS // 2)[..., 0].numpy()
+        pieces = even if seed % 2 else fine.resized(truth[15 * (seed // 2 % 4)], sizing)
         moved = fine.remap_to(pieces).means(truth)
         episodes.append(Episode(make_graph({"river": pieces.network}), moved[..., None]))
-    dynamics = FluxDynamics.of(episodes, form="free", span=SPAN, width=32, depth=2)
+    dynamics = FluxDynamics.of(episodes, form="free", width=32, depth=2)
     n = arguments.scale
     lessons = [
-        Lesson(int(240 * n), noise=0.1, rate=2e-3, spans=(1, SPAN)),
-        Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4, spans=(1, SPAN)),
-        Lesson(int(60 * n), rollout=3, push=2, rate=2e-4, spans=(SPAN,)),
+        Lesson(int(240 * n), noise=0.1, rate=2e-3),
+        Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4),
+        Lesson(int(60 * n), rollout=3, push=2, rate=2e-4),
     ]
     begun = time.perf_counter()
     table = train_dynamics(
@@ -135,7 +134,7 @@ def main() -> None:
     lengths = np.where(fine.network.distance > 10e3, fine.network.lengths, 0.0)
     for seed in range(100, 106):
         first = waves(fine, seed)
-        truth = run(solver, fine, first, STEPS, float(SPAN))[..., 0].numpy()
+        truth = run(solver, fine, first, STEPS)[..., 0].numpy()
 
         def error(name: str, parts, states, truth=truth) -> None:
             remaps, squares = {}, []
@@ -150,7 +149,7 @@ def main() -> None:
         for name, model in (("network", dynamics), ("solver", solver)):
             for pieces in (even, finer):
                 water = fine.remap_to(pieces).means(first)
-                states = run(model, pieces, water, STEPS, float(SPAN))
+                states = run(model, pieces, water, STEPS)
                 count = pieces.network.size
                 error(f"{name}, uniform {count}", [pieces] * len(states), states.numpy())
             made = adaptive_rollout(
@@ -160,7 +159,6 @@ def main() -> None:
                 steps=STEPS,
                 sizing=sizing,
                 every=EVERY,
-                span=float(SPAN),
             )
             lost = np.ptp(made.amounts()) / made.amounts()[0, 0]
             assert lost < 1e-12, lost
