@@ -29,7 +29,8 @@ from torch import Tensor
 from hybridwater.residuals.hierarchy import SITE, Population
 
 Model = Callable[..., None]
-_ROUNDS = 2  # of sites given what is shared, then what is shared
+_ROUNDS = 6  # of what is shared, each with its mode of the sites
+_LEAST_GAIN = 1.0  # of the log density in a round, for another one
 _DIFFERENCE = 1e-4  # of standardised variables, for the curvature
 _FLATTEST = 0.02  # least precision that observations add in any direction; the prior has about 1
 _WIDEST = 1.0  # least precision of what is shared, prior included, where the guide begins
@@ -73,14 +74,22 @@ class HierarchicalNormal:
         self._shapes = {name: node["value"].shape for name, node in latent.items()}
         self._priors = {name: node["fn"] for name, node in latent.items()}
         shared = own.new_zeros(sum(shape.numel() for shape in self._shapes.values()))
+        density, part = self._given(shared, own, steps), 1.0
         for _ in range(_ROUNDS if shared.numel() else 0):
-            own = self._given(shared, own, steps)
+            (shared, own), laid_out = self._mode, dict(vars(self))
             centre, spread = self._prior(shared)
             coefficients = centre + spread * own
-            shared = _climb(self._marginal, shared, steps)
-            centre, spread = self._prior(shared)
-            own = (coefficients - centre) / spread
-        self._given(shared, own, steps)
+            goal = shared + part * (_climb(self._marginal, shared, steps) - shared)
+            centre, spread = self._prior(goal)
+            gain = self._given(goal, (coefficients - centre) / spread, steps) - density
+            if not gain > 0:  # beyond where the approximation holds: back, and less far
+                vars(self).update(laid_out)
+                part /= 2
+                continue
+            density += gain
+            if gain < _LEAST_GAIN:
+                break
+        shared = self._mode[0]
         self._shared_scale = own.new_zeros(0, 0)
         if shared.numel():
             bend = -torch.autograd.functional.hessian(self._marginal, shared)
@@ -121,8 +130,11 @@ class HierarchicalNormal:
             2 * _DIFFERENCE
         )
 
-    def _given(self, shared: Tensor, own: Tensor, steps: int) -> Tensor:
-        """Lay out what the observations say about the mode of the sites given what is shared."""
+    def _given(self, shared: Tensor, own: Tensor, steps: int) -> float:
+        """Lay out what the observations say about the mode of the sites given what is shared.
+
+        Returns the log density of what is shared by Laplace's approximation, up to a constant.
+        """
         own = _climb(lambda at: self._log_joint(shared, at), own, steps)
         self._mode = shared, own
         n, terms = shared.numel(), own.shape[1]
@@ -155,7 +167,8 @@ class HierarchicalNormal:
             self._others_bend[others.unsqueeze(-1), others] = bend
             lost = torch.einsum("stj,st->j", moved, slope[1] + own)
             self._others_slope[others] = slope[0][others] - lost
-        return own
+        with torch.no_grad():
+            return float(self._log_joint(shared, own) - 0.5 * torch.logdet(said + unit).sum())
 
     def _marginal(self, shared: Tensor) -> Tensor:
         """Return the log density of what is shared, with the coefficients of sites left out.
