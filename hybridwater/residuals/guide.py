@@ -6,8 +6,13 @@ is normal with full covariance; given that, the coefficients of a site have the 
 that follows from the observations of the site and the population by Bayes' rule. Strongly and
 weakly informed sites, and spreads that are hardly known, are then equally easy.
 
-It begins at the mode with the curvature there (Laplace's approximation), and its parameters are
+It begins with a nested Laplace approximation: the observations of a site count by the normal
+distribution with their mode and curvature, so that the coefficients of all sites can be integrated
+out, and what is shared by the mode and curvature of what is left. The guide's parameters are
 counted in standard deviations of that: every direction, also along a ridge, has the same scale.
+
+Rue, H., Martino, S. and Chopin, N. (2009), J. R. Stat. Soc. B 71, 319-392, sec. 3.1.
+doi:10.1111/j.1467-9868.2008.00700.x
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ from torch import Tensor
 from hybridwater.residuals.hierarchy import SITE, Population
 
 Model = Callable[..., None]
+_ROUNDS = 6  # of what is shared, each with its mode of the sites
+_LEAST_GAIN = 1.0  # of the log density in a round, for another one
 _DIFFERENCE = 1e-4  # of standardised variables, for the curvature
 _FLATTEST = 0.02  # least precision that observations add in any direction; the prior has about 1
 _WIDEST = 1.0  # least precision of what is shared, prior included, where the guide begins
@@ -47,7 +54,7 @@ class HierarchicalNormal:
     population : Population, optional
         What the shared variables say of the sites; nothing if left out.
     steps : int
-        Most evaluations on the way to the mode.
+        Most evaluations on the way to a mode.
     """
 
     def __init__(
@@ -59,15 +66,34 @@ class HierarchicalNormal:
     ) -> None:
         self._model, self._arguments, self._population = model, arguments, population
         latent = {
-            name: node["value"]
+            name: node
             for name, node in nodes(model, arguments).items()
             if node["type"] == "sample" and not node["is_observed"]
         }
-        own = latent.pop(SITE)
-        self._shapes = {name: value.shape for name, value in latent.items()}
-        size = sum(value.numel() for value in latent.values())
-        self._mode = self._climb(own.new_zeros(size), torch.zeros_like(own), steps)
-        self._lay_out()
+        own = torch.zeros_like(latent.pop(SITE)["value"])
+        self._shapes = {name: node["value"].shape for name, node in latent.items()}
+        self._priors = {name: node["fn"] for name, node in latent.items()}
+        shared = own.new_zeros(sum(shape.numel() for shape in self._shapes.values()))
+        density, part = self._given(shared, own, steps), 1.0
+        for _ in range(_ROUNDS if shared.numel() else 0):
+            (shared, own), laid_out = self._mode, dict(vars(self))
+            centre, spread = self._prior(shared)
+            coefficients = centre + spread * own
+            goal = shared + part * (_climb(self._marginal, shared, steps) - shared)
+            centre, spread = self._prior(goal)
+            gain = self._given(goal, (coefficients - centre) / spread, steps) - density
+            if not gain > 0:  # beyond where the approximation holds: back, and less far
+                vars(self).update(laid_out)
+                part /= 2
+                continue
+            density += gain
+            if gain < _LEAST_GAIN:
+                break
+        shared = self._mode[0]
+        self._shared_scale = own.new_zeros(0, 0)
+        if shared.numel():
+            bend = -torch.autograd.functional.hessian(self._marginal, shared)
+            self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(bend, _WIDEST)))
 
     def _log_joint(self, shared: Tensor, own: Tensor) -> Tensor:
         values = {**self._unpacked(shared), SITE: own}
@@ -88,25 +114,7 @@ class HierarchicalNormal:
             return zero, torch.ones_like(zero)
         return self._population.given(self._unpacked(shared))
 
-    # ---- the mode, and the curvature there
-
-    def _climb(self, shared: Tensor, own: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Return the mode, or where the climb ended."""
-        at = [shared.clone().requires_grad_(), own.clone().requires_grad_()]
-        search = torch.optim.LBFGS(
-            at, max_iter=steps, history_size=20, line_search_fn="strong_wolfe"
-        )
-
-        def loss() -> Tensor:
-            search.zero_grad()
-            value = -self._log_joint(*at)
-            value.backward()
-            return value
-
-        search.step(loss)  # pyright: ignore[reportArgumentType] - a tensor is as good as a float
-        if not all(bool(torch.isfinite(x).all()) for x in at):
-            return shared, own
-        return at[0].detach(), at[1].detach()
+    # ---- modes, and the curvature there
 
     def _slope(self, shared: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the log density."""
@@ -122,9 +130,13 @@ class HierarchicalNormal:
             2 * _DIFFERENCE
         )
 
-    def _lay_out(self) -> None:
-        """Turn mode and curvature into what the guide begins with."""
-        shared, own = self._mode
+    def _given(self, shared: Tensor, own: Tensor, steps: int) -> float:
+        """Lay out what the observations say about the mode of the sites given what is shared.
+
+        Returns the log density of what is shared by Laplace's approximation, up to a constant.
+        """
+        own = _climb(lambda at: self._log_joint(shared, at), own, steps)
+        self._mode = shared, own
         n, terms = shared.numel(), own.shape[1]
         columns = []
         for k in range(terms):
@@ -134,29 +146,55 @@ class HierarchicalNormal:
         unit = torch.eye(terms, dtype=own.dtype)
         # What the observations of a site say: precision and centre, in units of its coefficients.
         said = _sound(torch.stack(columns, dim=-1) - unit, _FLATTEST)
-        slope = self._slope(shared, own)[1] + own
+        slope = self._slope(shared, own)
         centre, spread = self._prior(shared)
-        away = torch.linalg.solve(said, slope)
+        away = torch.linalg.solve(said, slope[1] + own)
         self._place = centre + spread * (own + away)
         precision = said / (spread.unsqueeze(-1) * spread.unsqueeze(-2))
         self._precision = torch.linalg.cholesky(precision)
-        units = torch.eye(n, dtype=own.dtype)
-        rows = [self._curve(one, torch.zeros_like(own)) for one in units]
-        self._bends, self._shared_scale = own.new_zeros(*own.shape, n), own.new_zeros(n, n)
-        if not n:
-            return
-        across = torch.stack([row[1] for row in rows], dim=-1)  # (site, term, shared)
-        within = said + unit
-        slopes = torch.linalg.solve(within, across)
-        rest = torch.stack([row[0] for row in rows]) - torch.einsum("stj,stk->jk", across, slopes)
-        self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(rest, _WIDEST)))
-        others = torch.cat(  # what is shared, but says nothing of the population
-            [
-                torch.full((shape.numel(),), float(not self._of_population(name)))
-                for name, shape in self._shapes.items()
-            ]
-        ).to(own)
-        self._bends = -spread.unsqueeze(-1) * torch.linalg.solve(said, across) * others
+        # What is shared, but says nothing of the population: the places of sites move with it.
+        self._bends = own.new_zeros(*own.shape, n)
+        self._others_slope, self._others_bend = torch.zeros_like(shared), shared.new_zeros(n, n)
+        others = self._others()
+        if len(others):
+            units = torch.eye(n, dtype=own.dtype)[others]
+            rows = [self._curve(one, torch.zeros_like(own)) for one in units]
+            across = torch.stack([row[1] for row in rows], dim=-1)  # (site, term, other)
+            moved = torch.linalg.solve(said, across)
+            self._bends[..., others] = -spread.unsqueeze(-1) * moved
+            bend = torch.stack([row[0][others] for row in rows])
+            bend = bend - torch.einsum("stj,stk->jk", across, moved)
+            self._others_bend[others.unsqueeze(-1), others] = bend
+            lost = torch.einsum("stj,st->j", moved, slope[1] + own)
+            self._others_slope[others] = slope[0][others] - lost
+        with torch.no_grad():
+            return float(self._log_joint(shared, own) - 0.5 * torch.logdet(said + unit).sum())
+
+    def _marginal(self, shared: Tensor) -> Tensor:
+        """Return the log density of what is shared, with the coefficients of sites left out.
+
+        Up to a constant, with the observations of each site as they were laid out.
+        """
+        centre, spread = self._prior(shared)
+        moved = shared - self._mode[0]
+        covariance = torch.cholesky_inverse(self._precision) + torch.diag_embed(spread**2)
+        place = self._place + self._bends @ moved
+        seen = dist.MultivariateNormal(centre, covariance).log_prob(place).sum()
+        values = self._unpacked(shared)
+        prior = sum(
+            torch.as_tensor(self._priors[name].log_prob(values[name])).sum()
+            for name in values
+            if self._of_population(name)
+        )
+        return seen + prior + moved @ (self._others_slope - 0.5 * self._others_bend @ moved)
+
+    def _others(self) -> Tensor:
+        """Return where in what is shared that is which says nothing of the population."""
+        parts = [
+            torch.full((shape.numel(),), not self._of_population(name))
+            for name, shape in self._shapes.items()
+        ]
+        return torch.cat(parts).nonzero().squeeze(-1) if parts else torch.zeros(0).long()
 
     def _of_population(self, name: str) -> bool:
         return self._population is not None and name in self._population.shared
@@ -192,6 +230,21 @@ class HierarchicalNormal:
         each = dist.MultivariateNormal(mean, precision_matrix=posterior).to_event(1)
         values[SITE] = pyro.sample(SITE, each)
         return values
+
+
+def _climb(density: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
+    """Return the mode of a log density, or where the climb ended."""
+    at = start.detach().clone().requires_grad_()
+    search = torch.optim.LBFGS([at], max_iter=steps, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        value = -density(at)
+        value.backward()
+        return value
+
+    search.step(loss)  # pyright: ignore[reportArgumentType] - a tensor is as good as a float
+    return at.detach() if bool(torch.isfinite(at).all()) else start
 
 
 def _factor(name: str, start: Tensor) -> Tensor:

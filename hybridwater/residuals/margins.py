@@ -24,6 +24,9 @@ from hybridwater.residuals.tails import Tails
 from hybridwater.residuals.transforms import Transform
 
 COEFFICIENTS, TRANSFORM = "coefficients", "transform"
+Changed = tuple[Tensor, Tensor]
+"""Observation less simulation, both transformed, and the log slope of the transform."""
+
 DRY = 1e-9  # relative flow that counts as none
 
 
@@ -91,8 +94,24 @@ class Margins:
             Prior(np.array(tails.centre), np.array(tails.scale), np.array(tails.spread)),
         )
 
-    def model(self, pairs: Pairs, weight: float) -> None:
-        """Pyro model; an observation counts as ``weight`` independent ones."""
+    def fixed(self, pairs: Pairs) -> Changed | None:
+        """Return the transformed flows where the transform is not learned, else nothing."""
+        if self.transform.spread:
+            return None
+        return self.changed(pairs, torch.tensor(self.transform.start, dtype=torch.float64))
+
+    def changed(self, pairs: Pairs, transform: Tensor) -> Changed:
+        """Transform simulation and observation; parameters have the shape (..., parameter)."""
+        simulated, observed = (
+            self.transform.forward(flow, transform) for flow in (pairs.simulated, pairs.observed)
+        )
+        return observed - simulated, self.transform.log_slope(pairs.observed, transform)
+
+    def model(self, pairs: Pairs, weight: float, changed: Changed | None) -> None:
+        """Pyro model; an observation counts as ``weight`` independent ones.
+
+        ``changed`` is what :meth:`fixed` returns, so that it is not made at every step.
+        """
         coefficients = Population(self.prior(), pairs.attributes).sample()
         pyro.deterministic(COEFFICIENTS, coefficients, event_dim=2)
         start = torch.tensor(self.transform.start, dtype=torch.float64)
@@ -100,21 +119,22 @@ class Margins:
             apart = pyro.sample("transform_z", dist.Normal(torch.zeros_like(start), 1).to_event(1))
             start = start + torch.tensor(self.transform.spread, dtype=torch.float64) * apart
         pyro.deterministic(TRANSFORM, start, event_dim=1)
-        n, slope = self.normal_numbers(pairs, coefficients, start)
+        n, slope = self.normal_numbers(pairs, coefficients, changed or self.changed(pairs, start))
         density = -0.5 * n * n - 0.918938533204673 + slope
-        if bool(pairs.dry.any()):
-            density = torch.where(pairs.dry, torch.special.log_ndtr(n), density)
+        dry = pairs.dry
+        if bool(dry.any()):  # the tail of the normal distribution costs much, so only there
+            density = density.index_put((dry,), torch.special.log_ndtr(n[dry]))
         pyro.factor("observations", weight * (density * pairs.valid).sum())
 
     def parts(self, pairs: Pairs, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return bias, scale (..., site, time) and shape of the tails (..., site, n)."""
+        """Return bias, log scale (..., site, time) and shape of the tails (..., site, n)."""
         b, s = self.biases, self.biases + self.scales
         bias = torch.einsum("...sk,kst->...st", coefficients[..., :b], pairs.bias)
-        scale = torch.exp(torch.einsum("...sk,kst->...st", coefficients[..., b:s], pairs.scale))
-        return bias, scale, coefficients[..., s:]
+        log_scale = torch.einsum("...sk,kst->...st", coefficients[..., b:s], pairs.scale)
+        return bias, log_scale, coefficients[..., s:]
 
     def normal_numbers(
-        self, pairs: Pairs, coefficients: Tensor, transform: Tensor
+        self, pairs: Pairs, coefficients: Tensor, changed: Changed
     ) -> tuple[Tensor, Tensor]:
         """Turn observations into standard normal numbers, with the logarithm of the slope.
 
@@ -124,31 +144,32 @@ class Margins:
             With observations.
         coefficients : torch.Tensor
             Shape (..., site, coefficient).
-        transform : torch.Tensor
-            Shape (..., parameter).
+        changed : tuple of torch.Tensor
+            Of :meth:`changed`.
 
         Returns
         -------
         tuple of torch.Tensor
             Each (..., site, time).
         """
-        bias, scale, shape = self.parts(pairs, coefficients)
-        centre = self.transform.forward(pairs.simulated, transform) + bias
-        error = (self.transform.forward(pairs.observed, transform) - centre) / scale
-        n, slope = self.tails.to_normal(error, shape)
-        return n, slope - torch.log(scale) + self.transform.log_slope(pairs.observed, transform)
+        bias, log_scale, shape = self.parts(pairs, coefficients)
+        difference, log_slope = changed
+        n, slope = self.tails.to_normal((difference - bias) * torch.exp(-log_scale), shape)
+        return n, slope - log_scale + log_slope
 
     def predictive_numbers(self, pairs: Pairs, draws: Mapping[str, Tensor]) -> Tensor:
         """Return normal numbers of the observations under the mean over draws, (site, time)."""
         below = torch.zeros_like(pairs.observed)
         both = draws[COEFFICIENTS], draws[TRANSFORM]
         for coefficients, transform in zip(*both, strict=True):
-            n, _ = self.normal_numbers(pairs, coefficients, transform)
+            changed = self.changed(pairs, transform)
+            n, _ = self.normal_numbers(pairs, coefficients, changed)
             below += torch.special.ndtr(n)
         return torch.special.ndtri(torch.clamp(below / len(both[0]), 1e-12, 1 - 1e-12))
 
     def flow(self, n: Tensor, pairs: Pairs, coefficients: Tensor, transform: Tensor) -> Tensor:
         """Turn standard normal numbers (..., site, time) into relative flow."""
-        bias, scale, shape = self.parts(pairs, coefficients)
+        bias, log_scale, shape = self.parts(pairs, coefficients)
         centre = self.transform.forward(pairs.simulated, transform) + bias
-        return self.transform.inverse(centre + scale * self.tails.from_normal(n, shape), transform)
+        error = torch.exp(log_scale) * self.tails.from_normal(n, shape)
+        return self.transform.inverse(centre + error, transform)

@@ -165,7 +165,8 @@ class ResidualModel:
         wanted = (margins.COEFFICIENTS, margins.TRANSFORM)
         numerics = self.margins(pairs)
         population = Population(numerics.prior(), pairs.attributes)
-        return infer(numerics.model, (pairs, weight), wanted, inference, population)
+        arguments = (pairs, weight, numerics.fixed(pairs))
+        return infer(numerics.model, arguments, wanted, inference, population)
 
     def _worth(self, pairs: margins.Pairs) -> float:
         """Return how many independent observations an observation is worth."""

@@ -240,7 +240,7 @@ def _past(
     transform: torch.Tensor,
 ) -> torch.Tensor:
     """Return normal numbers of the observations, NaN where none; a dry one is half-way down."""
-    n, _ = margin.normal_numbers(pairs, coefficients, transform)
+    n, _ = margin.normal_numbers(pairs, coefficients, margin.changed(pairs, transform))
     below = torch.special.ndtri(torch.clamp(torch.special.ndtr(n) / 2, min=1e-300))
     n = torch.where(pairs.dry, below, n)
     return torch.where(pairs.valid, n, torch.nan)

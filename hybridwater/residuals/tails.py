@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,36 @@ class Tails:
         return n
 
 
+class _ToNormal(torch.autograd.Function):
+    """Normal numbers of sinh-arcsinh errors and their log slope; derivatives in one pass.
+
+    With ``i = tail arcsinh x - skew``, ``n = sinh i`` and the slope is
+    ``tail cosh i / sqrt(1 + x^2)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, skew: Tensor, log_tail: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        root = torch.sqrt(1 + x * x)
+        size = x.abs()
+        # several times as fast as torch.asinh, and as exact near zero
+        arc = torch.copysign(torch.log1p(size + size * size / (1 + root)), x)
+        tail = log_tail.exp()
+        inner = tail * arc - skew
+        far = inner.abs()
+        log_cosh = far + torch.log1p(torch.exp(-2 * far)) - math.log(2)
+        n = torch.sinh(inner)
+        ctx.save_for_backward(x, root, arc, inner, n, tail)
+        return n, log_tail + log_cosh - torch.log(root)
+
+    @staticmethod
+    def backward(ctx: Any, by_n: Tensor, by_slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        x, root, arc, inner, n, tail = ctx.saved_tensors
+        inward = by_n * torch.sqrt(1 + n * n) + by_slope * torch.tanh(inner)
+        by_x = (inward * tail - by_slope * x / root) / root
+        by_tail = inward * tail * arc + by_slope
+        return by_x, -inward.sum_to_size(tail.shape), by_tail.sum_to_size(tail.shape)
+
+
 class SinhArcsinh(Tails):
     """``x = sinh((arcsinh n + skew) / tail)``: heavier than normal with ``tail < 1``.
 
@@ -58,9 +89,7 @@ class SinhArcsinh(Tails):
     def to_normal(self, x: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Turn errors into normal numbers; see the class."""
         skew, log_tail = shape[..., :1], shape[..., 1:]
-        inner = log_tail.exp() * torch.asinh(x) - skew
-        log_cosh = inner.abs() + torch.log1p(torch.exp(-2 * inner.abs())) - math.log(2)
-        return torch.sinh(inner), log_tail + log_cosh - 0.5 * torch.log1p(x * x)
+        return _ToNormal.apply(x, skew, log_tail)  # type: ignore[return-value]
 
     def from_normal(self, n: Tensor, shape: Tensor) -> Tensor:
         """Turn normal numbers into errors; see the class."""

@@ -4,6 +4,7 @@ import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
+from scipy import differentiate, optimize, stats
 
 from hybridwater.residuals.guide import HierarchicalNormal, nodes
 from hybridwater.residuals.hierarchy import SITE, Population, Prior
@@ -57,3 +58,32 @@ def test_without_a_population_it_is_the_posterior_itself():
     np.testing.assert_allclose(normal.mean.detach(), mean, rtol=1e-5)
     for found in normal.covariance_matrix.detach():
         np.testing.assert_allclose(found, covariance, rtol=1e-5)
+
+
+def test_it_begins_at_the_marginal_mode_of_what_is_shared():
+    # One variable of the sites' own: its centre, spread and one that is no population's are shared.
+    prior = Prior(np.array([0.5]), np.array([0.5]), np.array([0.4]))
+    seen = torch.tensor([[1.0], [0.2], [0.7], [1.4]], dtype=torch.float64)
+    population = Population(prior, torch.zeros(4, 0, dtype=torch.float64))
+    error = 0.3
+
+    def shifted():
+        coefficients = population.sample()
+        shift = pyro.sample("shift", dist.Normal(torch.zeros(1).double(), 1.0).to_event(1))
+        pyro.sample("seen", dist.Normal(coefficients + 0.2 * shift, error).to_event(2), obs=seen)
+
+    def density(at):
+        centre, spread = 0.5 + 0.5 * at[0], 0.4 * np.exp(at[1])
+        away = seen.numpy() - centre - 0.2 * at[2]
+        width = np.hypot(spread, error)
+        prior = stats.norm(0, [1.0, 0.5, 1.0]).logpdf(at).sum()
+        return prior + stats.norm(0, width).logpdf(away).sum()
+
+    with pyro.get_param_store().scope():
+        guide = HierarchicalNormal(shifted, (), population)
+        found = nodes(guide, ())["_shared"]["fn"]
+    best = optimize.minimize(lambda at: -density(at), np.zeros(3), tol=1e-9)
+    np.testing.assert_allclose(found.mean.detach(), best.x, atol=1e-4)
+    covariance = found.covariance_matrix.detach()
+    curvature = -differentiate.hessian(lambda at: np.apply_along_axis(density, 0, at), best.x).ddf
+    np.testing.assert_allclose(covariance, np.linalg.inv(curvature), rtol=1e-4, atol=1e-5)

@@ -29,6 +29,14 @@ def test_the_slope_is_the_derivative(name):
     np.testing.assert_allclose(slope.detach(), x.grad.log(), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("sites", [1, 3])
+def test_derivatives_of_sinh_arcsinh_are_those_of_differences(sites):
+    rng = np.random.default_rng(0)
+    x = torch.tensor(3 * rng.standard_normal((sites, 7)), requires_grad=True)
+    shape = torch.tensor(rng.normal(0.2, 0.3, (sites, 2)), requires_grad=True)
+    assert torch.autograd.gradcheck(get_tails("sinh-arcsinh").to_normal, (x, shape))
+
+
 def test_student_t_has_the_density_of_scipy():
     n, slope = get_tails("student-t").to_normal(X, SHAPES["student-t"])
     log_density = -0.5 * n * n - 0.5 * np.log(2 * np.pi) + slope
