@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 _STRONG = 6.0
 #: What an operation adds to the length, on the scale of BIC.
 _OPERATION = 2 * math.log(10)
+#: Shares of the scale of an error that grow with the flow, from none to all but a hundredth.
+_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99)
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,7 @@ def compare(
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}
     rows: dict[str, dict[str, float]] = {}
-    errors: dict[str, dict[tuple[str, str], np.ndarray]] = {}
+    misfits: dict[str, dict[tuple[str, str], _Misfit]] = {}
     for name, model in models.items():
         own = dict(keywords)
         own["schedule"] = schedule.get(name) if isinstance(schedule, Mapping) else schedule
@@ -140,7 +143,7 @@ def compare(
             spent = time.perf_counter() - begun
             simulation, seconds = _timed(fitted, data)
             rows[name] = _row(fitted, data, simulation)
-            errors[name] = _errors(fitted, data, simulation)
+            misfits[name] = _misfits(fitted, data, simulation)
         except SolveFailed as error:
             failures[name] = str(error)
             logger.warning("The model '%s' cannot be solved: %s", name, error)
@@ -148,7 +151,7 @@ def compare(
         taken = np.nan if isinstance(model, Surrogate) else spent
         rows[name] |= {"fit (s)": taken, "run (s)": seconds}
         fits[name], simulations[name] = fitted, simulation
-    _inform(rows, errors)
+    _inform(rows, misfits)
     import pandas as pd
 
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(list(models))
@@ -185,43 +188,71 @@ def _operations(ude: UDE) -> int:
     return int(sum(sympy.count_ops(e) for e in (*equations, *ude.derivatives.values())))
 
 
-def _errors(
+@dataclass(frozen=True)
+class _Misfit:
+    """Errors of one series outside the test period, with the scale that suits them best.
+
+    The standard deviation of an error is linear in what is simulated (Schoups and Vrugt 2010,
+    doi:10.1029/2009WR008933, eq. 5). Errors that grow with the flow would else be judged by the
+    few largest values alone, and an equation that follows their noise would look better.
+    """
+
+    error: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, simulated: np.ndarray, error: np.ndarray) -> _Misfit:
+        """Find the share of the scale that grows with the flow, by maximum likelihood."""
+        relative = np.abs(simulated) / max(float(np.mean(np.abs(simulated))), _TINY)
+        scales = [(1 - share) + share * relative for share in _SHARES]
+        scales = [s * max(float(np.sqrt(np.mean((error / s) ** 2))), _TINY) for s in scales]
+        return cls(error, min(scales, key=lambda s: float(np.mean(np.log(s)))))
+
+    @property
+    def level(self) -> float:
+        """Minus twice the mean logarithm of the likelihood, but for a constant."""
+        return 2 * float(np.mean(np.log(self.scale)))
+
+
+def _misfits(
     fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset
-) -> dict[tuple[str, str], np.ndarray]:
+) -> dict[tuple[str, str], _Misfit]:
     """Return the errors outside the test period, by observed variable and basin."""
     data = fitted.with_basins(data)
     times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
-    inside = data["time"].isin(np.concatenate(times))
+    inside = data["time"].isin(np.concatenate(times)).values
     found = {}
     for flux, variable in fitted.observed.items():
         seen = to_units(observations(data, variable), fitted.ude.units[flux])
         for row, basin in enumerate(seen["basin"].values):
-            error = simulation[flux].isel(basin=row) - seen.isel(basin=row)
-            found[variable, str(basin)] = error.values[inside.values & np.isfinite(error.values)]
+            simulated = simulation[flux].isel(basin=row).values
+            error = simulated - seen.isel(basin=row).values
+            counts = inside & np.isfinite(error)
+            found[variable, str(basin)] = _Misfit.of(simulated[counts], error[counts])
     return found
 
 
 def _inform(
-    rows: dict[str, dict[str, float]], errors: dict[str, dict[tuple[str, str], np.ndarray]]
+    rows: dict[str, dict[str, float]], misfits: dict[str, dict[tuple[str, str], _Misfit]]
 ) -> None:
-    """Add BIC, ``n ln(error) + count ln(n)`` summed over basins and variables, and the length.
+    """Add BIC, ``n level + count ln(n)`` summed over basins and variables, and the length.
 
     How many independent errors a record is worth is the same for all models, or the logarithm of
     an error, which depends on its unit, would be counted more often for one than for another. The
-    errors of the nearest model say it.
+    errors of the most likely model say it.
     """
-    nearest: dict[tuple[str, str], np.ndarray] = {}
-    for one in errors.values():
-        for series, error in one.items():
-            if series not in nearest or np.mean(error**2) < np.mean(nearest[series] ** 2):
-                nearest[series] = error
-    worth = {series: effective_count(error) for series, error in nearest.items()}
+    nearest: dict[tuple[str, str], _Misfit] = {}
+    for one in misfits.values():
+        for series, misfit in one.items():
+            if series not in nearest or misfit.level < nearest[series].level:
+                nearest[series] = misfit
+    worth = {series: effective_count(m.error / m.scale) for series, m in nearest.items()}
     for name, row in rows.items():
-        variables = len({variable for variable, _ in errors[name]})
+        variables = len({variable for variable, _ in misfits[name]})
         count = (row["parameters"] + row["weights"]) / variables
         row["BIC"] = sum(
-            worth[series] * np.log(np.mean(error**2)) + count * np.log(worth[series])
-            for series, error in errors[name].items()
+            worth[series] * misfit.level + count * np.log(worth[series])
+            for series, misfit in misfits[name].items()
         )
         row["length"] = row["BIC"] + _OPERATION * row["operations"]
 

@@ -74,13 +74,17 @@ class Draft:
         return Equation(expression, parameters, constants)
 
     def gate(self) -> sympy.Expr:
-        """Write the gate of an empty store."""
+        """Write the gate of an empty store: the term falls off in its last part.
+
+        The network's own gate, ``S / (S + scale)``, never quite opens. This one does, so that above
+        that part the law stands alone; and it has fewer operations.
+        """
         network = self.place.network
         assert network.zero_when_empty is not None
         assert network.empty_scale is not None
-        stored = sympy.Max(symbol(network.zero_when_empty), 0)
         unit = self.place.declared[network.zero_when_empty]
-        return stored / (stored + self.constant("empty", network.empty_scale, unit))
+        empty = self.constant("empty", network.empty_scale, unit)
+        return sympy.Min(symbol(network.zero_when_empty) / empty, 1)
 
     def signed(
         self, kind: str, unit: str, number: float, *, of: sympy.Expr | None = None

@@ -2,7 +2,7 @@
 
 Each form is dimensionless but for a power of its input, and has at most two constants of its own
 with the unit of the input. They are the responses that hydrology and ecology write down again and
-again: proportional, power law (Wittenberg 1999, Hydrol. Process. 13, 715-726), saturation
+again: proportional, linear, power law (Wittenberg 1999, Hydrol. Process. 13, 715-726), saturation
 (Michaelis and Menten 1913; Monod 1949, doi:10.1146/annurev.mi.03.100149.002103), Holling's third
 form (1959, doi:10.4039/Ent91385-7), exponential (Beven and Kirkby 1979,
 doi:10.1080/02626667909491834), ``tanh`` (Jassby and Platt 1976, doi:10.4319/lo.1976.21.4.0540), and
@@ -47,6 +47,8 @@ class Form:
         Power of the unit of the input that the value has.
     from_zero : bool
         Whether it needs an input with a true zero, and vanishes there.
+    above_zero : bool
+        Whether it needs an input with a true zero, though it does not vanish there.
     reference : bool
         Whether it is written relative to a fixed value of the input.
     """
@@ -57,6 +59,7 @@ class Form:
     expression: Callable[..., Any]
     power: int = 0
     from_zero: bool = True
+    above_zero: bool = False
     reference: bool = False
 
 
@@ -75,6 +78,15 @@ def _sigmoid(argument: np.ndarray) -> np.ndarray:
 #: All forms. The simplest come first: of two that are equally good and simple the first is taken.
 FORMS: tuple[Form, ...] = (
     Form("proportional", (), lambda x, r: x, lambda x, r: x, power=1),
+    Form(
+        "linear",
+        ("scale",),
+        lambda x, r, c: x + c,
+        lambda x, r, c: x + c,
+        power=1,
+        from_zero=False,
+        above_zero=True,
+    ),
     Form("square", (), lambda x, r: x * x, lambda x, r: x**2, power=2),
     Form(
         "power",
@@ -193,7 +205,7 @@ class Visited:
 
     def allows(self, form: Form) -> bool:
         """Say whether a form makes sense for this input."""
-        return self.has_zero or not form.from_zero
+        return self.has_zero or not (form.from_zero or form.above_zero)
 
     def grid(self, kind: Kind) -> np.ndarray:
         """Return the values of a constant at which a search begins."""

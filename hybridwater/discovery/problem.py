@@ -124,8 +124,8 @@ class Problem:
         if network.zero_when_empty not in self.texts:
             return np.ones(len(x))
         assert network.empty_scale is not None
-        stored = np.maximum(x[:, self.texts.index(network.zero_when_empty)], 0.0)
-        return stored / (stored + network.empty_scale)
+        stored = x[:, self.texts.index(network.zero_when_empty)]
+        return np.minimum(stored / network.empty_scale, 1.0)
 
 
 def inputs_of(network: Network) -> tuple[str, ...]:

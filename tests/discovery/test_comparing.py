@@ -117,8 +117,25 @@ def test_the_unit_of_the_observations_does_not_choose_the_model():
     white, slow = rng.normal(0, 1, 400), np.cumsum(rng.normal(0, 0.1, 400))
     differences = []
     for unit in (1e-3, 1.0, 1e3):
-        rows = {n: {"parameters": 3, "weights": 0, "operations": 5} for n in ("white", "slow")}
-        errors = {"white": {("q", "a"): unit * white}, "slow": {("q", "a"): unit * slow}}
-        comparing._inform(rows, errors)
+        rows = {n: {"parameters": 3.0, "weights": 0, "operations": 5} for n in ("white", "slow")}
+        flow = np.full(400, 100 * unit)
+        errors = {"white": unit * white, "slow": unit * slow}
+        misfits = {n: {("q", "a"): comparing._Misfit.of(flow, e)} for n, e in errors.items()}
+        comparing._inform(rows, misfits)
         differences.append(rows["white"]["BIC"] - rows["slow"]["BIC"])
     assert differences == pytest.approx([differences[0]] * 3)
+
+
+def test_errors_that_grow_with_the_flow_are_judged_by_their_own_scale():
+    """An equation that is nearer in the few large flows only is not the better one."""
+    rng = np.random.default_rng(0)
+    flow = rng.gamma(0.5, 2.0, 2000) + 0.2
+    noise = 0.05 * flow * rng.standard_normal(2000)
+    large = flow > np.quantile(flow, 0.98)
+    wrong = np.where(large, 0.3 * noise, noise + 0.03)
+    assert np.mean(wrong**2) < np.mean(noise**2)
+    law, other = (comparing._Misfit.of(flow, e) for e in (noise, wrong))
+    assert law.level < other.level
+    assert law.scale / flow == pytest.approx(0.05, rel=0.2)
+    even = comparing._Misfit.of(flow, rng.standard_normal(2000))
+    assert np.ptp(even.scale) == 0
