@@ -90,11 +90,10 @@ def _front(axes: Axes, front: Front) -> None:
         axes.axhspan(0, front.noise, color=style.SHADES[1], zorder=0)
         axes.annotate(
             "below the spread of the fits",
-            (1, front.noise),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(-3, -11),
+            (0, 0),  # a front falls from the left: this corner is free
+            xycoords="axes fraction",
+            xytext=(4, 4),
             textcoords="offset points",
-            ha="right",
             fontsize=8.5,
             color=style.MUTED,
         )
