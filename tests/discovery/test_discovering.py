@@ -50,6 +50,18 @@ def test_exponential_baseflow(learned, make_term):
     assert expression.subs({s: known[str(s)] for s in expression.free_symbols}) == 0
 
 
+def test_base_and_quick_flow_share_a_factor(learned, make_term):
+    """Both flows and the gate of the store fit into eleven operations."""
+    term = make_term(lambda soil, pet, **_: 0.5 * np.exp((soil - 500) / 120) * (pet + 1.5))
+    model = learned("et", "soil", "pet", **EMPTY)
+    front = search_term(model, "et", term)
+    assert form(front) == "exponential growth(soil) linear(pet)"
+    assert constant(front, "et_scale_pet").default == pytest.approx(1.5, rel=0.05)
+    assert front.proposals[front.chosen].operations <= 11
+    gate = str(front.recommended.expression)
+    assert "Min(1, soil/et_empty)" in gate
+
+
 def test_degree_day_melt_and_units_of_temperature(learned, make_term):
     term = make_term(lambda tmean, **_: 2.5 * np.maximum(tmean - 1.5, 0), noise=0.05)
     front = search_term(learned("melt", "tmean", "soil", positive=True), "melt", term)
