@@ -13,12 +13,11 @@ Errors are those of heights on the fine mesh, moved there with bounded second or
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from mgn_training import read_arguments, train_and_tell
 from mgn_zero_shot import SIDE, conductivity, solve, triangles
 from torch import Tensor
 
@@ -30,7 +29,6 @@ from hybridwater.mgn import (
     Lesson,
     adaptive_rollout,
     make_graph,
-    train_dynamics,
 )
 
 FINE, UNIFORM = 48, 14
@@ -89,12 +87,7 @@ class Solver(Dynamics):
 
 def main() -> None:
     """Train, run on meshes of both kinds, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    arguments = read_arguments(__doc__)
     fine, even = triangles(FINE), triangles(UNIFORM)
     episodes = []
     for seed in range(10):
@@ -111,15 +104,7 @@ def main() -> None:
         Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4, spans=(1, SPAN)),
         Lesson(int(60 * n), rollout=3, push=2, rate=2e-4, spans=(SPAN,)),
     ]
-    begun = time.perf_counter()
-    table = train_dynamics(
-        dynamics, episodes, lessons, directory=arguments.directory, resume=True, progress=False
-    )
-    print(
-        f"{dynamics.network.size} weights, loss {table.loss[:40].mean():.3g} -> "
-        f"{table.loss[-40:].mean():.3g}, {time.perf_counter() - begun:.0f} s now",
-        flush=True,
-    )
+    train_and_tell(dynamics, episodes, lessons, arguments.directory, progress=False)
     rows: dict[str, list] = {}
     for seed in range(100, 104):
         truth = solve(fine, mounds(fine.centroids, seed), RECORD, STEPS * SPAN)[::SPAN]

@@ -11,12 +11,9 @@ water per metre on the fine pieces, moved there with bounded second order.
 
 from __future__ import annotations
 
-import argparse
-import time
-from pathlib import Path
-
 import numpy as np
 import torch
+from mgn_training import read_arguments, train_and_tell
 from torch import Tensor
 
 from hybridwater.meshes import RiverNetwork, RiverPieces, Sizing
@@ -27,7 +24,6 @@ from hybridwater.mgn import (
     Lesson,
     adaptive_rollout,
     make_graph,
-    train_dynamics,
 )
 
 RECORD = 120.0  # s between two states of the truth: waves do not pass a piece in one
@@ -95,12 +91,7 @@ def run(model: Dynamics, pieces: RiverPieces, water: np.ndarray, steps: int) -> 
 
 def main() -> None:
     """Train, run on pieces of both kinds, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    arguments = read_arguments(__doc__)
     whole, solver = RiverPieces.of(tree()), Solver()
     still = np.zeros(whole.network.size)
     fine, even, finer = (
@@ -120,15 +111,7 @@ def main() -> None:
         Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4),
         Lesson(int(60 * n), rollout=3, push=2, rate=2e-4),
     ]
-    begun = time.perf_counter()
-    table = train_dynamics(
-        dynamics, episodes, lessons, directory=arguments.directory, resume=True, progress=False
-    )
-    print(
-        f"{dynamics.network.size} weights, loss {table.loss[:40].mean():.3g} -> "
-        f"{table.loss[-40:].mean():.3g}, {time.perf_counter() - begun:.0f} s now",
-        flush=True,
-    )
+    train_and_tell(dynamics, episodes, lessons, arguments.directory, progress=False)
     rows: dict[str, list] = {}
     # the last reach of the base gathers all the water and is no river any more
     lengths = np.where(fine.network.distance > 10e3, fine.network.lengths, 0.0)

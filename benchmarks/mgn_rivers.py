@@ -13,17 +13,16 @@ The directory keeps the training: run again to go on after an interruption.
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
+from mgn_training import read_arguments, train_and_tell
 
 from hybridwater.meshes import RiverNetwork, read_routelink
-from hybridwater.mgn import Episode, IncrementDynamics, Lesson, make_graph, train_dynamics
+from hybridwater.mgn import Episode, IncrementDynamics, Lesson, make_graph
 
 TRAIN_HOURS = 11  # states at 0 ... 10
 LEAST = 0.05  # m3 s-1, of the local scale
@@ -69,12 +68,7 @@ def scaled(
 
 def main() -> None:
     """Train, roll out, print a table by lead time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    arguments = read_arguments(__doc__)
     folder = Path(os.environ["HYBRIDWATER_DATA"]) / "river_networks" / "nwm_lower_colorado"
     network, discharge, inflow, static = read(folder)
     states, forcing, static, scale = scaled(network, discharge, inflow, static)
@@ -101,15 +95,7 @@ def main() -> None:
         Lesson(int(60 * arguments.scale), rollout=3, rate=1e-3, batch=1),
         Lesson(int(40 * arguments.scale), rollout=3, push=2, rate=5e-4, batch=1),
     ]
-    begun = time.perf_counter()
-    table = train_dynamics(
-        dynamics, [train], lessons, directory=arguments.directory, resume=True, checkpoint_every=10
-    )
-    print(
-        f"{dynamics.network.size} weights, loss {table.loss[:20].mean():.3g} -> "
-        f"{table.loss[-20:].mean():.3g}, {table.seconds.max():.0f} s "
-        f"({time.perf_counter() - begun:.0f} s now)"
-    )
+    train_and_tell(dynamics, [train], lessons, arguments.directory, checkpoint_every=10)
     said = dynamics.rollout(test)[:, :, 0].numpy() * scale
     true = discharge[TRAIN_HOURS - 1 :]
     trend = true[0] + np.arange(len(true))[:, None] * hour_to_hour[TRAIN_HOURS - 2]

@@ -16,17 +16,15 @@ The directory keeps the training: run again to go on after an interruption.
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
+from mgn_training import read_arguments, train_and_tell
 
 from hybridwater.meshes import Mesh
-from hybridwater.mgn import Episode, IncrementDynamics, Lesson, make_graph, train_dynamics
+from hybridwater.mgn import Episode, IncrementDynamics, Lesson, make_graph
 
 TRAIN = 21  # times, of 33
 WET = 0.05  # m
@@ -44,12 +42,7 @@ def read(path: Path) -> tuple[Mesh, np.ndarray, np.ndarray]:
 
 def main() -> None:
     """Train, roll out, print a table by lead time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    arguments = read_arguments(__doc__)
     mesh, level, bed = read(Path(os.environ["HYBRIDWATER_DATA"]) / "meshes" / "adh_san_diego.nc")
     wet = level - bed > WET
     print(
@@ -79,15 +72,7 @@ def main() -> None:
         Lesson(int(60 * n), rollout=3, rate=1e-3, noise=0.1, batch=1),
         Lesson(int(40 * n), rollout=4, push=2, rate=5e-4, batch=1),
     ]
-    begun = time.perf_counter()
-    table = train_dynamics(
-        dynamics, [train], lessons, directory=arguments.directory, resume=True, checkpoint_every=20
-    )
-    print(
-        f"{dynamics.network.size} weights, loss {table.loss[:20].mean():.3g} -> "
-        f"{table.loss[-20:].mean():.3g}, {table.seconds.max():.0f} s "
-        f"({time.perf_counter() - begun:.0f} s now)"
-    )
+    train_and_tell(dynamics, [train], lessons, arguments.directory, checkpoint_every=20)
     from_here = level[TRAIN - 1 :]
     ahead = tide[TRAIN - 1 :]
     runs = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridwater.components.learned_runoff import LearnedRunoff
 from hybridwater.report.graph import coupling_graph
 from hybridwater.report.ledger import relative_residual, water_ledger
 from hybridwater.report.page import Section, Table, write_report
@@ -45,7 +44,7 @@ def coupled_sections(case: CoupledCase, model: CoupledModel) -> list[Section]:
             [
                 Table(component_totals(ledger), "Components, over the whole run"),
                 Table(exchange_totals(ledger), "Exchanges, over the whole run"),
-                *_fallbacks(case, model),
+                *_fallbacks(model),
             ],
         ),
         Section("Time", "Time on this computer.", tables=[_seconds(model)]),
@@ -62,28 +61,13 @@ def write_coupled_report(case: CoupledCase, model: CoupledModel, folder: Path) -
     )
 
 
-def fallbacks(case: CoupledCase, model: CoupledModel) -> dict[str, tuple[int, int]]:
-    """Return how often each learned exchange was as its baseline, and how often at all.
-
-    Exchanges count steps; components that are learned exchanges count cells and steps.
-    """
-    components = {name: model.component(name) for name in case.components}
-    counts = {
-        f"{name}, cell by cell": component.fallbacks
-        for name, component in components.items()
-        if isinstance(component, LearnedRunoff)
-    }
-    return {**model.fallbacks, **counts}
-
-
-def _fallbacks(case: CoupledCase, model: CoupledModel) -> list[Table]:
+def _fallbacks(model: CoupledModel) -> list[Table]:
     """Return how often learned exchanges were out of the range of their training."""
     import pandas as pd
 
-    found = fallbacks(case, model)
-    if not found:
+    if not model.fallbacks:
         return []
-    frame = pd.DataFrame(found, index=["as the baseline", "all"]).T
+    frame = pd.DataFrame(model.fallbacks, index=["as the baseline", "all"]).T
     frame.index.name = "exchange"
     return [Table(frame, "Learned exchanges: steps out of the range of the training")]
 

@@ -30,7 +30,7 @@ def run(
     Ctrl-C ends the run after the current step and leaves a checkpoint; --restart goes on from it.
     """
     from hybridwater.cases import load_coupled
-    from hybridwater.cases.coupled_report import fallbacks, ledger_table, write_coupled_report
+    from hybridwater.cases.coupled_report import ledger_table, write_coupled_report
 
     loaded = load_coupled(case)
     folder = loaded.directory if out is None else out
@@ -47,7 +47,7 @@ def run(
             raise typer.Exit(130) from None
         raise
     console.print(ledger_table(model.ledger()))
-    for label, (count, calls) in fallbacks(loaded, model).items():
+    for label, (count, calls) in model.fallbacks.items():
         console.print(
             f"Learned exchange {label}: as its baseline in {count} of {calls} steps.",
             markup=False,

@@ -147,6 +147,11 @@ class Component(Bmi):
         change of the sum of `storage`. Empty before the first step.
         """
 
+    @property
+    def fallbacks(self) -> tuple[int, int] | None:
+        """How often a learned exchange fell back in a cell, and cells times steps; None without."""
+        return None
+
     def mesh(self, grid: int) -> Any | None:
         """Return the mesh of a grid, its cells in the order of the values, or None."""
         return None

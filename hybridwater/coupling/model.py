@@ -461,9 +461,16 @@ class CoupledModel:
 
     @property
     def fallbacks(self) -> dict[str, tuple[int, int]]:
-        """How often each learned exchange moved as its baseline does, and how often at all."""
+        """How often each learned exchange was as its baseline, and how often at all.
+
+        Exchanges count steps; components that are learned exchanges count cells times steps.
+        """
         moments = [(k.label, k.remap.moment) for k in self._links if isinstance(k, LearnedLink)]
-        return {label: (moment.fallbacks, moment.calls) for label, moment in moments}
+        counts = {label: (moment.fallbacks, moment.calls) for label, moment in moments}
+        for name, participant in self._participants.items():
+            if (count := participant.component.fallbacks) is not None:
+                counts[f"{name}, cell by cell"] = count
+        return counts
 
     def output(self, component: str) -> xr.Dataset:
         """Return the outputs of a component.

@@ -132,6 +132,9 @@ def adaptive_rollout(
     }
     here, now = first, given["states"]
     assert isinstance(now, np.ndarray)
+    fields = given["static"], given["forcing"]
+    moving = any(isinstance(field, np.ndarray) and field.size for field in fields)
+    from_first: Remap | None = None
     parts, kept = [], []
     dynamics.eval()
     with torch.no_grad():
@@ -142,7 +145,8 @@ def adaptive_rollout(
                 here = fresh
                 cells = _cells(here)
                 nodes = made(cells)
-                from_first = _between(first, here, 1)
+                if moving:
+                    from_first = _between(first, here, 1)
                 fixed = _given(given["static"], from_first, cells)
             if step == 0:
                 parts.append(here)
@@ -187,7 +191,7 @@ def _table(
 
 
 def _given(
-    values: np.ndarray | Callable[..., np.ndarray], remap: Remap, cells: Part, *step: int
+    values: np.ndarray | Callable[..., np.ndarray], remap: Remap | None, cells: Part, *step: int
 ) -> Tensor:
     """Return forcing or static features of the cells that there are now."""
     if callable(values):
@@ -198,8 +202,11 @@ def _given(
                 "finite.",
                 "adaptive rollout",
             )
-    else:
+    elif values.size:
+        assert remap is not None
         found = _moved(remap, values[step[0]] if step else values)
+    else:
+        found = np.zeros((cells.size, 0))
     return torch.tensor(found)
 
 

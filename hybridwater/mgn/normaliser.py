@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 FAR = 10.0
-"""A feature this many standard deviations from the mean of the training, and beyond all that the
-training has seen, is out of its range."""
+"""A feature this many standard deviations from the mean of the training is out of its range."""
 
 
 class Normaliser(nn.Module):
@@ -27,8 +26,6 @@ class Normaliser(nn.Module):
     total: Tensor
     squares: Tensor
     rows: Tensor
-    lowest: Tensor
-    highest: Tensor
 
     def __init__(self, size: int, most: int = 1_000_000) -> None:
         super().__init__()
@@ -36,22 +33,13 @@ class Normaliser(nn.Module):
         self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
-        # finite also where a network goes through float32
-        most_of_all = torch.full((size,), torch.finfo(torch.float32).max, dtype=torch.float64)
-        self.register_buffer("lowest", most_of_all)
-        self.register_buffer("highest", -most_of_all)
 
     def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
         """Move to devices but keep sums in float64."""
         super()._apply(fn, recurse)
-        for name in ("total", "squares", "rows", "lowest", "highest"):
+        for name in ("total", "squares", "rows"):
             setattr(self, name, getattr(self, name).double())
         return self
-
-    @property
-    def sums(self) -> tuple[Tensor, ...]:
-        """What adds up over several of them."""
-        return self.total, self.squares, self.rows
 
     @property
     def mean(self) -> Tensor:
@@ -73,17 +61,14 @@ class Normaliser(nn.Module):
         self.total += flat.sum(dim=0)
         self.squares += (flat**2).sum(dim=0)
         self.rows += flat.shape[0]
-        self.lowest.copy_(torch.minimum(self.lowest, flat.amin(dim=0)))
-        self.highest.copy_(torch.maximum(self.highest, flat.amax(dim=0)))
 
     def far(self, x: Tensor) -> Tensor:
         """Say which values of shape (..., features) are out of range; none if it saw nothing."""
-        unseen = ((x < self.lowest) | (x > self.highest)) & (self.rows > 0.0)
-        return unseen & ((x - self.mean).abs() > FAR * self.spread)
+        return ((x - self.mean).abs() > FAR * self.spread) & (self.rows > 0.0)
 
     def within(self, x: Tensor) -> Tensor:
-        """Return values of shape (..., features), those out of range brought to its nearer end."""
-        return torch.where(self.far(x), x.clamp(self.lowest, self.highest), x)
+        """Return values of shape (..., features), the mean where they are out of range."""
+        return torch.where(self.far(x), self.mean.to(x), x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return normalised values of shape (..., features), in the precision of ``x``."""

@@ -93,16 +93,14 @@ def together(module: nn.Module) -> Iterator[None]:
         yield
         return
     seen = [m for m in module.modules() if isinstance(m, Normaliser)]
-    before = [[b.clone() for b in m.sums] for m in seen]
+    before = [[b.clone() for b in m.buffers()] for m in seen]
     yield
     for parameter in module.parameters():
         if parameter.grad is not None:
             distributed.all_reduce(parameter.grad)
             parameter.grad /= processes()
     for normaliser, old in zip(seen, before, strict=True):
-        for now, was in zip(normaliser.sums, old, strict=True):
+        for now, was in zip(normaliser.buffers(), old, strict=True):
             change = now - was
             distributed.all_reduce(change)
             now.copy_(was + change)
-        distributed.all_reduce(normaliser.lowest, distributed.ReduceOp.MIN)
-        distributed.all_reduce(normaliser.highest, distributed.ReduceOp.MAX)

@@ -456,7 +456,7 @@ class RunoffCoupler(nn.Module):
         return self.network(self.graph, values).nodes[LAND].double()
 
     def _guarded(self, values: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """Keep features within the range of the training, and say which cells are in it.
+        """Take what is usual for features out of the range of the training; say which cells are in.
 
         One cell that is out of it must not spoil what its neighbours hear.
         """

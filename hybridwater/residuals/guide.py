@@ -17,7 +17,9 @@ doi:10.1111/j.1467-9868.2008.00700.x
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pyro
@@ -39,6 +41,36 @@ _WIDEST = 1.0  # least precision of what is shared, prior included, where the gu
 def nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
     """Run a model or guide once and return what it did, by name."""
     return poutine.trace(model).get_trace(*arguments).nodes
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """What the observations say of the sites, around their mode given what is shared.
+
+    Attributes
+    ----------
+    shared, own : torch.Tensor
+        What is shared, and the standardised coefficients at the mode, shape (site, term).
+    place, precision : torch.Tensor
+        What the observations of a site say of its coefficients, shape (site, term), and the
+        Cholesky factor of its precision, shape (site, term, term).
+    bends : torch.Tensor
+        How places move with what is shared and says nothing of the population, shape
+        (site, term, shared).
+    slope, bend : torch.Tensor
+        Of the log density along that, with the sites following; zero along all else.
+    density : float
+        Log density of what is shared by Laplace's approximation, up to a constant.
+    """
+
+    shared: Tensor
+    own: Tensor
+    place: Tensor
+    precision: Tensor
+    bends: Tensor
+    slope: Tensor
+    bend: Tensor
+    density: float
 
 
 class HierarchicalNormal:
@@ -74,25 +106,26 @@ class HierarchicalNormal:
         self._shapes = {name: node["value"].shape for name, node in latent.items()}
         self._priors = {name: node["fn"] for name, node in latent.items()}
         shared = own.new_zeros(sum(shape.numel() for shape in self._shapes.values()))
-        density, part = self._given(shared, own, steps), 1.0
+        found, part = self._laid_out(shared, own, steps), 1.0
         for _ in range(_ROUNDS if shared.numel() else 0):
-            (shared, own), laid_out = self._mode, dict(vars(self))
-            centre, spread = self._prior(shared)
-            coefficients = centre + spread * own
-            goal = shared + part * (_climb(self._marginal, shared, steps) - shared)
-            centre, spread = self._prior(goal)
-            gain = self._given(goal, (coefficients - centre) / spread, steps) - density
-            if not gain > 0:  # beyond where the approximation holds: back, and less far
-                vars(self).update(laid_out)
+            centre, spread = self._prior(found.shared, found.own)
+            coefficients = centre + spread * found.own
+            mode = _climb(functools.partial(self._marginal, found), found.shared, steps)
+            goal = found.shared + part * (mode - found.shared)
+            centre, spread = self._prior(goal, found.own)
+            after = self._laid_out(goal, (coefficients - centre) / spread, steps)
+            gain = after.density - found.density
+            if not gain > 0:  # beyond where the approximation holds: less far
                 part /= 2
                 continue
-            density += gain
+            found = after
             if gain < _LEAST_GAIN:
                 break
-        shared = self._mode[0]
+        self._layout = found
         self._shared_scale = own.new_zeros(0, 0)
         if shared.numel():
-            bend = -torch.autograd.functional.hessian(self._marginal, shared)
+            marginal = functools.partial(self._marginal, found)
+            bend = -torch.as_tensor(torch.autograd.functional.hessian(marginal, found.shared))
             self._shared_scale = torch.linalg.cholesky(torch.linalg.inv(_sound(bend, _WIDEST)))
 
     def _log_joint(self, shared: Tensor, own: Tensor) -> Tensor:
@@ -107,10 +140,10 @@ class HierarchicalNormal:
             for part, (name, shape) in zip(parts, self._shapes.items(), strict=True)
         }
 
-    def _prior(self, shared: Tensor) -> tuple[Tensor, Tensor]:
+    def _prior(self, shared: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """Return centre and spread of the sites' coefficients, given what is shared."""
         if self._population is None:
-            zero = torch.zeros_like(self._mode[1])
+            zero = torch.zeros_like(own)
             return zero, torch.ones_like(zero)
         return self._population.given(self._unpacked(shared))
 
@@ -122,63 +155,67 @@ class HierarchicalNormal:
         of_shared, of_own = torch.autograd.grad(self._log_joint(*at), at, allow_unused=True)
         return torch.zeros_like(shared) if of_shared is None else of_shared, of_own
 
-    def _curve(self, shared: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    def _curve(
+        self, at: tuple[Tensor, Tensor], direction: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """Return minus the change of the gradient in a direction, by central differences."""
-        moves = [(m, _DIFFERENCE * d) for m, d in zip(self._mode, (shared, own), strict=True)]
+        moves = [(m, _DIFFERENCE * d) for m, d in zip(at, direction, strict=True)]
         ahead, behind = (self._slope(*(m + s * d for m, d in moves)) for s in (1, -1))
         return (behind[0] - ahead[0]) / (2 * _DIFFERENCE), (behind[1] - ahead[1]) / (
             2 * _DIFFERENCE
         )
 
-    def _given(self, shared: Tensor, own: Tensor, steps: int) -> float:
-        """Lay out what the observations say about the mode of the sites given what is shared.
-
-        Returns the log density of what is shared by Laplace's approximation, up to a constant.
-        """
+    def _laid_out(self, shared: Tensor, own: Tensor, steps: int) -> _Layout:
+        """Lay out what the observations say about the mode of the sites given what is shared."""
         own = _climb(lambda at: self._log_joint(shared, at), own, steps)
-        self._mode = shared, own
-        n, terms = shared.numel(), own.shape[1]
+        mode, n, terms = (shared, own), shared.numel(), own.shape[1]
         columns = []
         for k in range(terms):
             direction = torch.zeros_like(own)
             direction[:, k] = 1.0  # of all sites at once: they do not act on one another
-            columns.append(self._curve(torch.zeros_like(shared), direction)[1])
+            columns.append(self._curve(mode, (torch.zeros_like(shared), direction))[1])
         unit = torch.eye(terms, dtype=own.dtype)
         # What the observations of a site say: precision and centre, in units of its coefficients.
         said = _sound(torch.stack(columns, dim=-1) - unit, _FLATTEST)
-        slope = self._slope(shared, own)
-        centre, spread = self._prior(shared)
-        away = torch.linalg.solve(said, slope[1] + own)
-        self._place = centre + spread * (own + away)
+        of_shared, of_own = self._slope(shared, own)
+        centre, spread = self._prior(shared, own)
+        away = torch.linalg.solve(said, of_own + own)
         precision = said / (spread.unsqueeze(-1) * spread.unsqueeze(-2))
-        self._precision = torch.linalg.cholesky(precision)
-        # What is shared, but says nothing of the population: the places of sites move with it.
-        self._bends = own.new_zeros(*own.shape, n)
-        self._others_slope, self._others_bend = torch.zeros_like(shared), shared.new_zeros(n, n)
+        bends = own.new_zeros(*own.shape, n)
+        slope, bend = torch.zeros_like(shared), shared.new_zeros(n, n)
         others = self._others()
         if len(others):
             units = torch.eye(n, dtype=own.dtype)[others]
-            rows = [self._curve(one, torch.zeros_like(own)) for one in units]
+            rows = [self._curve(mode, (one, torch.zeros_like(own))) for one in units]
             across = torch.stack([row[1] for row in rows], dim=-1)  # (site, term, other)
             moved = torch.linalg.solve(said, across)
-            self._bends[..., others] = -spread.unsqueeze(-1) * moved
-            bend = torch.stack([row[0][others] for row in rows])
-            bend = bend - torch.einsum("stj,stk->jk", across, moved)
-            self._others_bend[others.unsqueeze(-1), others] = bend
-            lost = torch.einsum("stj,st->j", moved, slope[1] + own)
-            self._others_slope[others] = slope[0][others] - lost
+            bends[..., others] = -spread.unsqueeze(-1) * moved
+            rest = torch.stack([row[0][others] for row in rows])
+            rest = rest - torch.einsum("stj,stk->jk", across, moved)
+            bend[others.unsqueeze(-1), others] = rest
+            slope[others] = of_shared[others] - torch.einsum("stj,st->j", moved, of_own + own)
         with torch.no_grad():
-            return float(self._log_joint(shared, own) - 0.5 * torch.logdet(said + unit).sum())
+            density = self._log_joint(shared, own) - 0.5 * torch.logdet(said + unit).sum()
+        return _Layout(
+            shared,
+            own,
+            place=centre + spread * (own + away),
+            precision=torch.linalg.cholesky(precision),
+            bends=bends,
+            slope=slope,
+            bend=bend,
+            density=float(density),
+        )
 
-    def _marginal(self, shared: Tensor) -> Tensor:
+    def _marginal(self, layout: _Layout, shared: Tensor) -> Tensor:
         """Return the log density of what is shared, with the coefficients of sites left out.
 
         Up to a constant, with the observations of each site as they were laid out.
         """
-        centre, spread = self._prior(shared)
-        moved = shared - self._mode[0]
-        covariance = torch.cholesky_inverse(self._precision) + torch.diag_embed(spread**2)
-        place = self._place + self._bends @ moved
+        centre, spread = self._prior(shared, layout.own)
+        moved = shared - layout.shared
+        covariance = torch.cholesky_inverse(layout.precision) + torch.diag_embed(spread**2)
+        place = layout.place + layout.bends @ moved
         seen = dist.MultivariateNormal(centre, covariance).log_prob(place).sum()
         values = self._unpacked(shared)
         prior = sum(
@@ -186,7 +223,7 @@ class HierarchicalNormal:
             for name in values
             if self._of_population(name)
         )
-        return seen + prior + moved @ (self._others_slope - 0.5 * self._others_bend @ moved)
+        return seen + prior + moved @ (layout.slope - 0.5 * layout.bend @ moved)
 
     def _others(self) -> Tensor:
         """Return where in what is shared that is which says nothing of the population."""
@@ -203,7 +240,8 @@ class HierarchicalNormal:
 
     def __call__(self, *arguments: object) -> dict[str, Tensor]:
         """Sample all variables, as a guide of Pyro."""
-        mode, own = self._mode
+        layout = self._layout
+        mode, own = layout.shared, layout.own
         values: dict[str, Tensor] = {}
         shared = mode
         if mode.numel():
@@ -215,12 +253,12 @@ class HierarchicalNormal:
                 values[name] = pyro.sample(name, dist.Delta(value, event_dim=value.dim()))
         unit = torch.eye(own.shape[1]).to(own)
         moved = pyro.param("site_location", torch.zeros_like(own)).unsqueeze(-1)
-        place = self._place + torch.linalg.solve_triangular(
-            self._precision.mT, moved, upper=True
+        place = layout.place + torch.linalg.solve_triangular(
+            layout.precision.mT, moved, upper=True
         ).squeeze(-1)
-        place = place + self._bends @ (shared - mode)
-        factor = self._precision @ _factor("site_factor", unit.repeat(len(own), 1, 1))
-        centre, spread = self._prior(shared)
+        place = place + layout.bends @ (shared - mode)
+        factor = layout.precision @ _factor("site_factor", unit.repeat(len(own), 1, 1))
+        centre, spread = self._prior(shared, own)
         # Bayes' rule for own ~ Normal(0, 1) and centre + spread own ~ Normal(place, precision^-1)
         root = spread.unsqueeze(-1) * factor
         posterior = unit + root @ root.mT

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hybridwater import cases, demo
-from hybridwater.cases.coupled_report import fallbacks, write_coupled_report
+from hybridwater.cases.coupled_report import write_coupled_report
 from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
 from hybridwater.errors import CaseError
 
@@ -99,7 +99,7 @@ def test_the_demo_tells_skill_and_closure(both, monkeypatch, tmp_path):
 
 def test_fallbacks_of_the_learned_exchange_are_in_the_report(both, tmp_path):
     model = both[True].run(directory=tmp_path, until="1979-01-03")
-    (count, calls) = fallbacks(both[True], model)["runoff, cell by cell"]
+    (count, calls) = model.fallbacks["runoff, cell by cell"]
     assert 0 < count < calls == 2 * 765  # it learned nothing from the first days of 1979
     page = write_coupled_report(both[True], model, tmp_path).read_text()
     assert "runoff, cell by cell" in page

@@ -138,7 +138,7 @@ def test_cells_out_of_range_give_what_land_gives_and_leave_others_alone():
     assert (done.stores[9, 3] < done.stores[7, 3]).all()
     came = (flood.sum(-1) + done.unobserved).sum(0)
     torch.testing.assert_close(came, done.leaving.sum(0) + state.stores.sum(-1), rtol=1e-12, atol=0)
-    # what its neighbours hear of it is what the end of the range would say
+    # its neighbours hear of it what is usual
     torch.testing.assert_close(done.leaving[:8], plain.leaving[:8])
     gap = (done.said - plain.said)[8:10, 4].abs().max()
     assert gap < 0.5 * (spoilt.said - plain.said)[8:10, 4].abs().max()
