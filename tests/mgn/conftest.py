@@ -13,14 +13,6 @@ from hybridwater.mgn import Architecture, Episode, MeshGraphNetwork, make_graph
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def squares():
     """Make a planar mesh of squares: squares(columns, rows, size)."""
