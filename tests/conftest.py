@@ -9,8 +9,8 @@ import pytest
 # tests of the other one name it.
 os.environ.setdefault("HYBRIDWATER_ENGINE", "embedded")
 
-# The suite has a process for each core. A second thread in one would wait, spinning, for a core that
-# another process has: training in a notebook then takes 20 times as long, or longer.
+# The suite has a process for each core. A second thread in one would wait, spinning, for a core
+# that another process has: training in a notebook then takes 20 times as long, or longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell's background jobs ignore Ctrl-C, and so would the tests of it.
