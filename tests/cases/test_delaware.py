@@ -116,8 +116,9 @@ def test_the_demo_scores_an_ensemble_of_the_coupled_run(both, tmp_path):
         text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
     text = text.replace("end = 1981-01-01", "end = 1979-01-13")
     (tmp_path / "short.toml").write_text(text.replace("warmup = 365", "warmup = 2"))
-    gages = read_delaware().observed.isel(gage=[0, 20, 40])
-    simulated = 1.2 * gages["discharge"].ffill("time").bfill("time")
+    gages = read_delaware().observed.sel(gage=["01440000", "01440400", "01449360"])
+    error = np.random.default_rng(0).normal(0.1, 0.3, gages["discharge"].shape)
+    simulated = gages["discharge"] * np.exp(error)
     discharge = gages[["latitude", "longitude"]].assign(
         segment=gages["gage_segment"],
         observed=gages["discharge"],
