@@ -37,8 +37,8 @@ def gage_discharge(model: CoupledModel, channel: str = "channel") -> xr.Dataset:
     -------
     xarray.Dataset
         Dimensions (gage, time): ``simulated`` and ``observed`` [m3 s-1], NaN where nothing was
-        observed; (gage): ``latitude``, ``longitude``, ``name``. Gages observed on at least
-        `LEAST_DAYS` days.
+        observed; (gage): ``latitude``, ``longitude``, ``name`` and ``segment``, the index of its
+        river segment. Gages observed on at least `LEAST_DAYS` days.
 
     Raises
     ------
@@ -51,7 +51,8 @@ def gage_discharge(model: CoupledModel, channel: str = "channel") -> xr.Dataset:
     gages = gages.isel(gage=(gages["discharge"].notnull().sum("time") >= LEAST_DAYS).values)
     flow = model.output(channel)[DISCHARGE].load()
     at_gages = flow[:, gages["gage_segment"].values].values.T
-    found = gages[["latitude", "longitude", "name"]]
+    found = gages[["latitude", "longitude", "name", "gage_segment"]]
+    found = found.rename(gage_segment="segment")
     found["observed"] = gages["discharge"].sel(time=flow["time"])
     found["simulated"] = found["observed"].copy(data=at_gages)
     found["simulated"].attrs["long_name"] = "simulated discharge, daily mean"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hybridwater.cases.ensemble import EnsembleCase
 
 _FEWEST = 150  # records that the test of a PIT histogram needs
+_MANY = 10  # sites from which one is not enough to see how good the forecast is
+_SHOWN = ("median", "high", "low")
 
 
 def write_ensemble_report(case: EnsembleCase, members: xr.Dataset, path: Path) -> Path:
@@ -35,20 +37,30 @@ def write_ensemble_report(case: EnsembleCase, members: xr.Dataset, path: Path) -
     path : pathlib.Path
         HTML file to write.
     """
-    there = members["failure"] == ""
-    usable = members.isel(member=there.values)
-    sections = [_uncertain(case, members)]
-    skip = {"draw", "failure", LEDGER}
-    names = [n for n in map(str, members.data_vars) if n not in skip]
-    for name in [n for n in names if f"{n}_observable" not in names]:
-        sections.append(_forecast(case, usable, name))
+    there = int((members["failure"] == "").sum())
     return write_report(
         path,
         title=f"{case.name}: ensemble",
-        subtitle=f"{int(there.sum())} members, {case.ensemble.design.kind}, "
-        f"seed {case.ensemble.design.seed}",
-        sections=sections,
+        subtitle=f"{there} members, {case.ensemble.design.kind}, seed {case.ensemble.design.seed}",
+        sections=ensemble_sections(case, members),
     )
+
+
+def ensemble_sections(case: EnsembleCase, members: xr.Dataset) -> list[Section]:
+    """Return the parts of the report of an ensemble.
+
+    Parameters
+    ----------
+    case : EnsembleCase
+        What was run.
+    members : xarray.Dataset
+        What came out.
+    """
+    usable = members.isel(member=(members["failure"] == "").values)
+    skip = {"draw", "failure", LEDGER}
+    names = [n for n in map(str, members.data_vars) if n not in skip]
+    forecasts = [n for n in names if f"{n}_observable" not in names]
+    return [_uncertain(case, members), *(_forecast(case, usable, name) for name in forecasts)]
 
 
 def scores_table(forecast: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:
@@ -112,38 +124,46 @@ def _uncertain(case: EnsembleCase, members: xr.Dataset) -> Section:
 
 def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     output = name.removesuffix("_observable")
-    forecast = members[name].load()
+    forecast = members[name].isel(time=slice(case.table.warmup, None)).load()
     sites = [str(d) for d in forecast.dims if d not in ("member", "time")]
     observed = case.observed.get(output)
     figures, tables, text = [], [], ""
-    shown = 0
+    shown = [0]
     if observed is not None:
         observed = observed.isel(time=slice(case.table.warmup, None))
         table = scores_table(forecast, observed)
         tables.append(Table(table, "Scores"))
-        skill = table["NSE of the median"].fillna(-np.inf).values
-        shown = int(np.argsort(skill)[len(table) // 2])  # the site of median skill
+        ranked = np.argsort(table["NSE of the median"].fillna(-np.inf).values)
+        shown = [int(ranked[len(ranked) // 2])]
+        if len(ranked) >= _MANY:
+            shown += [int(ranked[len(ranked) * k // 10]) for k in (9, 1)]
         inside = table["within the central 90 %"].median()
         text = (
             f"Median over {len(table)} sites: {inside:.0f} % of the observations lie within the "
             "central 90 % of the members."
         )
-    one = forecast.isel({d: shown for d in sites})
-    seen = None if observed is None else observed.isel({d: shown for d in sites})
-    where = f" at {one[sites[0]].item()}" if sites and sites[0] in one.coords else ""
-    short = output.rpartition(".")[2].replace("_", " ")
-    chart = fan_chart(one, seen, quantity=textwrap.fill(short, 24))
-    chart.caption = f"{output}{where}. {' '.join(chart.caption.split())}"
-    figures.append(chart)
+    short = textwrap.fill(output.rpartition(".")[2].replace("_", " "), 24)
+    for index, what in zip(shown, _SHOWN, strict=False):
+        one = forecast.isel({d: index for d in sites})
+        seen = None if observed is None else observed.isel({d: index for d in sites})
+        chart = fan_chart(one, seen, quantity=short)
+        rank = f", {what} skill among {forecast.sizes[sites[0]]}" if len(shown) > 1 else ""
+        chart.caption = f"{output}{_place(one, sites)}{rank}. {' '.join(chart.caption.split())}"
+        figures.append(chart)
     if observed is not None:
         figures.append(coverage_chart(forecast, observed))
         places = scores.pit(forecast, observed)
         if places.sizes["time"] >= _FEWEST:
             figures.append(pit_histogram(places))
     if case.ensemble.design.attribution:
+        one = forecast.isel({d: shown[0] for d in sites})
         shares = {
             "mean": variance_shares(one.mean("time"), members["draw"]),
             "high (95th percentile)": variance_shares(one.quantile(0.95, "time"), members["draw"]),
         }
-        figures.append(variance_chart(shares, quantity=f"{output}{where}"))
+        figures.append(variance_chart(shares, quantity=f"{output}{_place(one, sites)}"))
     return Section(f"Forecast of {output}", text, figures, tables)
+
+
+def _place(one: xr.DataArray, sites: list[str]) -> str:
+    return f" at {one[sites[0]].item()}" if sites and sites[0] in one.coords else ""

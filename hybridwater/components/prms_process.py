@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import io
 import warnings
 from collections.abc import Iterator, Mapping
@@ -59,13 +60,23 @@ def read_parameters(path: str | Path | None) -> Any:
         If there is no such file.
     """
     with quietly():
-        from pywatershed.parameters import PrmsParameters
-
         if path is None:
             path = package_folder("pywatershed", "data", "drb_2yr") / "myparam.param"
-        if not Path(path).is_file():
+        path = Path(path).absolute()
+        if not path.is_file():
             raise ComponentError("The PRMS parameter file does not exist.", str(path))
-        return PrmsParameters.load(path)
+        return _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _parsed(path: Path, changed: int) -> Any:
+    """Return the parameters of a file as it was changed last; they cannot be written to.
+
+    Three components read the same file, and every member of an ensemble does.
+    """
+    from pywatershed.parameters import PrmsParameters
+
+    return PrmsParameters.load(path)
 
 
 class PrmsComponent(DeclaredComponent):

@@ -16,6 +16,8 @@ from hybridwater.errors import DataError
 FEWEST = 60
 """Observations that a site must have to be fitted."""
 
+_A_COPY = 1 - 1e-9  # least correlation
+
 
 @dataclass(frozen=True)
 class Records:
@@ -135,6 +137,15 @@ def read_pair(simulated: xr.DataArray, observed: xr.DataArray) -> tuple[Records,
                 f"The simulation of {_named(site).lower()} is constant.",
                 where=of_site,
                 fix="See why the model does not respond, or leave the site out",
+            )
+        with np.errstate(invalid="ignore"):  # NaN where all that was observed is the same
+            alike = np.corrcoef(simulation.values[i][seen], values[i][seen])[0, 1]
+        if alike > _A_COPY:
+            raise DataError(
+                f"{_named(site)} has no errors to learn from: its observations are a straight "
+                "line of the simulation.",
+                where=of_site,
+                fix="See whether both are the same series, or leave the site out",
             )
     return simulation, values
 

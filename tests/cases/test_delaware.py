@@ -1,11 +1,14 @@
+import importlib.resources
 import importlib.util
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from hybridwater import cases, demo
 from hybridwater.cases.coupled_report import write_coupled_report
 from hybridwater.cases.delaware import delaware_case, gage_discharge, gage_section, gage_skill
+from hybridwater.data import read_delaware
 from hybridwater.errors import CaseError
 
 pytestmark = pytest.mark.skipif(
@@ -104,3 +107,40 @@ def test_fallbacks_of_the_learned_exchange_are_in_the_report(both, tmp_path):
     page = write_coupled_report(both[True], model, tmp_path).read_text()
     assert "runoff, cell by cell" in page
     assert f"{calls}" in page
+
+
+def test_the_demo_scores_an_ensemble_of_the_coupled_run(both, tmp_path):
+    folder = importlib.resources.files("hybridwater.demo")
+    text = (folder / "delaware-ensemble.toml").read_text()
+    for name in ("land", "groundwater", "channel"):
+        text = text.replace(f'kind = "prms-{name}"', f'kind = "prms-{name}"\ncompile = false')
+    text = text.replace("end = 1981-01-01", "end = 1979-01-13")
+    (tmp_path / "short.toml").write_text(text.replace("warmup = 365", "warmup = 2"))
+    gages = read_delaware().observed.sel(gage=["01440000", "01440400", "01449360"])
+    error = np.random.default_rng(0).normal(0.1, 0.3, gages["discharge"].shape)
+    simulated = gages["discharge"] * np.exp(error)
+    discharge = gages[["latitude", "longitude"]].assign(
+        segment=gages["gage_segment"],
+        observed=gages["discharge"],
+        simulated=simulated.assign_attrs(gages["discharge"].attrs),
+    )
+    made = demo.run_forecast(
+        tmp_path / "out", discharge, case=tmp_path / "short.toml", members=2, show_progress=False
+    )
+    assert [section.title for section in made.sections] == [
+        "What is uncertain",
+        "Forecast of channel.water_volume_transport_in_river_channel",
+        "Skill of the ensemble",
+    ]
+    assert made.closure < 1e-12
+    assert made.skill.sizes == {"gage": 3}
+    text = made.summary()
+    assert "2 members" in text
+    assert f"CRPS skill {float(made.skill.median()):.3f}" in text
+    with xr.open_dataset(tmp_path / "out" / "ensemble.nc") as found:
+        flow = found["channel.water_volume_transport_in_river_channel"]
+        assert flow.sizes == {"member": 2, "gage": 3, "time": 12}
+        assert (flow.isel(member=0) != flow.isel(member=1)).all("time").all()
+    # what it wrote is enough to run it again
+    again = cases.load_ensemble(tmp_path / "out" / "delaware-ensemble.toml", off=["rain", "error"])
+    assert list(again.ensemble.active) == ["groundwater"]

@@ -26,6 +26,7 @@ def test_units_and_labels_are_matched(pair):
         (lambda s, o: (s, o.where(o["time"] < o["time"][30])), "has 30 observations"),
         (lambda s, o: (s * 0 + 2, o), "is constant"),
         (lambda s, o: (s, o * 0), "no observed flow at all"),
+        (lambda s, o: (1.2 * o.sel(gage=s.gage), o), "no errors to learn from"),
         (lambda s, o: (s.where(s > s.min()), o), "missing"),
         (lambda s, o: (s, -o), "negative"),
         (lambda s, o: (s, o.where(o < o.max(), np.inf)), "infinite"),
