@@ -335,9 +335,10 @@ def catchments(args: argparse.Namespace) -> list[dict]:
         skill = network.scores(records)["NSE"].xs("test", level="period").droplevel("basin")
         front = discover(network, "q", records)
         found = hw.compare(
-            replacements(network, {"q": front}, each=len(front), basin=basin),
+            replacements(network, {"q": front}, each=len(front) + len(front.rivals), basin=basin),
             records,
-            schedule=(Stage("joint", 200, 0.04), Stage("joint", 100, 0.01)),
+            schedule=(Stage("joint", 40, optimiser="lm"),),
+            restarts=2,
             **common,
         )
         proposal = front.proposal(int(found.preferred.split()[1]))

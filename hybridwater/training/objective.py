@@ -69,7 +69,7 @@ class Objective:
         entries: Tensor,
         records: slice,
         start: Tensor | None = None,
-        values: tuple[Tensor, Tensor] | None = None,
+        tried: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Simulate what is observed (n, time, n_observed), and the states (n, time, n_states).
 
@@ -85,10 +85,10 @@ class Objective:
             Which records.
         start : torch.Tensor, optional
             States at the beginning, shape (n, n_states); if left out, those of ``problem.begin``.
-        values : (torch.Tensor, torch.Tensor), optional
-            Parameters and weights, as of :meth:`values`, if other ones are tried.
+        tried : (torch.Tensor, torch.Tensor), optional
+            Parameters and weights in the place of those that :meth:`values` returns.
         """
-        values, weights = self.values(entries) if values is None else values
+        values, weights = tried or self.values(entries)
         if not ude.networks:
             weights = weights.new_zeros(0)
         forcing = self.problem.forcing[self.basin_of[entries], records]
@@ -160,7 +160,7 @@ class Objective:
         """
         assert self.squared is not None
         run, part = self.problem.run, self.problem.scored["train"]
-        fluxes, _ = self.simulate(ude, entries, run, values=values)
+        fluxes, _ = self.simulate(ude, entries, run, tried=values)
         basins = self.basin_of[entries]
         inside = slice(part.start - run.start, part.stop - run.start)
         found = [
