@@ -156,7 +156,7 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
         )
         numbers = dict(part.split() for part in found.preferred.split(", "))
         for name, front in fronts.items():
-            result[name] = front.proposals[int(numbers[name])].form
+            result[name] = front.proposal(int(numbers[name])).form
         law = "proportional(prey) proportional(predators)"
         result["form"] = right = all(result[name] == law for name in fronts)
         values = {}
@@ -190,7 +190,7 @@ TERMS = {
         "qmax * (soil / smax)**2",
         {"soil": (0, 1500)},
         {"positive": "exp", "scale": 1.0, "monotone": {"soil": 1}},
-        ("exponential growth(soil)",),
+        ("exponential growth(soil)", "capped exponential growth(soil)"),
     ),
 }
 
@@ -269,16 +269,13 @@ def exp_hydro(args: argparse.Namespace) -> list[dict]:
                 return result | nothing | missed
             result["of the network"] = forms(front)
             found = hw.compare(
-                replacements(order[0], {term: front}, each=4, basin=basin),
+                replacements(order[0], {term: front}, each=6, basin=basin),
                 records,
-                schedule=(
-                    Stage("joint", 300, 0.05),
-                    Stage("joint", 150, 0.015),
-                    Stage("joint", 60, optimiser="lbfgs"),
-                ),
+                schedule=(Stage("joint", 40, optimiser="lm"),),
+                restarts=2,
                 **common | RELATIVE,
             )
-            proposal = front.proposals[int(found.preferred.split()[1])]
+            proposal = front.proposal(int(found.preferred.split()[1]))
             result["found"], result["operations"] = proposal.form, proposal.operations
             result["form"] = proposal.form in laws
             result["NSE equation"] = float(found.table.loc[found.preferred, "NSE test"])
@@ -338,12 +335,13 @@ def catchments(args: argparse.Namespace) -> list[dict]:
         skill = network.scores(records)["NSE"].xs("test", level="period").droplevel("basin")
         front = discover(network, "q", records)
         found = hw.compare(
-            replacements(network, {"q": front}, each=len(front), basin=basin),
+            replacements(network, {"q": front}, each=len(front) + len(front.rivals), basin=basin),
             records,
-            schedule=(Stage("joint", 200, 0.04), Stage("joint", 100, 0.01)),
+            schedule=(Stage("joint", 40, optimiser="lm"),),
+            restarts=2,
             **common,
         )
-        proposal = front.proposals[int(found.preferred.split()[1])]
+        proposal = front.proposal(int(found.preferred.split()[1]))
         result: dict = {"case": basin, "form": proposal.form, "operations": proposal.operations}
         result |= {"conceptual": skill["conceptual"], "network": skill["hybrid"]}
         result["equation"] = float(found.table.loc[found.preferred, "NSE test"])

@@ -31,6 +31,8 @@ METHODS = ("sparse", "symbolic")
 FEWEST = 24
 #: A more complex equation joins the front if its error is smaller by this factor.
 _BETTER = 0.98
+#: Most equations that are kept beside the front because they are as good as it.
+_RIVALS = 12
 #: Share of the term's variance below which errors do not count.
 TOLERANCE = 0.01
 #: Operations of an equation that a person still reads as one law.
@@ -154,9 +156,10 @@ def search_term(
     inside, outside = target.part(searched), target.part(~searched)
     finder = _finder(problem, method, terms, seed)
     candidates, broken = finder.search(inside)
-    front = _nondominated(finder, candidates, inside, problem)
+    front, rivals = _nondominated(finder, candidates, inside, problem, tolerance)
     scale = len(outside.y) * outside.weight
-    errors = [outside.errors(c, problem.visited) * scale for _, c in front]
+    both = [outside.errors(c, problem.visited) * scale for _, c in (*front, *rivals)]
+    errors = both[: len(front)]
     constant = (outside.y - inside.weight @ inside.y) ** 2 / outside.variance * scale
     noise = float(target.weight @ spread**2) / target.variance
     judgement = judge(
@@ -169,7 +172,7 @@ def search_term(
     )
     found = [
         _proposal(finder, size, candidate, 1 - float(error.mean()), target, problem)
-        for (size, candidate), error in zip(front, errors, strict=True)
+        for (size, candidate), error in zip((*front, *rivals), both, strict=True)
     ]
     notes = []
     left_out = [t for k, t in enumerate(problem.texts) if k not in problem.columns]
@@ -178,7 +181,15 @@ def search_term(
     if broken:
         notes.append(f"{broken} candidates broke the physics of the term.")
     return Front(
-        name, network.unit, tuple(found), judgement.chosen, judgement.why, noise, term, tuple(notes)
+        name,
+        network.unit,
+        tuple(found[: len(front)]),
+        judgement.chosen,
+        judgement.why,
+        noise,
+        term,
+        tuple(notes),
+        tuple(found[len(front) :]),
     )
 
 
@@ -253,12 +264,16 @@ def _weights(spread: np.ndarray) -> np.ndarray:
 
 
 def _nondominated(
-    finder: Method, candidates: Sequence[Evaluated], target: Target, problem: Problem
-) -> list[tuple[int, Any]]:
-    """Keep what no simpler equation matches, with its complexity, in that order.
+    finder: Method,
+    candidates: Sequence[Evaluated],
+    target: Target,
+    problem: Problem,
+    tolerance: float,
+) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
+    """Keep what no simpler equation matches, and what matches it to within the tolerance.
 
-    The gate of an empty store was declared and not found: it counts among the operations, and not
-    as complexity.
+    Both with their complexity, in that order. The gate of an empty store was declared and not
+    found: it counts among the operations, and not as complexity.
     """
     found = [
         (
@@ -268,11 +283,15 @@ def _nondominated(
         )
         for candidate in candidates
     ]
-    front, best = [], np.inf
+    front, rivals, best = [], [], np.inf
     for size, error, candidate in sorted(found, key=lambda item: item[:2]):
-        if error >= _BETTER * best:
+        if error >= best + tolerance:
             continue
-        if operations(finder.write(candidate)) <= problem.max_operations:
+        if operations(finder.write(candidate)) > problem.max_operations:
+            continue
+        if error < _BETTER * best:
             front.append((size, candidate))
             best = error
-    return front
+        elif len(rivals) < _RIVALS:
+            rivals.append((size, candidate))
+    return front, rivals

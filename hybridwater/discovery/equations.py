@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sympy
 
 from hybridwater import units
-from hybridwater.discovery.drafting import Draft, Place, difference
+from hybridwater.discovery.drafting import REACH, Draft, Place, difference
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.structures import Candidate, Product, rounded
 from hybridwater.ude.terms import Equation
@@ -48,39 +49,55 @@ class _Sum(Draft):
         inner = iter(self.candidate.inner)
         total = sympy.Integer(0)
         for k, product in enumerate(structure.products):
-            value = self.product(product, inner)
-            if not structure.plain:
-                value = self.amplitude(product, float(self.candidate.amplitudes[k])) * value
-            total += value
+            amplitude = 1.0 if structure.plain else float(self.candidate.amplitudes[k])
+            total += self.product(product, inner, amplitude, plain=structure.plain)
         return total
 
-    def product(self, product: Product, inner: Iterator[float]) -> sympy.Expr:
-        value = sympy.Integer(1)
+    def product(
+        self, product: Product, inner: Iterator[float], amplitude: float, *, plain: bool
+    ) -> sympy.Expr:
+        value, moved = sympy.Integer(1), plain
         for factor in product:
-            x = self.place.network.inputs[factor.column].expression
+            form, x = factor.form, self.place.network.inputs[factor.column].expression
             visited = self.visited[factor.column]
             unit = self.place.input_units[factor.column]
+            numbers = [float(next(inner)) for _ in form.constants]
             reference = sympy.Integer(0)
-            if factor.form.reference:
+            if form.exponential and not moved:
+                # to move an exponential is to multiply it: what is fitted is where it stands
+                moved, per = True, self.amplitude_unit(product)
+                alone = amplitude > 0 and units.parse(per) == units.parse("1")
+                fixed = 1.0 if alone else rounded(amplitude, 1)
+                shift = form.exponential * numbers[0] * math.log(amplitude / fixed)
+                reference = self.inner("threshold", visited.reference - shift, unit, x, visited)
+                if not alone:
+                    value *= self.constant("factor", fixed, per)
+            elif form.reference:
                 reference = self.reference(x, visited.reference, unit)
-            symbols = []
-            for kind in factor.form.constants:
-                number = float(next(inner))
-                symbols.append(self.inner(kind, number, unit, x, visited))
-            value *= factor.form.expression(x, reference, *symbols)
-        return value
+            symbols = [
+                self.inner(kind, number, unit, x, visited)
+                for kind, number in zip(form.constants, numbers, strict=True)
+            ]
+            value *= form.expression(x, reference, *symbols)
+        if moved:
+            return value
+        return self.signed("factor", self.amplitude_unit(product), amplitude) * value
 
-    def amplitude(self, product: Product, number: float) -> sympy.Expr:
+    def amplitude_unit(self, product: Product) -> str:
         spelled = self.place.network.unit
         for factor in product:
             if factor.form.power:
                 per = units.parse(difference(self.place.input_units[factor.column]))
                 spelled = str(units.parse(spelled) / per**factor.form.power)
-        return self.signed("factor", units.spell(spelled), number)
+        return units.spell(spelled)
 
     def inner(
         self, kind: str, number: float, unit: str, x: sympy.Expr, visited: Visited
     ) -> sympy.Expr:
+        if kind == "threshold" and visited.has_zero and number > 0:
+            # where a store stands is not observed: its level may be another one altogether
+            bounds = (number / REACH, REACH * max(number, visited.high))
+            return self.parameter(kind, unit, bounds, number, log=True, of=x)
         if kind == "threshold":
             number = rounded(number)
             low, high = (rounded(b, 3) for b in visited.limits("threshold"))

@@ -50,7 +50,9 @@ class Form:
     above_zero : bool
         Whether it needs an input with a true zero, though it does not vanish there.
     reference : bool
-        Whether it is written relative to a fixed value of the input.
+        Whether it is written relative to a value of the input.
+    exponential : int
+        1 or -1 if moving it along the input is multiplying it, which grows or falls with it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Form:
     from_zero: bool = True
     above_zero: bool = False
     reference: bool = False
+    exponential: int = 0
 
 
 def _exp(argument: np.ndarray) -> np.ndarray:
@@ -122,6 +125,14 @@ FORMS: tuple[Form, ...] = (
         lambda x, r, c: sympy.exp((x - r) / c),
         from_zero=False,
         reference=True,
+        exponential=1,
+    ),
+    Form(
+        "capped exponential growth",
+        ("threshold", "folding"),
+        lambda x, r, t, c: _exp(np.minimum(x - t, 0.0) / c),
+        lambda x, r, t, c: sympy.exp(sympy.Min(x - t, 0) / c),
+        from_zero=False,
     ),
     Form(
         "exponential decay",
@@ -130,6 +141,7 @@ FORMS: tuple[Form, ...] = (
         lambda x, r, c: sympy.exp((r - x) / c),
         from_zero=False,
         reference=True,
+        exponential=-1,
     ),
     Form(
         "excess over a threshold",

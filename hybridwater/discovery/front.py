@@ -65,6 +65,10 @@ class Front:
         The samples, as :func:`hybridwater.discovery.sample_term` gives them.
     notes : tuple of str
         What else there is to say, in sentences.
+    rivals : tuple of Proposal
+        Equations beside the front that the term cannot tell from it: as good, to within the
+        tolerance, as a simpler one, or one of the same complexity. Their numbers follow those of
+        the front.
     """
 
     term: str
@@ -75,12 +79,17 @@ class Front:
     noise: float
     samples: xr.Dataset
     notes: tuple[str, ...] = ()
+    rivals: tuple[Proposal, ...] = ()
 
     def __len__(self) -> int:
         return len(self.proposals)
 
     def __getitem__(self, number: int) -> Equation:
-        return self.proposals[number].equation
+        return self.proposal(number).equation
+
+    def proposal(self, number: int) -> Proposal:
+        """Return one of the front, or of its rivals, by its number."""
+        return (*self.proposals, *self.rivals)[number]
 
     @property
     def recommended(self) -> Equation | None:
@@ -96,14 +105,17 @@ class Front:
         Parameters
         ----------
         count : int
-            How many; the recommended one is among them.
+            How many, rivals of the front included; the recommended one is among them.
         """
-        rows = enumerate(self.proposals)
-        good = [k for k, p in rows if p.explained >= LEAST_EXPLAINED and _varies(p.equation)]
+        every = (*self.proposals, *self.rivals)
+        order = sorted(range(len(every)), key=lambda k: every[k].complexity)
+        good = [
+            k for k in order if every[k].explained >= LEAST_EXPLAINED and _varies(every[k].equation)
+        ]
         good = good[:count]
         if self.chosen is not None and self.chosen not in good:
-            good = sorted([*good[: count - 1], self.chosen])
-        return good
+            good = [*good[: count - 1], self.chosen]
+        return sorted(good)
 
     def table(self) -> pd.DataFrame:
         """Return the front as a table: one row per equation."""

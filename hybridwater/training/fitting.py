@@ -16,7 +16,7 @@ from hybridwater.engines.base import FIXED_STEP
 from hybridwater.engines.simulation import read_options
 from hybridwater.errors import SettingsError, nearest
 from hybridwater.training import rundir
-from hybridwater.training.losses import make_loss
+from hybridwater.training.losses import make_loss, make_residuals
 from hybridwater.training.objective import Objective
 from hybridwater.training.problem import Beginning, Period, Problem, make_problem
 from hybridwater.training.progress import progress
@@ -170,6 +170,15 @@ def fit(
     if solver_options.method not in FIXED_STEP:
         logger.info("Adaptive methods train more slowly than record-wise ones such as rk4.")
     stages = check_schedule(schedule or default_schedule(ude, regional=bool(attributes)), ude)
+    squared = None
+    if any(s.optimiser == "lm" for s in stages):
+        if attributes or share == "networks":
+            raise SettingsError(
+                "Levenberg-Marquardt fits each basin by itself.",
+                "schedule",
+                "Use another optimiser where basins share networks or have attributes",
+            )
+        squared = make_residuals(loss)
     problem = make_problem(
         ude,
         data,
@@ -193,6 +202,7 @@ def fit(
         solver_options,
         loss_function,
         basin_of,
+        squared,
     )
     trainer = Trainer(ude, objective, stages, seed, assess_every, patience)
     configuration = {

@@ -7,6 +7,7 @@ by which the others are divided, are taken as one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -76,10 +77,31 @@ def _mean(values: Tensor, valid: Tensor, count: Tensor) -> Tensor:
     return torch.where(valid, values, 0.0).sum(1) / count
 
 
+def _error(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    return simulated - observed
+
+
+def _scaled_error(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    return (simulated - observed) / (reference.std + 0.1 * reference.mean.abs())
+
+
+def _log_ratio(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    offset = _OFFSET * reference.level
+    return torch.log((simulated.clamp(min=0.0) + offset) / (observed + offset)) / reference.log_std
+
+
+#: Losses that are means of squares, and what is squared: shape (batch, time).
+RESIDUALS: dict[str, Loss] = {"mse": _error, "nse": _scaled_error, "log_nse": _log_ratio}
+
+
+def _mean_square(name: str, simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+    valid, obs, count = _masked(observed)
+    return _mean(RESIDUALS[name](simulated, obs, reference) ** 2, valid, count)
+
+
 def mse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
     """Mean squared error, in squared units of the flux."""
-    valid, obs, count = _masked(observed)
-    return _mean((simulated - obs) ** 2, valid, count)
+    return _mean_square("mse", simulated, observed, reference)
 
 
 def nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
@@ -89,9 +111,7 @@ def nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
     deviation, so that a basin that hardly flows does not dominate a regional fit (the idea of
     Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019, eq. 8).
     """
-    valid, obs, count = _masked(observed)
-    scale = reference.std + 0.1 * reference.mean.abs()
-    return _mean(((simulated - obs) / scale) ** 2, valid, count)
+    return _mean_square("nse", simulated, observed, reference)
 
 
 def log_nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
@@ -100,10 +120,7 @@ def log_nse(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor
     The offset is that of Pushpalatha et al. (2012, doi:10.1016/j.jhydrol.2011.11.055); mean and
     variance are those of the whole training period. A negative simulated flow counts as zero.
     """
-    valid, obs, count = _masked(observed)
-    offset = _OFFSET * reference.level
-    ratio = torch.log((simulated.clamp(min=0.0) + offset) / (obs + offset))
-    return _mean((ratio / reference.log_std) ** 2, valid, count)
+    return _mean_square("log_nse", simulated, observed, reference)
 
 
 def kge(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
@@ -166,6 +183,52 @@ def make_loss(spec: str | Mapping[str, float]) -> Loss:
     SettingsError
         If a name is not known or a weight is not positive.
     """
+    weights = _weights(spec)
+
+    def total(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+        parts = [w * LOSSES[n](simulated, observed, reference) for n, w in weights.items()]
+        return torch.stack(parts).sum(0)
+
+    return total
+
+
+def make_residuals(spec: str | Mapping[str, float]) -> Loss:
+    """Return what is squared in a loss that is a sum of squares.
+
+    Parameters
+    ----------
+    spec : str or mapping of str to float
+        As in :func:`make_loss`; ``mse``, ``nse``, ``log_nse`` and sums of them.
+
+    Returns
+    -------
+    callable
+        ``residuals(simulated, observed, reference)``, from (batch, time) tensors to (batch, n). The
+        sum of the squares of a row is the loss; zero where there is no observation.
+
+    Raises
+    ------
+    SettingsError
+        If the loss is not known, or is no sum of squares.
+    """
+    weights = _weights(spec)
+    other = next((n for n in weights if n not in RESIDUALS), None)
+    if other is not None:
+        raise SettingsError(
+            f"The loss '{other}' is no sum of squares, which Levenberg-Marquardt needs.",
+            fix=f"Use one of {', '.join(RESIDUALS)}, or another optimiser",
+        )
+
+    def residuals(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
+        valid, obs, count = _masked(observed)
+        parts = [math.sqrt(w) * RESIDUALS[n](simulated, obs, reference) for n, w in weights.items()]
+        scale = torch.sqrt(count.double())[:, None]
+        return torch.cat([torch.where(valid, p, 0.0) / scale for p in parts], dim=1)
+
+    return residuals
+
+
+def _weights(spec: str | Mapping[str, float]) -> dict[str, float]:
     weights = {spec: 1.0} if isinstance(spec, str) else dict(spec)
     if not weights:
         raise SettingsError("The loss is empty.", fix=f"Use one of {', '.join(LOSSES)}")
@@ -174,9 +237,4 @@ def make_loss(spec: str | Mapping[str, float]) -> Loss:
             raise SettingsError(f"There is no loss '{name}' ({nearest(name, LOSSES)}).")
         if not 0 < weight < float("inf"):
             raise SettingsError(f"The weight of the loss '{name}' is {weight}, not positive.")
-
-    def total(simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
-        parts = [w * LOSSES[n](simulated, observed, reference) for n, w in weights.items()]
-        return torch.stack(parts).sum(0)
-
-    return total
+    return weights

@@ -35,6 +35,8 @@ class Objective:
         See :mod:`hybridwater.training.losses`.
     basin_of : torch.Tensor
         Basin of each entry, shape (entries,).
+    squared : callable, optional
+        What is squared in the loss, if it is a sum of squares.
     """
 
     problem: Problem
@@ -43,6 +45,7 @@ class Objective:
     options: Options
     loss: Loss
     basin_of: Tensor
+    squared: Loss | None = None
 
     @property
     def n_entries(self) -> int:
@@ -61,7 +64,12 @@ class Objective:
         return self.module(entries)
 
     def simulate(
-        self, ude: UDE, entries: Tensor, records: slice, start: Tensor | None = None
+        self,
+        ude: UDE,
+        entries: Tensor,
+        records: slice,
+        start: Tensor | None = None,
+        tried: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Simulate what is observed (n, time, n_observed), and the states (n, time, n_states).
 
@@ -77,8 +85,10 @@ class Objective:
             Which records.
         start : torch.Tensor, optional
             States at the beginning, shape (n, n_states); if left out, those of ``problem.begin``.
+        tried : (torch.Tensor, torch.Tensor), optional
+            Parameters and weights in the place of those that :meth:`values` returns.
         """
-        values, weights = self.values(entries)
+        values, weights = tried or self.values(entries)
         if not ude.networks:
             weights = weights.new_zeros(0)
         forcing = self.problem.forcing[self.basin_of[entries], records]
@@ -134,6 +144,34 @@ class Objective:
             reference = self.problem.references[flux].select(basins)
             total = total + self.loss(simulated, observed[basins, part], reference)
         return total / len(self.problem.observed)
+
+    @torch.no_grad()
+    def residuals(self, ude: UDE, entries: Tensor, values: tuple[Tensor, Tensor]) -> Tensor:
+        """Return what is squared in the loss of the training period, shape (n, n_residuals).
+
+        Parameters
+        ----------
+        ude : UDE
+            The model or its skeleton.
+        entries : torch.Tensor
+            Which entries.
+        values : (torch.Tensor, torch.Tensor)
+            Parameters and weights to try.
+        """
+        assert self.squared is not None
+        run, part = self.problem.run, self.problem.scored["train"]
+        fluxes, _ = self.simulate(ude, entries, run, tried=values)
+        basins = self.basin_of[entries]
+        inside = slice(part.start - run.start, part.stop - run.start)
+        found = [
+            self.squared(
+                fluxes[:, inside, k],
+                observed[basins, part],
+                self.problem.references[flux].select(basins),
+            )
+            for k, (flux, observed) in enumerate(self.problem.observed.items())
+        ]
+        return torch.cat(found, dim=1) / len(found) ** 0.5
 
     @torch.no_grad()
     def assess(self, ude: UDE) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Tensor]:

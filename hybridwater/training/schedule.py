@@ -13,7 +13,7 @@ from hybridwater.errors import SettingsError
 from hybridwater.ude.model import UDE
 
 KINDS = ("skeleton", "pretrain", "joint")
-OPTIMISERS = ("adam", "lbfgs")
+OPTIMISERS = ("adam", "lbfgs", "lm")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Stage:
         ``skeleton``: parameters of the conceptual model, networks replaced by their conceptual
         equations. ``pretrain``: networks on the fluxes of that model. ``joint``: everything.
     epochs : int
-        Passes over the training data (iterations of L-BFGS).
+        Passes over the training data (iterations of L-BFGS or Levenberg-Marquardt).
     learning_rate : float
         Of parameters (their free numbers); networks learn at ``network_rate``.
     network_rate : float
@@ -36,9 +36,12 @@ class Stage:
         at states kept from the last pass over the whole period (multiple shooting).
     batch : int, optional
         Basins per step, drawn at random, where windows are used; all if ``None``.
-    optimiser : {"adam", "lbfgs"}
+    optimiser : {"adam", "lbfgs", "lm"}
         L-BFGS needs the whole period, and searches one step length for all entries together: use
-        it for few basins, to finish.
+        it for few basins, to finish. ``lm``, Levenberg-Marquardt, is for parameters and for small
+        networks of a basin's own: it simulates the period once per number that is fitted, needs a
+        loss that is a sum of squares, and finds the bottom of narrow valleys. It has no learning
+        rate, and ends by itself.
     """
 
     kind: Literal["skeleton", "pretrain", "joint"]
@@ -47,7 +50,7 @@ class Stage:
     network_rate: float = 0.005
     window: int | None = None
     batch: int | None = None
-    optimiser: Literal["adam", "lbfgs"] = "adam"
+    optimiser: Literal["adam", "lbfgs", "lm"] = "adam"
 
     def __post_init__(self) -> None:
         where = f"stage '{self.kind}'"
@@ -55,8 +58,14 @@ class Stage:
             raise SettingsError(f"There is no stage '{self.kind}'.", fix=f"Use one of {KINDS}")
         if self.optimiser not in OPTIMISERS:
             raise SettingsError(f"There is no optimiser '{self.optimiser}'.", where)
-        if self.optimiser == "lbfgs" and self.window is not None:
-            raise SettingsError("L-BFGS cannot be used with windows.", where, "Leave window out")
+        if self.optimiser != "adam" and self.window is not None:
+            raise SettingsError(
+                f"The optimiser '{self.optimiser}' cannot be used with windows.",
+                where,
+                "Leave window out",
+            )
+        if self.optimiser == "lm" and self.kind == "pretrain":
+            raise SettingsError("Pre-training has no 'lm'.", where, "Use 'adam' or 'lbfgs'")
         for name in ("epochs", "window", "batch"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):

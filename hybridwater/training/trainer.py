@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hybridwater.errors import SolveFailed
+from hybridwater.training.marquardt import LevenbergMarquardt
 from hybridwater.training.objective import Objective
 from hybridwater.training.pretraining import Pretraining
 from hybridwater.training.schedule import Stage
@@ -119,7 +120,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
         self.best = self._fresh_best()
-        self.optimiser: torch.optim.Optimizer | None = None
+        self.optimiser: torch.optim.Optimizer | LevenbergMarquardt | None = None
         self.objective.module.eval()  # dropout is for steps only
         self.seconds = 0.0
         self.skeleton: Tensor | None = None
@@ -210,9 +211,11 @@ class Trainer:
         everyone = torch.arange(self.objective.n_entries)
         if self.epoch == 0 and pretraining is None:
             states = self._assess(stage, ude)
-        while self.epoch < stage.epochs and (self.best.stale < self.patience).any():
+        while self.epoch < stage.epochs and self._goes_on:
             begun = time.perf_counter()
-            if pretraining is not None:
+            if isinstance(self.optimiser, LevenbergMarquardt):
+                loss = self.optimiser.step()
+            elif pretraining is not None:
                 loss = self._step(lambda entries: pretraining.loss(), everyone)
             elif stage.window is None:
                 loss = self._step(lambda entries: self._whole(ude, entries), everyone)
@@ -223,7 +226,7 @@ class Trainer:
                 states = None
             self.epoch += 1
             self.seconds += time.perf_counter() - begun
-            last = self.epoch == stage.epochs
+            last = self.epoch == stage.epochs or not self._goes_on
             if pretraining is not None:
                 if last or self.epoch % self.assess_every == 0:
                     self._record(stage, {"loss": loss})
@@ -232,7 +235,16 @@ class Trainer:
             elif last or self.epoch % self.assess_every == 0:
                 states = self._assess(stage, ude, loss)
 
-    def _make_optimiser(self, stage: Stage) -> torch.optim.Optimizer:
+    @property
+    def _goes_on(self) -> bool:
+        """Whether an entry has patience left, and one has not arrived at its minimum."""
+        if isinstance(self.optimiser, LevenbergMarquardt) and self.optimiser.arrived.all():
+            return False
+        return bool((self.best.stale < self.patience).any())
+
+    def _make_optimiser(self, stage: Stage) -> torch.optim.Optimizer | LevenbergMarquardt:
+        if stage.optimiser == "lm":
+            return LevenbergMarquardt(self.objective, self._model(stage))
         module = self.objective.module
         weights = [module.weights] if stage.kind != "skeleton" else []
         others = [p for p in module.parameters() if p is not module.weights]
@@ -255,7 +267,7 @@ class Trainer:
     def _step(self, losses: Callable[[Tensor], Tensor], entries: Tensor) -> float:
         """Take one step; entries that could not be solved do not move the others."""
         optimiser, module = self.optimiser, self.objective.module
-        assert optimiser is not None
+        assert isinstance(optimiser, torch.optim.Optimizer)
         line_search = isinstance(optimiser, torch.optim.LBFGS)
         counted: Tensor | None = None
         chosen, first = entries, math.nan
@@ -322,7 +334,7 @@ class Trainer:
                 "No entry could be solved with the current parameters.",
                 fix="Use a stiff method, more substeps, or narrower parameter bounds",
             )
-        module, moments = self.objective.module, self.optimiser.state if self.optimiser else {}
+        module, moments = self.objective.module, getattr(self.optimiser, "state", {})
         if len(failed) == self.objective.n_entries:
             module.load_state_dict(self.best.tensors)
             moments.clear()

@@ -50,6 +50,33 @@ def test_exponential_baseflow(learned, make_term):
     assert expression.subs({s: known[str(s)] for s in expression.free_symbols}) == 0
 
 
+def test_exponential_may_move_along_a_store_and_a_cap_is_seen(learned, make_term):
+    """A store's level is not observed: in another fit the same law may stand 1000 mm higher."""
+    model = learned("q_base", "soil", positive="exp")
+    plain = search_term(model, "q_base", make_term(lambda soil, **_: np.exp((soil - 400) / 60)))
+    assert form(plain) == "exponential growth(soil)"
+    where = constant(plain, "q_base_threshold_soil")
+    fixed = {c.name: c.value for c in plain.recommended.constants}
+    level = where.default - 60 * np.log(fixed["q_base_factor"])
+    assert level == pytest.approx(400, abs=2)
+    assert where.bounds[1] > where.default + 1000
+    term = make_term(lambda soil, **_: 8 * np.exp(np.minimum(soil - 380, 0) / 60), noise=0.0)
+    capped = search_term(model, "q_base", term, tolerance=1e-3)
+    assert form(capped) == "capped exponential growth(soil)"
+    where = constant(capped, "q_base_threshold_soil")
+    assert where.default == pytest.approx(380, rel=0.02)
+
+
+def test_exponential_decay_of_a_temperature(learned, make_term):
+    term = make_term(lambda tmean, **_: 3 * np.exp((5 - tmean) / 6))
+    front = search_term(learned("melt", "tmean", positive="exp"), "melt", term)
+    assert form(front) == "exponential decay(tmean)"
+    fixed = {c.name: c.value for c in front.recommended.constants}
+    where = constant(front, "melt_threshold_tmean").default
+    at_five = fixed["melt_factor"] * np.exp((where - 5) / 6)
+    assert at_five == pytest.approx(3, rel=0.03)
+
+
 def test_base_and_quick_flow_share_a_factor(learned, make_term):
     """Both flows and the gate of the store fit into eleven operations."""
     term = make_term(lambda soil, pet, **_: 0.5 * np.exp((soil - 500) / 120) * (pet + 1.5))
@@ -219,3 +246,18 @@ def test_a_constant_is_not_on_the_shortlist(learned, make_term):
     assert front.proposals[0].form == "constant"
     assert 0 not in generous.shortlist(3)
     assert front.chosen in generous.shortlist(1)
+
+
+def test_what_the_term_cannot_tell_apart_is_on_the_shortlist(learned, make_term):
+    term = make_term(lambda soil, **_: np.exp((soil - 400) / 60), noise=0.0)
+    front = search_term(learned("q_base", "soil", positive="exp"), "q_base", term)
+    numbers = front.shortlist(8)
+    forms = [front.proposal(k).form for k in numbers]
+    assert "exponential growth(soil)" in forms
+    assert "capped exponential growth(soil)" in forms  # a cap above all that was visited
+    largest = max(front.proposal(k).complexity for k in numbers)
+    others = set(range(len(front) + len(front.rivals))) - set(numbers)
+    assert all(
+        front.proposal(k).complexity >= largest or front.proposal(k).explained < 0.5 for k in others
+    )
+    assert front[len(front)] is front.rivals[0].equation

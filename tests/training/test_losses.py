@@ -6,7 +6,7 @@ import xarray as xr
 
 from hybridwater import scores
 from hybridwater.errors import SettingsError
-from hybridwater.training.losses import LOSSES, Reference, make_loss
+from hybridwater.training.losses import LOSSES, RESIDUALS, Reference, make_loss, make_residuals
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +179,16 @@ def test_weighted_sum(flows):
 def test_bad_losses_are_refused(spec, says):
     with pytest.raises(SettingsError, match=says):
         make_loss(spec)
+
+
+@pytest.mark.parametrize("spec", [*RESIDUALS, {"nse": 0.7, "log_nse": 0.3}])
+def test_residuals_are_what_is_squared(flows, spec):
+    s, o = map(torch.from_numpy, flows)
+    residuals = make_residuals(spec)(s, o, Reference.of(o)).numpy()
+    np.testing.assert_allclose((residuals**2).sum(1), value(spec, *flows), rtol=1e-12)
+
+
+@pytest.mark.parametrize("spec", ["kge", {"nse": 1.0, "flow_duration": 0.5}])
+def test_other_losses_have_no_residuals(spec):
+    with pytest.raises(SettingsError, match="no sum of squares"):
+        make_residuals(spec)

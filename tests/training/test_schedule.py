@@ -24,6 +24,8 @@ def test_defaults_follow_the_model(reservoir, hybrid):
         ({"kind": "joint", "epochs": 1, "optimiser": "sgd"}, "no optimiser"),
         ({"kind": "joint", "epochs": 1, "learning_rate": 0.0}, "learning rate"),
         ({"kind": "joint", "epochs": 1, "optimiser": "lbfgs", "window": 9}, "windows"),
+        ({"kind": "joint", "epochs": 1, "optimiser": "lm", "window": 9}, "windows"),
+        ({"kind": "pretrain", "epochs": 1, "optimiser": "lm"}, "has no 'lm'"),
     ],
 )
 def test_bad_stages_are_refused(keywords, says):
