@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,6 +72,7 @@ def parameter_posterior(
     sd: float | None = None,
     autocorrelated: bool = True,
     inference: Inference | None = None,
+    batch: int | None = None,
     engine: str | None = None,
     **options: Any,
 ) -> ParameterPosterior:
@@ -104,7 +106,10 @@ def parameter_posterior(
     autocorrelated : bool
         Whether errors remember one another.
     inference : Inference, optional
-        SVI, the default, or ``Inference(method="nuts")``.
+        SVI, the default, ``Inference(method="nuts")`` or ``"sgld"``.
+    batch : int, optional
+        Records of which a gradient of SGLD is made: a part of the record, another one at each step,
+        simulated with its own ``warmup`` before it. All records if left out.
     engine : str, optional
         Name of the engine.
     **options
@@ -117,7 +122,8 @@ def parameter_posterior(
     Raises
     ------
     EnsembleError
-        If there is no such parameter, transform or basin, or not one observed flux.
+        If there is no such parameter, transform or basin, not one observed flux, or a batch that
+        cannot be.
     DataError, UnitError
         If data cannot be used.
 
@@ -144,9 +150,12 @@ def parameter_posterior(
         if name not in used:
             raise EnsembleError(f"There is no parameter '{name}' ({nearest(name, used)}).")
     chosen = tuple(names or used)
+    inference = inference or Inference()
+    part = _part(batch, len(run.observed), warmup, inference)
     likelihood = _likelihood(run, chosen, transform, sd, autocorrelated)
     wanted = ("values", "sd", "memory")
-    draws, diagnostics = infer(likelihood, (), wanted, inference or Inference())
+    whole, parts = (functools.partial(likelihood, size) for size in (len(run.observed), part))
+    draws, diagnostics = infer(whole, (), wanted, inference, part=parts)
     found = {}
     for i, name in enumerate(chosen):
         p = run.ude.parameter(name)
@@ -157,6 +166,23 @@ def parameter_posterior(
         attributes = {"units": "1", "long_name": meaning, "transform": transform}
         found[f"error_{part}"] = ("draw", draws[part].reshape(-1).numpy(), attributes)
     return ParameterPosterior(xr.Dataset(found), chosen, diagnostics)
+
+
+def _part(batch: int | None, records: int, warmup: int, inference: Inference) -> int:
+    """Return how many records a gradient of SGLD is made of."""
+    if batch is None:
+        return records
+    if inference.method != "sgld":
+        raise EnsembleError(
+            f"Records in batches are for SGLD, and the method is '{inference.method}'.",
+            fix="Leave out batch, or give Inference(method='sgld')",
+        )
+    if not 0 < batch <= records or not warmup:
+        raise EnsembleError(
+            f"A batch of {batch} of {records} records with a warmup of {warmup} cannot be.",
+            fix="Give a warmup after which the state at the start is forgotten, and fewer records",
+        )
+    return batch
 
 
 def _one_basin(data: xr.Dataset, basin: str | None) -> xr.Dataset:
@@ -175,7 +201,8 @@ class _Run:
     Attributes
     ----------
     simulate : callable
-        From the parameters, shape (n_parameters,), to the observed flux (time,).
+        From the parameters, shape (n_parameters,), and the first and last of records that are
+        observed, to the flux at these, (time,).
     observed : torch.Tensor
         Shape (time,), NaN where missing.
     start : torch.Tensor
@@ -183,7 +210,7 @@ class _Run:
     """
 
     ude: UDE
-    simulate: Callable[[Tensor], Tensor]
+    simulate: Callable[[Tensor, int, int], Tensor]
     observed: Tensor
     start: Tensor
 
@@ -220,16 +247,18 @@ class _Run:
         flux = next(iter(observed))
         solved = read_options({**options, "fluxes": (flux,)})
         solver = get_engine(engine, solved).compile(ude, solved)
-        scored, first = problem.scored["train"], problem.run.start
-        forcing = problem.forcing[:, first : scored.stop]
+        scored = problem.scored["train"]
+        lead = scored.start - problem.run.start
         fixed = torch.as_tensor(weights, dtype=torch.float64)
 
-        def simulate(parameters: Tensor) -> Tensor:
+        def simulate(parameters: Tensor, first: int, end: int) -> Tensor:
             rows, state = columns(ude, parameters[None]), initial_state(ude, parameters[None])
             if begin == "steady":
                 state = bridge.equilibrium(solver, rows, fixed, problem.forcing.mean(1), state)
+            used = slice(scored.start + first - lead, scored.start + end)
+            forcing = problem.forcing[:, used]
             fluxes, _, _ = bridge.solve(solver, rows, fixed, forcing, state, problem.records.step)
-            return fluxes[0, scored.start - first :, 0]
+            return fluxes[0, lead:, 0]
 
         start = torch.tensor(values, dtype=torch.float64)
         return cls(ude, simulate, problem.observed[flux][0, scored], start)
@@ -241,8 +270,12 @@ def _likelihood(
     transform: str,
     sd: float | None,
     autocorrelated: bool,
-) -> Callable[[], None]:
-    """Return the Pyro model: standard normal numbers, moved so that they begin at the fit."""
+) -> Callable[[int], None]:
+    """Return the Pyro model: standard normal numbers, moved so that they begin at the fit.
+
+    It has the number of records of a part; of several parts it takes one at random, which counts as
+    if it were all.
+    """
     import pyro
     import pyro.distributions as dist
     import torch
@@ -267,7 +300,7 @@ def _likelihood(
     scale = float(truth[valid].std())
     standard = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
 
-    def model() -> None:
+    def model(size: int) -> None:
         shape = torch.zeros(1, len(at_fit), dtype=torch.float64)
         moved = pyro.sample(SITE, dist.Normal(shape, 1.0).to_event(2))
         z = moved.reshape(-1) + at_fit
@@ -282,11 +315,16 @@ def _likelihood(
         memory = pyro.deterministic("memory", memory)
         parameters = run.start.clone()
         parameters[where] = values
-        error = truth - change(run.simulate(parameters))
-        before = torch.cat([error.new_zeros(1), error[:-1]])
-        fresh = torch.where(follows, error - memory * before, error)
-        width = torch.where(follows, spread * torch.sqrt(1 - memory**2), spread)
+        parts = -(-len(truth) // size)
+        begin = size * int(torch.randint(parts, ())) if parts > 1 else 0
+        before = min(begin, 1)  # one record more, which the error of the first remembers
+        here = slice(begin - before, min(begin + size, len(truth)))
+        error = truth[here] - change(run.simulate(parameters, here.start, here.stop))
+        last_error = torch.cat([error.new_zeros(1), error[:-1]])
+        linked = follows[here]
+        fresh = torch.where(linked, error - memory * last_error, error)
+        width = torch.where(linked, spread * torch.sqrt(1 - memory**2), spread)
         logs = torch.distributions.Normal(torch.zeros_like(fresh), width).log_prob(fresh)
-        pyro.factor("errors", torch.where(valid, logs, 0.0).sum())
+        pyro.factor("errors", parts * torch.where(valid[here], logs, 0.0)[before:].sum())
 
     return model

@@ -1,6 +1,7 @@
-"""Fitting a Pyro model by stochastic variational inference or NUTS, and knowing whether it worked.
+"""Fitting a Pyro model by SVI, NUTS or Langevin dynamics, and knowing whether it worked.
 
 The guide of SVI is that of `guide`: what is correlated in the posterior is correlated in the guide.
+Langevin dynamics begin at draws of that guide as it starts, a nested Laplace approximation.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from hybridwater import settings
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.residuals.guide import HierarchicalNormal, nodes
 from hybridwater.residuals.hierarchy import Population
+from hybridwater.residuals.langevin import langevin
 
-METHODS = ("svi", "nuts")
+METHODS = ("svi", "nuts", "sgld")
+_RATE, _STEP = 0.05, 0.3  # of SVI, and of SGLD
+_DRAWN = 400  # of the guide, for the covariance of SGLD, or four for each variable
 _ROUND = 100
 _AVERAGED = 4  # rounds after the ELBO has settled, over which parameters are averaged
 _FEWEST_FINITE = 0.95  # share of a round; the others are draws from far out, and are left out
@@ -49,24 +53,29 @@ class Inference:
     Parameters
     ----------
     method : str
-        ``"svi"`` (seconds) or ``"nuts"`` (minutes to hours; for few sites).
+        ``"svi"`` (seconds), ``"nuts"`` (minutes to hours; for few sites), or ``"sgld"``, stochastic
+        gradient Langevin dynamics, whose steps cost one gradient, of a part of the observations
+        where the model allows that.
     draws : int
-        Posterior draws that are kept (per chain, for NUTS).
+        Posterior draws that are kept (per chain, for NUTS and SGLD).
     seed : int
         Seed of everything random.
     steps : int
-        Most gradient steps of SVI; it stops earlier where the ELBO has settled.
-    learning_rate : float
-        Of SVI.
+        Most gradient steps of SVI, which stops earlier where the ELBO has settled; all steps of a
+        chain of SGLD after its warmup.
+    learning_rate : float, optional
+        Of SVI, 0.05 if left out; 0.01 with a discrepancy, as it has many coefficients. First step
+        of SGLD in units of the posterior's covariance, 0.3 if left out; smaller where draws are
+        spread too wide.
     warmup, chains : int
-        Of NUTS.
+        Of NUTS and SGLD.
     """
 
     method: str = "svi"
     draws: int = 200
     seed: int = 0
     steps: int = 1500
-    learning_rate: float = 0.05
+    learning_rate: float | None = None
     warmup: int = 300
     chains: int = 2
 
@@ -76,6 +85,12 @@ class Inference:
                 f"There is no method '{self.method}': {nearest(self.method, METHODS)}",
                 where="method of inference",
                 fix=f"Choose one of {', '.join(METHODS)}",
+            )
+        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
+            raise DeclarationError(
+                f"The learning rate is {self.learning_rate}, not above 0 and at most 1.",
+                where="learning rate of inference",
+                fix="Leave it out",  # from a step of 4 on, Langevin dynamics diverge
             )
 
 
@@ -94,7 +109,7 @@ class Diagnostics:
     elbo : tuple of float
         Evidence lower bound, mean of every round of steps (SVI).
     r_hat, effective : float
-        Largest potential scale reduction and smallest effective sample size (NUTS).
+        Largest potential scale reduction and smallest effective sample size (NUTS, SGLD).
     """
 
     method: str
@@ -114,6 +129,7 @@ def infer(
     wanted: tuple[str, ...],
     inference: Inference,
     population: Population | None = None,
+    part: Model | None = None,
 ) -> tuple[dict[str, Tensor], Diagnostics]:
     """Fit a model and draw from its posterior.
 
@@ -130,6 +146,9 @@ def infer(
     population : Population, optional
         What is known of the coefficients of sites before their observations; standard normal if
         left out.
+    part : callable, optional
+        The model with a part of the observations, drawn anew at each call, which count more; for
+        the gradients of SGLD.
 
     Returns
     -------
@@ -146,8 +165,11 @@ def infer(
     with _isolated(inference.seed):
         if inference.method == "svi":
             draws, diagnostics = _svi(model, arguments, inference, population)
-        else:
+        elif inference.method == "nuts":
             draws, diagnostics = _nuts(model, arguments, inference)
+        else:
+            guide = HierarchicalNormal(model, arguments, population)
+            draws, diagnostics = _sgld(part or model, arguments, inference, guide)
         kept = Predictive(model, draws, return_sites=wanted)(*arguments)
         shapes = {n: s["value"].shape for n, s in nodes(model, arguments).items() if n in wanted}
     if not diagnostics.converged:
@@ -182,7 +204,8 @@ def _svi(
     population: Population | None,
 ) -> tuple[dict[str, Tensor], Diagnostics]:
     guide = HierarchicalNormal(model, arguments, population)
-    optimizer = PyroOptim(torch.optim.Adam, {"lr": inference.learning_rate, "betas": (0.9, 0.99)})
+    rate = inference.learning_rate or _RATE
+    optimizer = PyroOptim(torch.optim.Adam, {"lr": rate, "betas": (0.9, 0.99)})
     svi = SVI(model, guide, optimizer, Trace_ELBO())
     rounds: list[np.ndarray] = []
 
@@ -226,11 +249,17 @@ def _svi(
         )
     else:
         message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
-    with torch.no_grad():
-        traces = [nodes(guide, arguments) for _ in range(inference.draws)]
-    names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
-    draws = {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
+    draws = _drawn(guide, arguments, inference.draws)
     return draws, Diagnostics("svi", finite and settled, message, elbo)
+
+
+def _drawn(
+    guide: HierarchicalNormal, arguments: tuple[object, ...], count: int
+) -> dict[str, Tensor]:
+    with torch.no_grad():
+        traces = [nodes(guide, arguments) for _ in range(count)]
+    names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
+    return {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
 
 
 class _Mean:
@@ -278,6 +307,31 @@ def _nuts(
         run.run(*arguments)
         chains.append(run.get_samples())
     stacked = {n: torch.stack([c[n] for c in chains]) for n in chains[0]}
+    return _judged("nuts", stacked, "more warmup and draws")
+
+
+def _sgld(
+    model: Model, arguments: tuple[object, ...], inference: Inference, guide: HierarchicalNormal
+) -> tuple[dict[str, Tensor], Diagnostics]:
+    one = _drawn(guide, arguments, 1)
+    count = max(_DRAWN, 4 * sum(values.numel() for values in one.values()))
+    stacked = langevin(
+        model,
+        arguments,
+        _drawn(guide, arguments, count),
+        step=inference.learning_rate or _STEP,
+        warmup=inference.warmup,
+        steps=inference.steps,
+        draws=inference.draws,
+        chains=inference.chains,
+    )
+    return _judged("sgld", stacked, "more steps, a smaller learning rate")
+
+
+def _judged(
+    method: str, stacked: dict[str, Tensor], advice: str
+) -> tuple[dict[str, Tensor], Diagnostics]:
+    """Return the draws of all chains, shape (draw, ...), and whether the chains agree."""
     r_hat = max(float(split_gelman_rubin(v).max()) for v in stacked.values())
     effective = min(float(effective_sample_size(v).min()) for v in stacked.values())
     converged = r_hat <= _LARGEST_RHAT and effective >= _FEWEST_EFFECTIVE
@@ -286,7 +340,7 @@ def _nuts(
     if not converged:
         message = (
             f"The chains do not agree: {found} (wanted: {_LARGEST_RHAT} and"
-            f" {_FEWEST_EFFECTIVE:.0f}). Give more warmup and draws, or a simpler model."
+            f" {_FEWEST_EFFECTIVE:.0f}). Give {advice}, or a simpler model."
         )
     draws = {n: v.flatten(0, 1) for n, v in stacked.items()}
-    return draws, Diagnostics("nuts", converged, message, (), r_hat, effective)
+    return draws, Diagnostics(method, converged, message, (), r_hat, effective)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hybridwater.residuals.discrepancy import PLACE, get_discrepancy
 from hybridwater.residuals.margins import Pairs
 from hybridwater.residuals.pairing import Records
 from hybridwater.residuals.terms import Scaling, design
 from hybridwater.residuals.transforms import get_transform
+
+if TYPE_CHECKING:
+    from hybridwater.residuals.model import ResidualModel
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,7 @@ class Layout:
         self,
         simulation: Records,
         observed: np.ndarray,
-        transform: str,
-        terms: tuple[Sequence[str], Sequence[str], Sequence[str]],
+        model: ResidualModel,
         attributes: np.ndarray,
         covariates: Mapping[str, np.ndarray],
     ) -> Pairs:
@@ -92,18 +96,17 @@ class Layout:
             Of the sites of this layout.
         observed : numpy.ndarray, shape (site, time)
             In the unit of the layout.
-        transform : str
-            Name of the transform.
-        terms : tuple of sequence of str
-            Of bias, scale and persistence.
+        model : ResidualModel
+            Whose transform, terms and discrepancy are laid out.
         attributes : numpy.ndarray, shape (site, attribute)
         covariates : mapping of str to numpy.ndarray, shape (site, time)
         """
         relative = simulation.values / self.flow[:, np.newaxis]
-        z = _transformed(relative, transform)
+        z = _transformed(relative, model.transform)
         standard = {n: (covariates[n] - m) / s for n, (m, s) in self.covariates.items()}
-        bias, scale, persistence = (
-            torch.as_tensor(design(t, z, self.scaling, simulation.times, standard)) for t in terms
+        bias, scale, persistence, place = (
+            torch.as_tensor(design(t, z, self.scaling, simulation.times, standard))
+            for t in (*model.terms, PLACE)
         )
         valid = np.isfinite(observed)
         flow = np.where(valid, observed / self.flow[:, np.newaxis], relative)
@@ -115,6 +118,7 @@ class Layout:
             bias,
             scale,
             persistence,
+            get_discrepancy(model.discrepancy).features(place[1:]),
             torch.as_tensor((attributes - scales[:, 0]) / scales[:, 1]),
         )
 

@@ -2,10 +2,11 @@
 
 With relative flow q, transform T, and for every site its own coefficients,
 
-    T(q_obs) = T(q_sim) + bias + scale x tails(n),    n ~ Normal(0, 1),
+    T(q_obs) = T(q_sim) + bias + discrepancy + scale x tails(n),    n ~ Normal(0, 1),
 
-where bias and log scale are linear in terms of state and season. An observation of no flow says
-only that n is below the value that gives zero.
+where bias and log scale are linear in terms of state and season, and the discrepancy is any smooth
+function of them (see ``discrepancy``). An observation of no flow says only that n is below the
+value that gives zero.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from hybridwater.residuals.discrepancy import Discrepancy
 from hybridwater.residuals.hierarchy import Population, Prior
 from hybridwater.residuals.tails import Tails
 from hybridwater.residuals.transforms import Transform
@@ -42,6 +44,8 @@ class Pairs:
         Whether there is an observation that is used, shape (site, time).
     bias, scale, persistence : torch.Tensor
         Terms, shape (term, site, time).
+    features : torch.Tensor
+        Of the discrepancy, shape (feature, site, time).
     attributes : torch.Tensor
         Shape (site, attribute), standardised.
     """
@@ -52,6 +56,7 @@ class Pairs:
     bias: Tensor
     scale: Tensor
     persistence: Tensor
+    features: Tensor
     attributes: Tensor
 
     @property
@@ -70,17 +75,20 @@ class Margins:
         Of relative flow.
     tails : Tails
         Of standardised errors.
+    discrepancy : Discrepancy
+        Further systematic part.
     biases, scales : int
         Number of terms of bias and of log scale, with the constant.
     """
 
     transform: Transform
     tails: Tails
+    discrepancy: Discrepancy
     biases: int
     scales: int
 
     def prior(self) -> Prior:
-        """Return the prior of a site's coefficients: bias, log scale, shape of the tails."""
+        """Return the prior of a site's coefficients: bias, log scale, tails, discrepancy."""
         tails = self.tails
         first = np.arange(self.biases) == 0
         first_scale = np.arange(self.scales) == 0
@@ -92,6 +100,7 @@ class Margins:
                 np.where(first_scale, 0.3, 0.1),
             ),
             Prior(np.array(tails.centre), np.array(tails.scale), np.array(tails.spread)),
+            self.discrepancy.prior(),
         )
 
     def fixed(self, pairs: Pairs) -> Changed | None:
@@ -127,11 +136,13 @@ class Margins:
         pyro.factor("observations", weight * (density * pairs.valid).sum())
 
     def parts(self, pairs: Pairs, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return bias, log scale (..., site, time) and shape of the tails (..., site, n)."""
+        """Return systematic error, log scale (..., site, time) and tails (..., site, n)."""
         b, s = self.biases, self.biases + self.scales
+        d = s + len(self.tails.terms)
         bias = torch.einsum("...sk,kst->...st", coefficients[..., :b], pairs.bias)
         log_scale = torch.einsum("...sk,kst->...st", coefficients[..., b:s], pairs.scale)
-        return bias, log_scale, coefficients[..., s:]
+        bias = bias + self.discrepancy.effect(coefficients[..., d:], pairs.features)
+        return bias, log_scale, coefficients[..., s:d]
 
     def normal_numbers(
         self, pairs: Pairs, coefficients: Tensor, changed: Changed

@@ -106,18 +106,8 @@ class ResidualPosterior:
             If units are missing or incompatible.
         """
         _check_request(self.model.autocorrelated, members, observed, lead)
-        simulation = read_records(simulated, "simulation", unit=self.layout.unit)
-        rows = self._rows(simulation)
-        layout = self.layout.rows(simulation.sites)
-        known = list(self.layout.covariates)
-        extra = read_covariates(covariates, simulation, known)
-        values = np.full(simulation.values.shape, np.nan)
-        if observed is not None:
-            values = matched(simulation, observed)
-        attributes = np.zeros((len(rows), len(layout.attributes)))
-        pairs = layout.pairs(
-            simulation, values, self.model.transform, self.model.terms, attributes, extra
-        )
+        simulation, pairs, values = self._laid_out(simulated, observed, covariates)
+        rows, layout = self._rows(simulation), self.layout.rows(simulation.sites)
         generator = torch.Generator().manual_seed(seed)
         count = len(self.draws["coefficients"])
         picked = torch.randperm(count, generator=generator).repeat(-(-members // count))[:members]
@@ -133,6 +123,37 @@ class ResidualPosterior:
             flow = np.where(np.isfinite(values), values, flow)
         return self._wrapped(flow, simulation, simulated)
 
+    def systematic(
+        self, simulated: xr.DataArray, *, covariates: xr.Dataset | None = None
+    ) -> xr.DataArray:
+        """Return the posterior of the systematic part of the error: bias and discrepancy.
+
+        Parameters
+        ----------
+        simulated : xarray.DataArray
+            As in the fit, of any period and of some or all of its sites.
+        covariates : xarray.Dataset, optional
+            The covariates of the fit.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dimensions (draw, site, time): what is added to the simulation, both divided by the mean
+            observed flow of the site and transformed; dimensionless.
+
+        Raises
+        ------
+        DataError
+            If the simulation or covariates cannot be used, or a site is unknown.
+        UnitError
+            If units are missing or incompatible.
+        """
+        simulation, pairs, _ = self._laid_out(simulated, None, covariates)
+        own = self.draws["coefficients"][:, self._rows(simulation)]
+        error = self.model.margins(pairs).parts(pairs, own)[0].numpy()
+        found = self._wrapped(error, simulation, simulated, "draw")
+        return found.assign_attrs(units="1", long_name="systematic error, transformed")
+
     def parameters(self) -> xr.Dataset:
         """Return the posterior of the coefficients of every site.
 
@@ -140,7 +161,8 @@ class ResidualPosterior:
         -------
         xarray.Dataset
             ``bias``, ``log_scale``, ``tails`` and, where there is one, ``persistence``; dimensions
-            (draw, site, a dimension of terms); in transformed space, dimensionless.
+            (draw, site, a dimension of terms); in transformed space, dimensionless. For what a
+            discrepancy is, see :meth:`systematic`: its coefficients have no meaning one by one.
         """
         dimension = self.layout.dimension or "site"
         known = list(self.layout.covariates)
@@ -185,6 +207,24 @@ class ResidualPosterior:
         """
         return storage.load(Path(directory))
 
+    def _laid_out(
+        self,
+        simulated: xr.DataArray,
+        observed: xr.DataArray | None,
+        covariates: xr.Dataset | None,
+    ) -> tuple[Records, margins.Pairs, np.ndarray]:
+        """Lay out a simulation of any period, and observations, NaN where there are none."""
+        simulation = read_records(simulated, "simulation", unit=self.layout.unit)
+        self._rows(simulation)
+        layout = self.layout.rows(simulation.sites)
+        extra = read_covariates(covariates, simulation, list(self.layout.covariates))
+        values = np.full(simulation.values.shape, np.nan)
+        if observed is not None:
+            values = matched(simulation, observed)
+        attributes = np.zeros((len(simulation.sites), len(layout.attributes)))
+        pairs = layout.pairs(simulation, values, self.model, attributes, extra)
+        return simulation, pairs, values
+
     def _rows(self, simulation: Records) -> list[int]:
         for site in simulation.sites:
             if site not in self.layout.sites:
@@ -220,13 +260,17 @@ class ResidualPosterior:
         return margin.flow(n, pairs, coefficients, transform).numpy()
 
     def _wrapped(
-        self, flow: np.ndarray, simulation: Records, simulated: xr.DataArray
+        self,
+        values: np.ndarray,
+        simulation: Records,
+        simulated: xr.DataArray,
+        first: str = "member",
     ) -> xr.DataArray:
-        dims = ["member", *([simulation.dimension] if simulation.dimension else []), "time"]
+        dims = [first, *([simulation.dimension] if simulation.dimension else []), "time"]
         kept = {k: c for k, c in simulated.coords.items() if set(c.dims) <= set(simulated.dims)}
         return xr.DataArray(
-            flow if simulation.dimension else flow[:, 0],
-            {"member": np.arange(len(flow)), **kept},
+            values if simulation.dimension else values[:, 0],
+            {first: np.arange(len(values)), **kept},
             dims,
             name=simulated.name,
             attrs={**simulated.attrs, "units": self.layout.unit},

@@ -56,7 +56,7 @@ def run(store, data, k, s0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts", "sgld"])
 def test_a_linear_parameter_has_its_normal_posterior(store, data, method):
     """Flow is linear in the initial storage, so with known errors its posterior is normal."""
     known = store.with_defaults({"k": K})
@@ -114,6 +114,18 @@ def test_errors_that_are_not_known_are_found_and_members_follow(store, data, tmp
             np.testing.assert_allclose(members["q"].values[number, 0], alone, rtol=1e-9)
 
 
+@pytest.mark.slow
+def test_gradients_of_parts_of_the_record_lead_to_the_same_posterior(store, data):
+    known = store.with_defaults({"s0": 60.0})
+    more = {"names": ["k"], "warmup": 60, "autocorrelated": True}
+    one = infer(known, data, **more, inference=Inference("nuts", draws=150, warmup=60, chains=1))
+    how = Inference("sgld", steps=1500, warmup=60, learning_rate=0.2)
+    other = infer(known, data, **more, batch=35, inference=how)
+    k, sd = one.draws["k"].mean(), one.draws["k"].std()
+    assert float(abs(other.draws["k"].mean() - k)) < 0.5 * float(sd)
+    assert float(other.draws["k"].std()) == pytest.approx(float(sd), rel=0.35)
+
+
 def test_bad_requests(store, data):
     with pytest.raises(EnsembleError, match="no parameter 'kk'"):
         infer(store, data, names=["kk"])
@@ -121,3 +133,7 @@ def test_bad_requests(store, data):
         infer(store, data, transform="sqr")
     with pytest.raises(EnsembleError, match="2 fluxes are observed"):
         parameter_posterior(store, data, {"q": "obs", "p": "obs"}, train=("2001", "2001"))
+    with pytest.raises(EnsembleError, match="for SGLD, and the method is 'svi'"):
+        infer(store, data, batch=50)
+    with pytest.raises(EnsembleError, match="warmup of 0 cannot be"):
+        infer(store, data, batch=50, inference=Inference("sgld"))
