@@ -338,6 +338,7 @@ def catchments(args: argparse.Namespace) -> list[dict]:
             replacements(network, {"q": front}, each=len(front) + len(front.rivals), basin=basin),
             records,
             schedule=(Stage("joint", 40, optimiser="lm"),),
+            restarts=2,
             **common,
         )
         proposal = front.proposal(int(found.preferred.split()[1]))
