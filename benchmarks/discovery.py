@@ -151,7 +151,7 @@ def lotka_volterra(args: argparse.Namespace) -> list[dict]:
         found = hw.compare(
             replacements(fits[0], fronts, each=4),
             data,
-            schedule=(Stage("joint", 100, 0.05), Stage("joint", 60, optimiser="lbfgs")),
+            schedule=(Stage("joint", 40, optimiser="lm"),),
             **common | RELATIVE,
         )
         numbers = dict(part.split() for part in found.preferred.split(", "))
@@ -272,7 +272,7 @@ def exp_hydro(args: argparse.Namespace) -> list[dict]:
                 replacements(order[0], {term: front}, each=6, basin=basin),
                 records,
                 schedule=(Stage("joint", 40, optimiser="lm"),),
-                restarts=2,
+                restarts=4,
                 **common | RELATIVE,
             )
             proposal = front.proposal(int(found.preferred.split()[1]))

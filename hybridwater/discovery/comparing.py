@@ -277,8 +277,8 @@ def replacements(
     fronts : mapping of str to Front
         Network to the front that was found for it.
     each : int
-        Equations of each front: the simplest ones that explain at least half of the variance of
-        the term on held-out time, and the recommended one.
+        Equations of each front and its rivals: the simplest ones that explain at least half of the
+        variance of the term on held-out time, and the recommended one.
     basin : str, optional
         Whose parameters are the defaults; the first if left out.
 

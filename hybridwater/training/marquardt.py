@@ -27,7 +27,7 @@ _FIRST, _LEAST = 1e-3, 1e-9
 #: Dampings tried in one epoch.
 _TRIALS = 10
 #: An entry has arrived when an epoch gains less than this share of its loss.
-_ARRIVED = 1e-6
+_ARRIVED = 1e-5
 
 
 class LevenbergMarquardt:
