@@ -127,7 +127,7 @@ def dask() -> None:
         ensemble = coupled(Path(folder), 16)
         for count in (1, 2):
             with distributed.LocalCluster(
-                count, threads_per_worker=1, dashboard_address=None
+                n_workers=count, threads_per_worker=1, dashboard_address=None
             ) as cluster:
                 timed(ensemble, cluster.scheduler_address)  # imports
                 spent[count] = timed(ensemble, cluster.scheduler_address)

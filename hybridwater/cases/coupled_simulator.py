@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.injection import with_injection
 from hybridwater.components.base import State
+from hybridwater.coupling.exchange import Learned
+from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.simulators import Batch, check_each, with_residuals
@@ -134,12 +137,37 @@ class CoupledSimulator:
                     raise EnsembleError(
                         f"The component '{name}' ({model.kind}) has no keyword '{keyword}'."
                     )
+        elif isinstance(source, CouplerWeights):
+            self._weights_of(source)
         else:
             if source.output not in self.outputs:
                 hint = nearest(source.output, self.outputs)
                 raise EnsembleError(f"'{source.output}' is not among the outputs ({hint}).")
             if source.inject is not None:
                 self._split(source.inject, self.case.components, "component")
+
+    def _weights_of(self, source: CouplerWeights) -> str | Path:
+        """Return the weights that a learned exchange has without draws."""
+        learned = {
+            e.label: e.learned for e in self.case.exchanges if isinstance(e.learned, Learned)
+        }
+        if source.of in learned:
+            return learned[source.of].weights
+        takers = {n: c for n, c in self.case.components.items() if c.model.takes("weights")}
+        if source.of not in takers:
+            raise EnsembleError(
+                f"There is no learned exchange '{source.of}' "
+                f"({nearest(source.of, [*learned, *takers])}).",
+                fix="Name the component that takes weights, or the exchange: 'a.b -> c.d'",
+            )
+        model = takers[source.of].model
+        if source.spread is not None and "weights" not in model.options:
+            raise EnsembleError(
+                f"'{source.of}' does not say what its weights are, so there is nothing to vary.",
+                f"[components.{source.of}]",
+                "Write weights = '...' into the case file",
+            )
+        return model.options.get("weights", "")
 
     def _split(self, text: str, known: Mapping[str, Any], what: str) -> tuple[str, str]:
         name, _, rest = text.partition(".")
@@ -170,7 +198,10 @@ class CoupledSimulator:
             If its draws cannot be, or a component fails.
         """
         (member,) = members
-        case = self._with_draws(member)
+        with tempfile.TemporaryDirectory() as folder:  # of weights that are drawn
+            return self._simulated(member, self._with_draws(member, Path(folder)))
+
+    def _simulated(self, member: Member, case: CoupledCase) -> Batch:
         model = self._ran(case, member)
         for name, source in self._sources.items():
             if isinstance(source, Residual) and source.inject is not None:
@@ -187,7 +218,7 @@ class CoupledSimulator:
         told = {"units": "1", "long_name": "missing water of a coupling step, largest share"}
         data[LEDGER] = ("member", worst, told)
         model.close()
-        with_residuals(data, self._sources, members, {})
+        with_residuals(data, self._sources, [member], {})
         return Batch(data, {})
 
     def _ran(self, case: CoupledCase, member: Member) -> CoupledModel:
@@ -196,8 +227,9 @@ class CoupledSimulator:
         model.run(case.end_of(model), progress=False)
         return model
 
-    def _with_draws(self, member: Member) -> CoupledCase:
+    def _with_draws(self, member: Member, folder: Path) -> CoupledCase:
         forcing, components = dict(self.case.forcing), dict(self.case.components)
+        exchanges = list(self.case.exchanges)
         changed: dict[str, xr.Dataset] = {}
         for source_name, source in self._sources.items():
             draw = member.draws[source_name]
@@ -214,9 +246,21 @@ class CoupledSimulator:
                 for text, (number, factor) in source.drawn(draw).items():
                     name, keyword = text.split(".", 1)
                     components[name] = _with_keyword(components[name], keyword, number, factor)
+            elif isinstance(source, CouplerWeights):
+                path = source.drawn(draw, self._weights_of(source), folder)
+                if source.of in components:
+                    components[source.of] = _with_keyword(components[source.of], "weights", path)
+                exchanges = [
+                    dataclasses.replace(e, learned=dataclasses.replace(e.learned, weights=path))
+                    if e.label == source.of and isinstance(e.learned, Learned)
+                    else e
+                    for e in exchanges
+                ]
         for name, records in changed.items():
             forcing[name] = dataclasses.replace(forcing[name], records=records)
-        return dataclasses.replace(self.case, forcing=forcing, components=components)
+        return dataclasses.replace(
+            self.case, forcing=forcing, components=components, exchanges=tuple(exchanges)
+        )
 
     def _put_states(self, model: CoupledModel, member: Member) -> None:
         for source_name, source in self._sources.items():
@@ -258,9 +302,9 @@ class CoupledSimulator:
 
 
 def _with_keyword(
-    table: ComponentTable, keyword: str, number: float, factor: bool
+    table: ComponentTable, keyword: str, value: float | Path, factor: bool = False
 ) -> ComponentTable:
-    """Return a component with another number for a keyword, or for an entry of one."""
+    """Return a component with another value for a keyword, or for an entry of one."""
     part = "surrogate" if table.model is table.surrogate else "analytic"
     options = copy.deepcopy(dict(table.model.options))
     at, path = options, keyword.split(".")
@@ -274,8 +318,8 @@ def _with_keyword(
                 f"[components.{table.name}]",
                 "Write the keyword into the case file, or give values",
             )
-        at[path[-1]] = (np.asarray(at[path[-1]], float) * number).tolist()
+        at[path[-1]] = (np.asarray(at[path[-1]], float) * value).tolist()
     else:
-        at[path[-1]] = number
+        at[path[-1]] = value
     model = dataclasses.replace(table.model, options=options)
     return dataclasses.replace(table, **{part: model})

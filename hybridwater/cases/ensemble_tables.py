@@ -10,6 +10,7 @@ from typing import Any
 from hybridwater.cases import checks
 from hybridwater.cases.checks import Check
 from hybridwater.cases.tables import Table
+from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Design
 from hybridwater.ensembles.sources import Fits, Forcing, InitialState, Parameters, Residual, Source
 from hybridwater.errors import CaseError, HybridwaterError, nearest
@@ -55,6 +56,7 @@ SOURCES: dict[str, dict[str, Check]] = {
     "parameters": {**_NUMBERS, "within_bounds": checks.names},
     "initial_state": _NUMBERS,
     "fits": {"runs": checks.names},
+    "coupler_weights": {"of": checks.text, "files": checks.names, "spread": checks.number},
     "residual": {"output": checks.text, "posterior": checks.text, "inject": checks.text},
 }
 
@@ -210,10 +212,21 @@ def _residual(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
     return Residual(own["output"], str(path), own.get("inject"))
 
 
+def _coupler_weights(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
+    table.require("of")
+    files = own.get("files", ())
+    # others are names of weights that come with the package
+    own["files"] = [
+        str(table.existing("files", f)) if f.endswith(".safetensors") else f for f in files
+    ]
+    return CouplerWeights(**own)
+
+
 _MAKE: dict[str, Callable[[Table, dict[str, Any], UDE | None], Source]] = {
     "forcing": _forcing,
     "parameters": _parameters,
     "initial_state": _initial_state,
     "fits": _fits,
+    "coupler_weights": _coupler_weights,
     "residual": _residual,
 }

@@ -2,9 +2,10 @@
 
 An ensemble has a *simulator* (a model or fit: :class:`ModelSimulator`; a coupled case: from
 :mod:`hybridwater.cases`), *sources* of uncertainty (:class:`Parameters`, :class:`InitialState`,
-:class:`Forcing`, :class:`Fits`, :class:`Residual`), each a declared distribution with a seed, that
-can be switched off, and a :class:`Design`. It runs in this process, in several, or on a Dask
-cluster, keeps what is done, and writes one dataset with the dimension ``member``.
+:class:`Forcing`, :class:`Fits`, :class:`CouplerWeights`, :class:`Residual`), each a declared
+distribution with a seed, that can be switched off, and a :class:`Design`. It runs in this process,
+in several, or on a Dask cluster, keeps what is done, and writes one dataset with the dimension
+``member``.
 
 Examples
 --------
@@ -18,6 +19,7 @@ Examples
 """
 
 from hybridwater.ensembles.attribution import variance_shares
+from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Design, Draw, Member
 from hybridwater.ensembles.distributions import Distribution, lognormal, normal, uniform
 from hybridwater.ensembles.ensemble import Ensemble
@@ -33,6 +35,7 @@ from hybridwater.ensembles.sources import (
 
 __all__ = [
     "Batch",
+    "CouplerWeights",
     "Design",
     "Distribution",
     "Draw",

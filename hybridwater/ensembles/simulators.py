@@ -13,6 +13,7 @@ import numpy as np
 from hybridwater.engines import read_records
 from hybridwater.engines.records import initial_states, parameter_values
 from hybridwater.engines.simulation import read_options, solve_records
+from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.sources import (
@@ -183,6 +184,11 @@ class ModelSimulator:
                     "A single model has no input to inject an error into.",
                     fix="Leave 'inject' out: the error is added afterwards",
                 )
+        elif isinstance(source, CouplerWeights):
+            raise EnsembleError(
+                "Weights of an exchange are a source of a coupled case, not of a single model.",
+                fix="Leave the source out; of a model, vary Fits",
+            )
         elif isinstance(source, Fits) and source.fits[0].ude.fingerprint != self.ude.fingerprint:
             raise EnsembleError("The fits are of another model than the one that is run.")
 

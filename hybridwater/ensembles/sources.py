@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridwater import units
+from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Draw
 from hybridwater.ensembles.distributions import Distribution, distribution
 from hybridwater.ensembles.fields import cholesky, correlated, places, quantity
@@ -313,7 +314,7 @@ class Residual:
         return f"residual of {self.output}{where}, {total!r}"
 
 
-Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual
+Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual | CouplerWeights
 
 
 def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:

@@ -92,7 +92,7 @@ def load_network(
     where = str(path)
     if not path.is_file():
         raise WeightsError("There is no such file.", where, "Name a file of weights")
-    header, tensors = _read(path)
+    header, tensors = read_weights(path)
     if header.get("schema") != SCHEMA:
         raise WeightsError(
             f"The weights have the schema '{header.get('schema', 'none')}', not '{SCHEMA}'.",
@@ -117,11 +117,18 @@ def load_network(
 
 def load_beside(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors that `save_network` kept beside a network; see `load_network`."""
-    tensors = _read(Path(path))[1]
+    tensors = read_weights(Path(path))[1]
     return {k.removeprefix(_BESIDE): v for k, v in tensors.items() if k.startswith(_BESIDE)}
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return what a file says of itself, and its tensors.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from hybridwater import cases
 from hybridwater.cli import app
-from hybridwater.errors import CaseError, WeightsError
+from hybridwater.errors import CaseError, HybridwaterError, WeightsError
 from hybridwater.meshes import conservative_remap
 from hybridwater.mgn import LearnedRemap
+from hybridwater.mgn.perturbing import perturb_weights
+from hybridwater.mgn.storage import read_weights
 
 
 @pytest.fixture
@@ -84,3 +86,81 @@ def test_weights_that_are_not_there_yet_are_asked_for(tmp_path):
     case = cases.load_coupled(write(tmp_path))
     with pytest.raises(WeightsError, match="There is no such file"):
         case.build()
+
+
+EXCHANGE = "air.runoff_flux -> land.recharge_flux"
+ENSEMBLE = f"""
+[ensemble]
+members = 2
+report = false
+
+[ensemble.sources.start]
+kind = "initial_state"
+factors = {{ "land.content" = {{ lognormal = 0.1 }} }}
+
+[ensemble.sources.exchange]
+kind = "coupler_weights"
+of = "{EXCHANGE}"
+spread = 0.3
+"""
+
+
+def members(folder, text, name):
+    with cases.load_ensemble(write(folder, text)).ensemble.run(folder / f"{name}.nc") as found:
+        return found["land.reservoir_amount"].values, found["ledger_residual"].values
+
+
+def test_weights_of_an_exchange_are_a_source_that_can_be_switched_off(weights, tmp_path):
+    both, missing = members(tmp_path, CASE + ENSEMBLE, "both")
+    assert (missing <= 1e-12).all()  # water is conserved at any weights
+    off, _ = members(tmp_path, CASE + ENSEMBLE + "use = false\n", "off")
+    start = ENSEMBLE[: ENSEMBLE.index("[ensemble.sources.exchange]")]
+    without, _ = members(tmp_path, CASE + start, "without")
+    np.testing.assert_array_equal(off, without)
+    end = (slice(None), slice(None), -1)
+    assert np.abs(both[end] - off[end]).max() > 1e-3 * off.max()
+    again, _ = members(tmp_path, CASE + ENSEMBLE, "again")
+    np.testing.assert_array_equal(both, again)
+    other, _ = members(tmp_path, CASE + ENSEMBLE.replace("= 2\n", "= 2\nseed = 1\n"), "other")
+    assert not np.array_equal(both, other)
+
+
+def test_members_take_the_weights_of_files(weights, tmp_path):
+    other = perturb_weights(weights, tmp_path / "b.safetensors", 0.5, np.random.default_rng(0))
+    text = ENSEMBLE.replace("spread = 0.3", 'files = ["rain.safetensors", "b.safetensors"]')
+    text = text.replace('kind = "initial_state"', 'use = false\nkind = "initial_state"')
+    found, _ = members(tmp_path, CASE + text, "files")
+    expected = []
+    for name in (weights.name, other.name):
+        path = write(tmp_path, CASE.replace("rain.safetensors", name))
+        model = cases.load_coupled(path).run(directory=tmp_path / f"run of {name}")
+        expected.append(model.output("land")["reservoir_amount"].values)
+        model.close()
+    assert not np.array_equal(*expected)
+    took = [[np.array_equal(one, run) for run in expected] for one in found]
+    assert sorted(took) == [[False, True], [True, False]]  # a Latin hypercube
+
+
+def test_only_last_layers_are_drawn(weights, tmp_path):
+    other = perturb_weights(weights, tmp_path / "b.safetensors", 0.5, np.random.default_rng(0))
+    (about, before), (said, after) = read_weights(weights), read_weights(other)
+    assert about == said
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("decoders." in name and ".tail." in name for name in changed)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        perturb_weights(tmp_path / "land.nc", other, 0.5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (EXCHANGE, "air.runof -> land.recharge_flux", "no learned exchange"),
+        ("spread = 0.3", "", "or have a spread"),
+        ("spread = 0.3", "spread = -1", "or have a spread"),
+        ("spread = 0.3", 'files = ["c.safetensors"]', "There is no file"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(weights, tmp_path, old, new, said):
+    with pytest.raises(HybridwaterError, match=said):
+        cases.load_ensemble(write(tmp_path, CASE + ENSEMBLE.replace(old, new)))

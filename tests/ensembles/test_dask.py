@@ -28,7 +28,7 @@ def made(folder=None, trouble=()):
 @pytest.fixture(scope="module")
 def cluster():
     with distributed.LocalCluster(
-        2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
     ) as made:
         yield made
 
