@@ -145,8 +145,8 @@ class Balance:
     def table(self) -> np.ndarray:
         """Return the rows of the ledger, in the order of its columns."""
         plan, carried = self.plan, self.given - self.unmapped
-        given = carried[:, plan.from_books].sum(axis=1)
-        delivered = self.delivered[:, plan.into_books].sum(axis=1)
+        given = np.where(plan.from_books, carried, 0.0).sum(axis=1)
+        delivered = np.where(plan.into_books, self.delivered, 0.0).sum(axis=1)
         external = self.crossed.sum(axis=1) + given - delivered
         unobserved = carried.sum(axis=1) - given - (self.delivered.sum(axis=1) - delivered)
         residual = self.made.sum(axis=1) - self.lost.sum(axis=1)

@@ -4,7 +4,8 @@ Water is booked where it leaves, on its way, and where it arrives. Components an
 independently of one another: a component by what it says crossed its boundary, an exchange by what
 it read and what it set. Where the two do not agree, a unit, a sign or an area is wrong, and the
 ledger says where. Numbers of one row are sums over one coupling step. Every step is balanced for
-itself, but some at once, which is much quicker.
+itself, but some at once, which is much quicker. They wait for a second of computing at most, so
+that a run of slow models stops in the step in which water is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,7 +25,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import flat, total
+from hybridwater.coupling.sums import flat, ones, total
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
 
-# How many steps are balanced at once.
-_SETTLED = 64
+# Steps are balanced once there are so many, or after so long [s].
+_MOST, _LONGEST = 256, 1.0
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
@@ -149,7 +151,7 @@ class Ledger:
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
             cells = flat(kilograms)
-            row[i] += total(cells)
+            row[i] += float(cells.dot(ones(cells.size)))
             row[moved + i] += math.sqrt(cells.dot(cells))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
@@ -186,10 +188,10 @@ class Ledger:
         LedgerError
             As `settle`, which is called now and then.
         """
-        self._waiting.append(array("d", self._row + self._in_store() + self._in_transit()))
+        self._waiting.fromlist(self._row + self._in_store() + self._in_transit())
         self._ends.append(time)
         self._row = self._plan.blank()
-        if len(self._ends) == _SETTLED:
+        if len(self._ends) == _MOST or monotonic() > self._due:
             self.settle()
 
     def settle(self) -> None:
@@ -204,9 +206,9 @@ class Ledger:
         if not self._ends:
             return
         ends, waiting = self._ends, self._waiting
-        rows = np.frombuffer(b"".join(waiting)).reshape(len(waiting), -1)
+        rows = np.frombuffer(waiting).reshape(len(ends), -1)
         balance = Balance(self._plan, rows, self._stored, self._transit)
-        self._waiting, self._ends = [], []
+        self._gather()
         self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
         table = balance.table()
         self.totals.add(table)
@@ -264,5 +266,9 @@ class Ledger:
         """Begin at a time with what is in store and in transit, and nothing booked."""
         self._stored, self._transit = self._in_store(), self._in_transit()
         self._time, self._row = time, self._plan.blank()
-        self._waiting: list[array[float]] = []
-        self._ends: list[float] = []
+        self._gather()
+
+    def _gather(self) -> None:
+        """Begin to gather steps that will be balanced."""
+        self._waiting, self._ends = array("d"), list[float]()
+        self._due = monotonic() + _LONGEST

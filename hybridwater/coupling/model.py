@@ -294,8 +294,7 @@ class CoupledModel:
         """Go on by a coupling step, or to the end, or to where a component is replaced."""
         began = time.perf_counter()
         near = self._time + self._tolerance
-        self._stand_ins.step_in(near)
-        until = min(self._time + self._window, end, self._stand_ins.next(near))
+        until = min(self._time + self._window, end, self._stand_ins.step_in(near))
         if not step_until(self._units, until, self._tolerance):
             refuse_standstill(self._units, until + self._tolerance, self._time)
         self._ledger.close(until)

@@ -165,15 +165,15 @@ class StandIns:
         """Return which components are replaced at a time [s]."""
         return [(name, watch.at) for name, watch in self._dated.items()]
 
-    def next(self, now: float) -> float:
-        """Return the next time [s] at which a component is to be replaced, or infinity."""
-        return min([w.at for w in self._dated.values() if w.at > now], default=math.inf)
-
-    def step_in(self, now: float) -> None:
-        """Replace the components that are to be replaced by now [s]."""
+    def step_in(self, now: float) -> float:
+        """Replace what is to be replaced by now [s]; return when the next one is, or infinity."""
+        following = math.inf
         for watch in self._dated.values():
-            if watch.at <= now and not watch.used:
+            if watch.at > now:
+                following = min(following, watch.at)
+            elif not watch.used:
                 watch.step_in()
+        return following
 
     @property
     def used(self) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 
 
 @functools.lru_cache(maxsize=64)
-def _ones(size: int) -> np.ndarray:
+def ones(size: int) -> np.ndarray:
+    """Return as many ones; the dot product with them is a sum."""
     return np.ones(size)
 
 
@@ -23,4 +24,4 @@ def total(values: np.ndarray) -> float:
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
     cells = flat(values)
-    return float(cells.dot(_ones(cells.size)))
+    return float(cells.dot(ones(cells.size)))

@@ -8,8 +8,9 @@ from reservoirs import Reservoir, start
 from test_demand import Farm, Lake, demand
 
 from hybridwater.coupling import CoupledModel, Policy
+from hybridwater.coupling import ledger as ledger_room
 from hybridwater.coupling.books import Totals, guess
-from hybridwater.errors import CouplingError
+from hybridwater.errors import CouplingError, LedgerError
 from hybridwater.meshes import latlon_mesh
 
 
@@ -177,6 +178,33 @@ def test_totals_keep_what_rounding_would_lose(values):
 )
 def test_guesses(moved, booked, words):
     assert words in guess(moved, booked)
+
+
+def test_a_row_does_not_depend_on_what_is_balanced_with_it():
+    def chain():
+        areas = np.random.default_rng(0).uniform(1e5, 1e7, (20, 3))
+        parts = {f"c{i}": start(area=a, inputs={"recharge_flux": 5.0}) for i, a in enumerate(areas)}
+        there = [f"c{i}.runoff_flux" for i in range(19)]
+        ends = [f"c{i + 1}.recharge_flux" for i in range(19)]
+        matrix = np.full((3, 3), 0.3)
+        links = [
+            {"source": a, "target": b, "remap": matrix} for a, b in zip(there, ends, strict=True)
+        ]
+        return CoupledModel(parts, links)
+
+    together, each = chain(), chain()
+    together.run("6 d", progress=False)
+    for _ in range(6):
+        each.step()
+    xr.testing.assert_identical(together.ledger(), each.ledger())
+
+
+def test_missing_water_stops_a_run_before_long(monkeypatch):
+    monkeypatch.setattr(ledger_room, "_LONGEST", 0.0)  # stands for steps of more than a second
+    model = CoupledModel({"up": start(inputs={"recharge_flux": 5.0}, fault="leak")})
+    with pytest.raises(LedgerError, match="lost or made"):
+        model.run("9 d", progress=False)
+    assert model.time <= 4 * 86400.0  # it leaks from the fourth day on
 
 
 def test_bad_policies_are_refused():
