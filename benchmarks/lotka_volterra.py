@@ -25,7 +25,12 @@ import time
 import numpy as np
 import pandas as pd
 import xarray as xr
-from discovery import lotka_volterra_data, lotka_volterra_model, lotka_volterra_truth
+from discovery import (
+    RELATIVE,
+    lotka_volterra_data,
+    lotka_volterra_model,
+    lotka_volterra_truth,
+)
 
 import hybridwater as hw
 from hybridwater.discovery import replacements
@@ -94,8 +99,8 @@ def equations(data: xr.Dataset, engine: str) -> Surrogate:
     ]
     fronts = {name: hw.discover(fits, name, data) for name in ("eaten", "born")}
     models = replacements(fits[0], fronts, each=3)
-    finish = (Stage("joint", 100, 0.05), Stage("joint", 60, optimiser="lbfgs"))
-    found = hw.compare(models, data, schedule=finish, engine=engine, **WHOLE_SPAN)
+    finish = (Stage("joint", 40, optimiser="lm"),)
+    found = hw.compare(models, data, schedule=finish, engine=engine, **WHOLE_SPAN | RELATIVE)
     fit = found.fits[found.preferred]
     for name in fronts:
         law = next(f.expression for f in fit.ude.fluxes if f.name == name)
