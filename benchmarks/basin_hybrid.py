@@ -15,11 +15,41 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 import hybridwater as hw
 from hybridwater.training import Stage
 
 TRAIN, TEST = ("1980-10-01", "2000-09-30"), ("2000-10-01", "2010-09-30")
+
+
+def read_core() -> xr.Dataset:
+    """Return forcing and observed discharge of the core basins."""
+    folder = Path(os.environ.get("HYBRIDWATER_DATA", "../shared/data")) / "camels_us"
+    return hw.data.read_camels_netcdf(folder / "camels_core_daily.nc", attributes=())
+
+
+def fit(data: xr.Dataset, out: Path, restarts: int, epochs: int) -> hw.Surrogate:
+    """Fit the hybrid to every basin, or go on with a fit that was interrupted."""
+    return hw.fit(
+        hw.models.exp_hydro_hybrid(),
+        data,
+        observed={"q": "qobs"},
+        train=TRAIN,
+        validation=0.2,
+        test=TEST,
+        restarts=restarts,
+        schedule=(
+            Stage("skeleton", min(150, epochs), 0.05),
+            Stage("pretrain", 400, network_rate=0.01),
+            Stage("joint", epochs // 3, 0.01, 0.005, window=365),
+            Stage("joint", epochs, 0.006, 0.003),
+            Stage("joint", epochs, 0.002, 0.001),
+        ),
+        substeps=1,
+        directory=out,
+        resume=True,
+    )
 
 
 def main() -> None:
@@ -29,29 +59,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=150)
     args = parser.parse_args()
     folder = Path(os.environ.get("HYBRIDWATER_DATA", "../shared/data")) / "camels_us"
-    data = hw.data.read_camels_netcdf(folder / "camels_core_daily.nc", attributes=())
+    data = read_core()
     published = pd.read_csv(folder / "exphydro_reference.csv", dtype={"gauge_id": str})
     published = published.set_index("gauge_id")
 
-    fitted = hw.fit(
-        hw.models.exp_hydro_hybrid(),
-        data,
-        observed={"q": "qobs"},
-        train=TRAIN,
-        validation=0.2,
-        test=TEST,
-        restarts=args.restarts,
-        schedule=(
-            Stage("skeleton", 150, 0.05),
-            Stage("pretrain", 400, network_rate=0.01),
-            Stage("joint", args.epochs // 3, 0.01, 0.005, window=365),
-            Stage("joint", args.epochs, 0.006, 0.003),
-            Stage("joint", args.epochs, 0.002, 0.001),
-        ),
-        substeps=1,
-        directory=args.out,
-        resume=True,
-    )
+    fitted = fit(data, args.out, args.restarts, args.epochs)
     table = pd.DataFrame(index=list(fitted.basins))
     known = table.index.intersection(published.index)
     table.loc[known, "EXP-Hydro, published parameters"] = published.loc[

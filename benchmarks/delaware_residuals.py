@@ -70,7 +70,9 @@ def thirds(values: xr.DataArray, dim: str) -> xr.DataArray:
     return values.copy(data=(rank - 1) * 3 // values.sizes[dim]).rename("third")
 
 
-def judge(pair: xr.Dataset, ensemble: xr.DataArray, past: slice) -> dict[str, float]:
+def judge(
+    pair: xr.Dataset, ensemble: xr.DataArray, past: slice, groups: dict[str, xr.DataArray]
+) -> dict[str, float]:
     """Return the figures of one ensemble."""
     observed = pair["observed"].sel(time=ensemble["time"])
     reference = scores.climatology(pair["observed"].sel(time=past), observed["time"])
@@ -79,11 +81,11 @@ def judge(pair: xr.Dataset, ensemble: xr.DataArray, past: slice) -> dict[str, fl
     coverage = scores.coverage(ensemble, observed)
     spread = {
         name: np.ptp(scores.coverage(ensemble, observed, by=group).values)
-        for name, group in groups(pair, ensemble).items()
+        for name, group in groups.items()
     }
     flat = scores.flatness(scores.pit(ensemble, observed))
     return {
-        "gages within 85-95 %": float(((coverage >= 0.85) & (coverage <= 0.95)).mean()),
+        "sites within 85-95 %": float(((coverage >= 0.85) & (coverage <= 0.95)).mean()),
         "coverage": float(coverage.mean()),
         "skill (median)": float(skill.median()),
         "skill (mean)": float(skill.mean()),
@@ -139,7 +141,8 @@ if __name__ == "__main__":
         posterior = model.fit(part["simulated"], part["observed"])
         print(f"{name}: fitted in {time.process_time() - began:.0f} s of the processor;", posterior)
         for lead, what in ((None, "no updating"), (1, "updated daily")):
-            rows[f"{name}, {what}"] = judge(pair, forecast(posterior, pair, TESTED, lead), FITTED)
+            drawn = forecast(posterior, pair, TESTED, lead)
+            rows[f"{name}, {what}"] = judge(pair, drawn, FITTED, groups(pair, drawn))
             mean, spread = attainable(posterior, pair, lead)
             print(
                 f"{name}, {what}: were the model true, {mean:.1%} (sd {spread:.1%}) within 85-95 %"

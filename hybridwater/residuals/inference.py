@@ -30,6 +30,7 @@ from hybridwater import settings
 from hybridwater.errors import DeclarationError, nearest
 from hybridwater.residuals.guide import HierarchicalNormal, nodes
 from hybridwater.residuals.hierarchy import Population
+from hybridwater.residuals.importance import UNRELIABLE, pareto_shape
 from hybridwater.residuals.langevin import langevin
 
 METHODS = ("svi", "nuts", "sgld")
@@ -110,6 +111,10 @@ class Diagnostics:
         Evidence lower bound, mean of every round of steps (SVI).
     r_hat, effective : float
         Largest potential scale reduction and smallest effective sample size (NUTS, SGLD).
+    pareto_shape : float
+        Of the importance weights of the guide's draws (SVI): below 0.5 they are good, above 0.7 the
+        guide is not the posterior in its tails. It is told, and is no reason not to use a fit: with
+        hundreds of coefficients, small misfits of each add up.
     """
 
     method: str
@@ -118,6 +123,7 @@ class Diagnostics:
     elbo: tuple[float, ...] = ()
     r_hat: float | None = None
     effective: float | None = None
+    pareto_shape: float | None = None
 
 
 Model = Callable[..., None]
@@ -249,17 +255,39 @@ def _svi(
         )
     else:
         message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
-    draws = _drawn(guide, arguments, inference.draws)
-    return draws, Diagnostics("svi", finite and settled, message, elbo)
+    traces = _traces(guide, arguments, inference.draws)
+    shape = pareto_shape(_log_weights(model, arguments, traces))
+    if shape > UNRELIABLE:
+        message += (
+            f" Its draws are not those of the posterior in the tails (Pareto's k is {shape:.1f}, "
+            f"above {UNRELIABLE}), as is common with many sites."
+        )
+    return _values(traces), Diagnostics(
+        "svi", finite and settled, message, elbo, pareto_shape=shape
+    )
 
 
-def _drawn(
+def _traces(
     guide: HierarchicalNormal, arguments: tuple[object, ...], count: int
-) -> dict[str, Tensor]:
+) -> list[poutine.Trace]:
     with torch.no_grad():
-        traces = [nodes(guide, arguments) for _ in range(count)]
-    names = [n for n, s in traces[0].items() if s["type"] == "sample" and not n.startswith("_")]
-    return {n: torch.stack([t[n]["value"] for t in traces]) for n in names}
+        return [poutine.trace(guide).get_trace(*arguments) for _ in range(count)]
+
+
+def _values(traces: list[poutine.Trace]) -> dict[str, Tensor]:
+    every = [cast(dict[str, Any], trace.nodes) for trace in traces]
+    names = [n for n, s in every[0].items() if s["type"] == "sample" and not n.startswith("_")]
+    return {n: torch.stack([sites[n]["value"] for sites in every]) for n in names}
+
+
+def _log_weights(
+    model: Model, arguments: tuple[object, ...], traces: list[poutine.Trace]
+) -> Iterator[Tensor]:
+    """Yield the log density of the model less that of the guide, at draws of the guide."""
+    with torch.no_grad():
+        for trace in traces:
+            there = poutine.trace(poutine.replay(model, trace)).get_trace(*arguments)
+            yield torch.as_tensor(there.log_prob_sum()) - torch.as_tensor(trace.log_prob_sum())
 
 
 class _Mean:
@@ -313,12 +341,12 @@ def _nuts(
 def _sgld(
     model: Model, arguments: tuple[object, ...], inference: Inference, guide: HierarchicalNormal
 ) -> tuple[dict[str, Tensor], Diagnostics]:
-    one = _drawn(guide, arguments, 1)
+    one = _values(_traces(guide, arguments, 1))
     count = max(_DRAWN, 4 * sum(values.numel() for values in one.values()))
     stacked = langevin(
         model,
         arguments,
-        _drawn(guide, arguments, count),
+        _values(_traces(guide, arguments, count)),
         step=inference.learning_rate or _STEP,
         warmup=inference.warmup,
         steps=inference.steps,
