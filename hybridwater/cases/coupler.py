@@ -172,11 +172,13 @@ class _Reference:
         given = given * link.exchange.share
         arrived = self._values(link.target, link.taken, there) * _per_cell(there, link.label)
         total, came = float((given @ self.remap.source_fraction).sum()), float(arrived.sum())
-        if abs(came - total) > _UNBALANCED * max(abs(total), abs(came)):
+        closed = not self.remap.correction.unobserved
+        if closed and abs(came - total) > _UNBALANCED * max(abs(total), abs(came)):
             raise DataError(
                 f"{came:.6g} arrived of {total:.6g} that was given, in all.",
                 f"exchange '{link.label}', reference '{self.path}'",
-                "Give a reference in which nothing else goes into that variable, without a lag",
+                "Give a reference in which nothing else goes into that variable, without a lag, or "
+                "let the exchange have an unobserved flux",
             )
         states = {}
         for end, participant, cells, rows in (

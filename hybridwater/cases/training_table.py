@@ -18,6 +18,7 @@ _STUDY: dict[str, Check] = {
     "rate": checks.number,
     "window": checks.whole,
     "warmup": checks.whole,
+    "noise": checks.number,
     "seed": checks.whole,
 }
 KEYS: dict[str, Check] = {

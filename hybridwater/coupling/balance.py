@@ -27,6 +27,7 @@ _PARTS = (
     "moved",
     "given",
     "unmapped",
+    "added",
     "delivered",
     "clipping",
     "gross",
@@ -72,7 +73,7 @@ class Plan:
         self.given_together = _together(own)
         self.taken_together = _together(targets)
         n, m = len(fluxes), len(links)
-        widths = (n, n, m, m, m, m, m, len(components), m)
+        widths = (n, n, m, m, m, m, m, m, len(components), m)
         ends = list(itertools.accumulate(widths))
         self.begin = dict(zip(_PARTS, (0, *ends), strict=False))
         self._booked = self.begin["stored"]
@@ -117,8 +118,8 @@ class Balance:
     ) -> None:
         self.plan = plan
         parts = plan.split(rows)
-        self.flux, moved, self.given, self.unmapped, self.delivered = parts[:5]
-        self.clipping, gross, self.stored, self.transit = parts[5:]
+        self.flux, moved, self.given, self.unmapped, self.added, self.delivered = parts[:6]
+        self.clipping, gross, self.stored, self.transit = parts[6:]
         before = np.vstack([stored, self.stored[:-1]])
         self.change = self.stored - before
         self.crossed = self._of_component(self.flux)
@@ -126,7 +127,7 @@ class Balance:
         self.made = self.change - self.crossed
         self._handled = np.abs(before) + np.abs(self.stored) + self._of_component(moved)
         on_way = np.vstack([transit, self.transit[:-1]])
-        left = self.given - self.unmapped - self.delivered
+        left = self.given - self.unmapped + self.added - self.delivered
         self.lost = left - (self.transit - on_way)
         self._on_way = np.abs(on_way) + np.abs(self.transit)
         nothing = np.zeros((len(rows), 1))
@@ -149,6 +150,7 @@ class Balance:
         delivered = np.where(plan.into_books, self.delivered, 0.0).sum(axis=1)
         external = self.crossed.sum(axis=1) + given - delivered
         unobserved = carried.sum(axis=1) - given - (self.delivered.sum(axis=1) - delivered)
+        unobserved += self.added.sum(axis=1)
         residual = self.made.sum(axis=1) - self.lost.sum(axis=1)
         return np.hstack(
             [
@@ -159,6 +161,7 @@ class Balance:
                 self.made,
                 self.given,
                 self.unmapped,
+                self.added,
                 self.transit,
                 self.delivered,
                 self.clipping,

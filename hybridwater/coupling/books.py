@@ -21,15 +21,20 @@ MEANINGS = {
     "boundary_flux": ("flux", "water that crossed the boundary, positive inwards"),
     "given": ("exchange", "water taken from the source"),
     "unmapped": ("exchange", "water of source cells that no target cell gets from this exchange"),
+    "added": ("exchange", "water that nobody observed, which a learned exchange adds; or takes"),
     "in_transit": ("exchange", "water that left the source and has not reached the target"),
     "delivered": ("exchange", "water given to the target"),
     "clipping": ("exchange", "water held back because the target accepts no less"),
     "exchange_residual": (
         "exchange",
-        "given less unmapped, delivered and the change of what is in transit",
+        "given and added, less unmapped, delivered and the change of what is in transit",
     ),
     "external": ("", "water that crossed the boundary of the whole, positive inwards"),
-    "unobserved": ("", "water of exchanges with components that keep no books, positive inwards"),
+    "unobserved": (
+        "",
+        "water of exchanges with components that keep no books, and what learned exchanges add, "
+        "positive inwards",
+    ),
     "residual": ("", "change of all stores and of all transit, less external and unobserved"),
 }
 

@@ -33,6 +33,9 @@ class Learned:
     network : mapping, optional
         Choices of :class:`hybridwater.mgn.Architecture`, such as ``width`` and ``memory``, for
         weights that are yet to be trained.
+    unobserved : float, optional
+        Standard deviation of the prior of a flux from outside into each target cell, as a share of
+        the mean that arrives; 0 for none. What the weights know by default.
 
     Raises
     ------
@@ -45,8 +48,15 @@ class Learned:
     reads: Sequence[str] | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
+    unobserved: float | None = None
 
     def __post_init__(self) -> None:
+        if self.unobserved is not None and not 0.0 <= self.unobserved < float("inf"):
+            raise CouplingError(
+                f"unobserved = {self.unobserved!r} is not a number from 0.",
+                "learned",
+                "Write a share of the mean that arrives, such as unobserved = 0.2",
+            )
         if isinstance(self.reads, str) or any("." not in name for name in self.reads or ()):
             raise CouplingError(
                 f"reads = {self.reads!r} is not a list of 'component.variable'.",

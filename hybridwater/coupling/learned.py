@@ -63,6 +63,12 @@ class LearnedLink(Link):
             end: [_reader(*ends[end], name, unit, where) for name, unit in names.items()]
             for end, names in learned.states.items()
         }
+        if learned.correction.unobserved and not self.water:
+            raise CouplingError(
+                "An unobserved flux would change sums of what is not booked.",
+                where,
+                "Use weights without it",
+            )
         return self._route_by(self.remap, (None, None), here, there, where)
 
     def _connect(self, tolerance: float) -> None:
@@ -84,7 +90,11 @@ class LearnedLink(Link):
         """Take up what the source gave in its last step, and remember."""
         self._look(self.source.length)
         super().give(ledger)
-        self.remap.moment.memory = self.remap.moment.ahead
+        moment = self.remap.moment
+        if moment.unobserved is not None:
+            came = float((moment.unobserved * self.route.scale).dot(self.kg_taken))
+            ledger.come(self.label, came * self.source.length)
+        moment.memory = moment.ahead
 
     def kept(self) -> tuple:
         """Return what `restore` takes."""
@@ -159,6 +169,7 @@ def make_learned(
     choices: dict[str, Any] = {"weights": find_weights(own.weights)}
     if step is not None:
         choices = {"states": states, "step": step, **own.network}
+        choices["unobserved"] = own.unobserved or 0.0
     try:
         made = LearnedRemap.of(
             baseline,
@@ -171,6 +182,14 @@ def make_learned(
     except HybridwaterError as error:
         place = "; ".join(filter(None, (where, error.where)))
         raise type(error)(error.what, place, error.fix) from error
+    spread = made.correction.unobserved
+    if own.unobserved not in (None, spread):
+        raise CouplingError(
+            f"The weights have an unobserved flux of {spread:g}, the exchange names "
+            f"{own.unobserved:g}.",
+            where,
+            "Leave out unobserved, or train weights with it",
+        )
     for end, names in made.states.items():
         if own.reads is not None and tuple(names) != tuple(states[end]):
             raise CouplingError(

@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 # Steps are balanced once there are so many, or after so long [s].
 _MOST, _LONGEST = 256, 1.0
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
-_PER_EXCHANGE = ("given", "unmapped", "in_transit", "delivered", "clipping", "exchange_residual")
+_PER_EXCHANGE = (
+    *("given", "unmapped", "added", "in_transit", "delivered", "clipping"),
+    "exchange_residual",
+)
 # Fluxes of a component that took a place in the middle of a run, and has others than the first one.
 _OTHER = "other"
 _SYSTEM = ("external", "unobserved", "residual")
@@ -161,6 +164,10 @@ class Ledger:
         if unmapped or gross:
             row[begins["unmapped"] + i] += unmapped
             row[begins["gross"] + i] += gross
+
+    def come(self, label: str, kilograms: float) -> None:
+        """Book what an exchange added of its own, that nobody observed."""
+        self._row[self._begins["added"] + self._slot[label]] += kilograms
 
     def deliver(self, label: str, delivered: float) -> None:
         """Book what an exchange gave to its target [kg]."""

@@ -78,11 +78,14 @@ class Route:
         Share of each source cell that arrives, shape (n_source,); None if all of it does.
     remap : Remap or None
         None for the identity.
+    scale : float or numpy.ndarray
+        What makes values of the target of amounts that the remap moved, shape (n_target,).
     """
 
     move: Callable[[np.ndarray], np.ndarray]
     fraction: np.ndarray | None
     remap: Remap | None
+    scale: float | np.ndarray = 1.0
 
     def imprint(self) -> list[np.ndarray]:
         """Return the arrays that tell one route from another."""
@@ -148,7 +151,7 @@ def make_route(
         moved *= scale
         return moved
 
-    return Route(move, fraction, remap)
+    return Route(move, fraction, remap, scale)
 
 
 def _need_areas(cells: Cells, where: str) -> None:

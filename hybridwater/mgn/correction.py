@@ -26,17 +26,23 @@ class Corrected:
     Attributes
     ----------
     amounts : torch.Tensor
-        Shape (samples, n_target), with the sums of the baseline. Nothing that was not negative is
-        now.
+        Shape (samples, n_target), with the sums of the baseline and of what is unobserved. Nothing
+        that was not negative is now.
     memory : dict of str to Tensor
         Per end, shape (samples, n_cells, memory); empty if the network has none.
     known : torch.Tensor
         Shape (samples,): whether all features lie within the range of the training.
+    unobserved : torch.Tensor
+        Shape (samples, n_target): what of the amounts came from outside; zero without such a flux.
+    surprise : torch.Tensor
+        Shape (samples,): minus the logarithm of its prior density, up to a constant.
     """
 
     amounts: Tensor
     memory: dict[str, Tensor] = field(default_factory=dict)
     known: Tensor = field(default_factory=lambda: torch.ones(0, dtype=torch.bool))
+    unobserved: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    surprise: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 class Correction(nn.Module):
@@ -51,11 +57,15 @@ class Correction(nn.Module):
     graph : HeteroData
         With the components ``source`` and ``target``.
     network : MeshGraphNetwork
-        With one output for the edges between target cells.
+        With one output for the edges between target cells, and one for target cells where there is
+        an unobserved flux.
     static : dict of str to Tensor
         Shape (n_cells, n_features) per component.
     reach : float
         How far [m] a unit of what the network says moves the mean; along rivers, a share.
+    unobserved : float
+        Standard deviation of the normal prior of the unobserved flux of a target cell, as a share
+        of the mean that arrives; 0 for no such flux.
     """
 
     def __init__(
@@ -64,11 +74,14 @@ class Correction(nn.Module):
         network: MeshGraphNetwork,
         static: dict[str, Tensor],
         reach: float,
+        unobserved: float = 0.0,
     ) -> None:
         super().__init__()
         self.graph, self.network, self.static, self.reach = graph, network, static, reach
         (relation,) = network.architecture.edge_outputs
-        self.head = ConservativeHead({relation: reach})
+        self.unobserved = unobserved
+        outside = {"target": unobserved} if unobserved else {}
+        self.head = ConservativeHead({relation: reach}, unobserved=outside)
 
     def forward(
         self,
@@ -111,7 +124,8 @@ class Correction(nn.Module):
             least={"target": start.clamp(max=0.0)},
         )
         corrected = booked.amounts["target"] * scale
-        return Corrected(corrected, decoded.memory, self._known(values))
+        outside = booked.unobserved.get("target", torch.zeros_like(start)) * scale
+        return Corrected(corrected, decoded.memory, self._known(values), outside, booked.surprise)
 
     def _known(self, values: Mapping[str, Tensor]) -> Tensor:
         """Return which samples lie within the range of the training, shape (samples,)."""

@@ -44,6 +44,9 @@ class Study:
         Samples that follow one another, through which it remembers.
     warmup : int
         Samples at the beginning of a window that do not count, for what is remembered to settle.
+    noise : float
+        Standard deviation of the errors of what arrived, relative to the mean that arrives: against
+        which the prior of an unobserved flux is weighed.
     seed : int
         Of the windows.
 
@@ -58,6 +61,7 @@ class Study:
     rate: float = 3e-3
     window: int = 1
     warmup: int = 0
+    noise: float = 0.1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class Study:
                 raise SettingsError(f"{name}={getattr(self, name)} is less than 1.")
         if not self.rate > 0.0 or not 0 <= self.warmup < self.window:
             raise SettingsError("rate is not positive, or warmup not less than window.")
+        if not self.noise > 0.0:
+            raise SettingsError(f"noise={self.noise} is not positive.")
 
 
 class Samples:
@@ -274,7 +280,9 @@ class _Course(Course):
             found = self.remap.correction(samples.given[rows], samples.base[rows], now, memory)
             memory = found.memory
             if k >= self.study.warmup:
-                total = total + samples.error(rows, found.amounts).mean()
+                # Minus the log posterior, times 2 noise^2 over the number of cells.
+                prior = 2.0 * self.study.noise**2 / len(samples.share) * found.surprise
+                total = total + (samples.error(rows, found.amounts) + prior).mean()
         return total / (self.study.window - self.study.warmup)
 
     def _save(self, path: Path) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
 from hybridwater.meshes import Mesh, Remap, RiverNetwork
@@ -54,6 +54,8 @@ class Moment:
     span: float = 1.0
     calls: int = 0
     fallbacks: int = 0
+    unobserved: np.ndarray | None = None
+    """What of the last amounts came from outside, of their shape; None without such a flux."""
     ahead: dict[str, Tensor] = field(default_factory=dict, repr=False)
     """The memory of the next moment."""
 
@@ -63,7 +65,8 @@ class LearnedRemap(Remap):
     """A conservative remap and a learned correction of what arrives.
 
     Sums are those of the conservative remap to rounding, at any weights; amounts that are not
-    negative stay so. Outside the range of the training it is the conservative remap.
+    negative stay so. With an unobserved flux, sums differ by that flux, which is told apart.
+    Outside the range of the training it is the conservative remap.
 
     Attributes
     ----------
@@ -105,6 +108,7 @@ class LearnedRemap(Remap):
         target_static: Features | None = None,
         states: States | None = None,
         step: float = 86400.0,
+        unobserved: float = 0.0,
         weights: str | Path | None = None,
         **choices: Any,
     ) -> LearnedRemap:
@@ -123,6 +127,9 @@ class LearnedRemap(Remap):
             measure where they count what is in a cell. Those of the weights by default.
         step : float
             Length [s] of a step of the training, where there are no weights.
+        unobserved : float
+            Standard deviation of the prior of a flux from outside into each target cell, as a share
+            of the mean that arrives, where there are no weights; 0 for no such flux.
         weights : path-like, optional
             Trained weights, of these or of other meshes; without them, it is the baseline until it
             is trained.
@@ -151,15 +158,19 @@ class LearnedRemap(Remap):
                     raise SettingsError(f"Two inputs of the {name} have one name: {names}.")
             # Two steps, so that edges between targets hear of what their sources know.
             choices = {"width": 32, "depth": 2, **choices}
+            outputs = {"target": ["unobserved"]} if unobserved else {}
             network = MeshGraphNetwork(
-                Architecture.of(graph, inputs, edge_outputs={relation: ["flux"]}, **choices)
+                Architecture.of(
+                    graph, inputs, outputs=outputs, edge_outputs={relation: ["flux"]}, **choices
+                )
             )
-            _silence(network, relation)
+            _silence(network)
             reach = float(graph["target"].length.median()) if kind == "beside" else 1.0
         else:
             network, about = load_network(weights)
             states = _fitting(network, about, states, features, str(weights))
             reach, step = about["reach"], about.get("step", step)
+            unobserved = about.get("unobserved", 0.0)
         static = {}
         for name in ENDS:
             wanted = network.architecture.inputs[name][1 + len(states[name]) :]
@@ -167,7 +178,7 @@ class LearnedRemap(Remap):
             static[name] = static_table(chosen, len(graph[name].measure), name)
         return cls(
             **{name: getattr(remap, name) for name in Remap.__dataclass_fields__},
-            correction=Correction(graph, network, static, reach).eval(),
+            correction=Correction(graph, network, static, reach, unobserved).eval(),
             states=states,
             step=step,
         )
@@ -212,6 +223,9 @@ class LearnedRemap(Remap):
                 )
             moment.fallbacks += int((~known).sum())
         moment.ahead = found.memory if bool(known.all()) else moment.memory
+        if self.correction.unobserved:
+            outside = torch.where(known[:, None], found.unobserved, 0.0)
+            moment.unobserved = outside.numpy().reshape(moved.shape)
         corrected = torch.where(known[:, None], found.amounts, base)
         return corrected.numpy().reshape(moved.shape)
 
@@ -256,6 +270,7 @@ class LearnedRemap(Remap):
         """
         own = {"kind": "remap", "reach": self.correction.reach, "step": self.step}
         own["states"] = {n: dict(names) for n, names in self.states.items()}
+        own["unobserved"] = self.correction.unobserved
         return save_network(self.correction.network, path, {**(about or {}), **own})
 
 
@@ -295,9 +310,9 @@ def _fitting(
     return own
 
 
-def _silence(network: MeshGraphNetwork, relation: str) -> None:
+def _silence(network: MeshGraphNetwork) -> None:
     """Let a network say nothing before it is trained."""
-    last: Sequence[nn.Parameter] = list(network.edge_decoders[relation].parameters())[-2:]
     with torch.no_grad():
-        for weights in last:
-            weights.zero_()
+        for decoder in (*network.decoders.values(), *network.edge_decoders.values()):
+            for weights in list(decoder.parameters())[-2:]:
+                weights.zero_()

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from hybridwater import cases
 from hybridwater.cli import app
-from hybridwater.errors import CaseError, HybridwaterError, WeightsError
+from hybridwater.errors import CaseError, CouplingError, HybridwaterError, WeightsError
 from hybridwater.meshes import conservative_remap
 from hybridwater.mgn import LearnedRemap
 from hybridwater.mgn.perturbing import perturb_weights
@@ -72,6 +72,7 @@ def test_a_case_goes_on_with_what_it_remembers(weights, tmp_path):
         ("reads = [", "reeds = [", "did you mean 'reads'"),
         ('"land.nc" }\n', '"sea.nc" }\n', "There is no file or folder"),
         ("{ target =", "{ aim =", "There is no end 'aim'"),
+        ("reads = [", "unobserved = -0.1\nreads = [", "is not a number from 0"),
         ('["land.reservoir_amount"]', '"land"', "is not a list of 'component.variable'"),
         ('["land.reservoir_amount"]', '["lend.reservoir_amount"]', "did you mean 'land'"),
     ],
@@ -79,6 +80,12 @@ def test_a_case_goes_on_with_what_it_remembers(weights, tmp_path):
 def test_what_cannot_be_is_refused_before_anything_is_read(weights, tmp_path, old, new, said):
     with pytest.raises(CaseError, match=said):
         cases.load_coupled(write(tmp_path, CASE.replace(old, new)))
+
+
+def test_a_case_names_an_unobserved_flux(weights, tmp_path):
+    named = CASE.replace("reads = [", "unobserved = 0.2\nreads = [")
+    with pytest.raises(CouplingError, match=r"flux of 0, the exchange names 0\.2"):
+        cases.load_coupled(write(tmp_path, named)).build()
 
 
 def test_weights_that_are_not_there_yet_are_asked_for(tmp_path):

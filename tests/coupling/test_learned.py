@@ -21,7 +21,7 @@ STATES = {
 }
 
 
-def learned(seed, states=None, memory=0, step=86400.0):
+def learned(seed, states=None, memory=0, step=86400.0, unobserved=0.0):
     """A remap whose weights are random: no training is needed for the books to close."""
     torch.manual_seed(seed)
     remap = LearnedRemap.of(
@@ -32,6 +32,7 @@ def learned(seed, states=None, memory=0, step=86400.0):
         states=states,
         memory=memory,
         step=step,
+        unobserved=unobserved,
         width=4,
         hidden=1,
     )
@@ -81,6 +82,42 @@ def test_the_books_close_at_any_weights():
         assert np.abs(moved - contents[2]).max() > 0.01 * moved.max()
         # it moves water to other cells, and the same amount
         assert moved @ FINE.areas == pytest.approx(contents[2] @ FINE.areas, rel=1e-12)
+
+
+@pytest.mark.parametrize("iteration", [None, {"tolerance": 1e-10}])
+def test_what_nobody_observed_has_an_entry_of_its_own(iteration):
+    remap, back = learned(0, STATES, 2, unobserved=0.3), iteration is not None
+    run = model(remap, step=1.0 if back else 0.5, iteration=iteration, back=back)
+    run.run("8 d")
+    ledger = run.ledger()
+    stored = ledger["storage"].sum("component")
+    assert (abs(ledger["residual"]) <= 1e-12 * stored).all()
+    added = ledger["added"].sum("exchange")
+    np.testing.assert_allclose(ledger["unobserved"], added, rtol=1e-9)
+    assert (abs(added) > 1e-3 * ledger["given"].sum("exchange")).any()
+    (label,) = (name for name in ledger["exchange"].values if str(name).startswith("up."))
+    own = ledger.sel(exchange=label)
+    change = own["in_transit"].diff("time")
+    balance = (own["given"] + own["added"] - own["delivered"])[1:] - change
+    assert (abs(balance) <= 1e-12 * stored[1:]).all()
+    assert (content(run) >= 0.0).all()
+    run.close()
+
+
+def test_out_of_its_range_nothing_comes_from_outside():
+    remap = learned(0, unobserved=0.3)
+    given = np.ones(COARSE.size) * COARSE.areas
+    moved = remap.amounts(given)
+    outside = remap.moment.unobserved
+    assert np.abs(outside).max() > 0.0
+    assert (moved - outside).sum() == pytest.approx(given.sum(), rel=1e-12)
+    assert (moved >= 0.0).all()
+    remap.correction.network.normalisers["target"].gather(torch.full((4, 2), 1e6).double())
+    np.testing.assert_array_equal(
+        remap.amounts(given), conservative_remap(COARSE, FINE).amounts(given)
+    )
+    assert remap.moment.fallbacks == 1
+    assert not remap.moment.unobserved.any()
 
 
 def test_a_checkpoint_knows_the_weights(tmp_path):

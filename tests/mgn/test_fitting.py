@@ -53,6 +53,24 @@ def test_states_and_memory_tell_what_a_remap_alone_cannot_know(wetness):
     assert all(row["fallbacks"] == 0.0 for row in found)
 
 
+def test_an_unobserved_flux_takes_up_what_the_remap_cannot(wetness, tmp_path):
+    """Measured arrivals are a quarter too high; without such a flux, sums forbid to learn it."""
+    make, rain, truth, states = wetness
+    closed, open_ = make(states=STATES), make(states=STATES, unobserved=0.5)
+    for remap in (closed, open_):
+        fit_remap(remap, rain, 1.25 * truth, states=states, **QUICK)
+    errors = [
+        assess_remap(remap, Samples(remap, rain, 1.25 * truth, states))["learned"]
+        for remap in (closed, open_)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    open_.moment.states = states
+    open_.amounts(rain)
+    assert open_.moment.unobserved.sum() == pytest.approx(0.25 * rain.sum(), rel=0.3)
+    again = make(states=None, weights=open_.save(tmp_path / "open.safetensors"))
+    assert again.correction.unobserved == 0.5
+
+
 def test_a_training_that_stops_goes_on_to_the_same_weights(wetness, tmp_path, monkeypatch):
     make, rain, truth, states = wetness
     options = {"states": states, "iterations": 8, "window": 2, "progress": False}
@@ -91,6 +109,8 @@ def test_what_cannot_be_learned_from_is_refused(wetness):
         fit_remap(remap, rain, truth, states={"source": states["source"] * np.nan})
     with pytest.raises(SettingsError, match="longer than the 60"):
         fit_remap(remap, rain, truth, states=states, window=61)
+    with pytest.raises(SettingsError, match="noise=0"):
+        fit_remap(make(), rain, truth, noise=0.0)
     with pytest.raises(SettingsError, match="less than window"):
         fit_remap(remap, rain, truth, states=states, window=2, warmup=2)
     with pytest.raises(DataError, match="reads soil_water of the source"):
