@@ -13,6 +13,7 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_route, same_cells
+from hybridwater.coupling.sums import shared
 from hybridwater.errors import CouplingError
 
 
@@ -65,7 +66,8 @@ class Link:
         self.route = self._make_route(here, there, where)
         self.size = there.count
         if self.water:
-            self.kg_given, self.kg_taken = here.kilograms(where), there.kilograms(where)
+            self.kg_given = shared(here.kilograms(where))
+            self.kg_taken = shared(there.kilograms(where))
             fraction = self.route.fraction
             self._kg_lost = None if fraction is None else (1.0 - fraction) * self.kg_given
         self.lag = 0.0

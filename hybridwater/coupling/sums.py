@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+from weakref import WeakValueDictionary
 
 import numpy as np
+
+_FACTORS: WeakValueDictionary[bytes, np.ndarray] = WeakValueDictionary()
 
 
 @functools.lru_cache(maxsize=64)
@@ -25,3 +29,12 @@ def total(values: np.ndarray) -> float:
     """
     cells = flat(values)
     return float(cells.dot(ones(cells.size)))
+
+
+def shared(factors: np.ndarray) -> np.ndarray:
+    """Return factors of cells, or the equal ones that are in use; not to be changed.
+
+    Most exchanges multiply by the same few areas, which stay in the cache if they are one array.
+    """
+    factors.flags.writeable = False
+    return _FACTORS.setdefault(hashlib.blake2b(factors.tobytes()).digest(), factors)

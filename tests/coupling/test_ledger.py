@@ -199,6 +199,23 @@ def test_a_row_does_not_depend_on_what_is_balanced_with_it():
     xr.testing.assert_identical(together.ledger(), each.ledger())
 
 
+def test_equal_areas_are_kept_once_and_others_are_not():
+    areas = np.array([1e6, 2e6])
+    parts = {name: start(area=areas.copy()) for name in "abc"} | {"d": start(area=areas[::-1])}
+    links = [
+        {"source": f"{a}.runoff_flux", "target": f"{b}.recharge_flux"} for a, b in ("ab", "bc")
+    ]
+    model = CoupledModel(
+        {**parts, "e": start(area=areas[::-1])},
+        [*links, {"source": "d.runoff_flux", "target": "e.recharge_flux"}],
+    )
+    first, second, other = model.links
+    assert first.kg_given is first.kg_taken is second.kg_taken
+    np.testing.assert_array_equal(other.kg_given, first.kg_given[::-1])
+    with pytest.raises(ValueError, match="read-only"):
+        first.kg_given[0] = 0.0
+
+
 def test_missing_water_stops_a_run_before_long(monkeypatch):
     monkeypatch.setattr(ledger_room, "_LONGEST", 0.0)  # stands for steps of more than a second
     model = CoupledModel({"up": start(inputs={"recharge_flux": 5.0}, fault="leak")})
