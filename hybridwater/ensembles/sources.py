@@ -6,6 +6,7 @@ alone, and can be switched off without a change to the draws of the others.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,10 +255,8 @@ class Fits:
         return self.fits[min(int(draw.uniforms[0] * len(self.fits)), len(self.fits) - 1)]
 
     def __str__(self) -> str:
-        sums = [
-            sum(float(np.sum(v)) for v in (f.weights, *f.parameters.values())) for f in self.fits
-        ]
-        return f"fits {sums!r}"
+        digests = [_digest(np.asarray(f.weights), *f.parameters.values()) for f in self.fits]
+        return f"fits {', '.join(digests)}"
 
 
 @dataclass(frozen=True)
@@ -309,9 +308,9 @@ class Residual:
         return self.posterior
 
     def __str__(self) -> str:
-        total = sum(float(v.sum()) for v in self._loaded().draws.values())
         where = f" into {self.inject}" if self.inject else ""
-        return f"residual of {self.output}{where}, {total!r}"
+        digest = _digest(*(values.numpy() for values in self._loaded().draws.values()))
+        return f"residual of {self.output}{where}, posterior {digest}"
 
 
 Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual | CouplerWeights
@@ -328,3 +327,11 @@ def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    """Return what tells numbers from others, short enough for a table."""
+    whole = hashlib.sha256()
+    for values in arrays:
+        whole.update(np.ascontiguousarray(values).tobytes())
+    return whole.hexdigest()[:12]

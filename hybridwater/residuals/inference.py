@@ -39,6 +39,7 @@ _DRAWN = 400  # of the guide, for the covariance of SGLD, or four for each varia
 _ROUND = 100
 _AVERAGED = 4  # rounds after the ELBO has settled, over which parameters are averaged
 _FEWEST_FINITE = 0.95  # share of a round; the others are draws from far out, and are left out
+_WILDEST = 20.0  # spread of the ELBO of draws, which has about the square root of the variables
 _LARGEST_RHAT = 1.05
 _FEWEST_EFFECTIVE = 100.0
 
@@ -244,27 +245,38 @@ def _svi(
         for _ in range(_AVERAGED):
             take(mean)
         mean.use()
-    elbo = tuple(float(np.mean(r)) for r in rounds)
-    finite = bool(np.isfinite(elbo).all())
-    if finite and settled:
-        message = f"The ELBO settled at {elbo[-1]:.1f} after {len(rounds) * _ROUND} steps."
-    elif finite:
-        message = (
-            f"The ELBO was still rising after {inference.steps} steps: the fit has not converged."
-            " Give more steps, for example Inference(steps=5000)."
-        )
-    else:
-        message = "The ELBO is not finite: the fit has failed. Lower the learning rate."
     traces = _traces(guide, arguments, inference.draws)
+    draws = _values(traces)
+    variables = sum(values[0].numel() for values in draws.values())
+    converged, message = _verdict(rounds, settled, variables, inference.steps)
     shape = pareto_shape(_log_weights(model, arguments, traces))
     if shape > UNRELIABLE:
         message += (
             f" Its draws are not those of the posterior in the tails (Pareto's k is {shape:.1f}, "
             f"above {UNRELIABLE}), as is common with many sites."
         )
-    return _values(traces), Diagnostics(
-        "svi", finite and settled, message, elbo, pareto_shape=shape
-    )
+    elbo = tuple(float(np.mean(r)) for r in rounds)
+    return draws, Diagnostics("svi", converged, message, elbo, pareto_shape=shape)
+
+
+def _verdict(
+    rounds: list[np.ndarray], settled: bool, variables: int, most: int
+) -> tuple[bool, str]:
+    """Return whether a fit converged, from the ELBO of single draws in rounds, and what to say."""
+    last = rounds[-1]
+    if not all(np.isfinite(r).all() for r in rounds):
+        return False, "The ELBO is not finite: the fit has failed. Lower the learning rate."
+    if last.std() > _WILDEST * math.sqrt(variables):
+        return False, (
+            f"The ELBO of single draws is spread by {last.std():.0f}: some lie far out, and the fit"
+            " has failed. Lower the learning rate, or give fewer sites or terms."
+        )
+    if not settled:
+        return False, (
+            f"The ELBO was still rising after {most} steps: the fit has not converged."
+            " Give more steps, for example Inference(steps=5000)."
+        )
+    return True, f"The ELBO settled at {last.mean():.1f} after {len(rounds) * _ROUND} steps."
 
 
 def _traces(

@@ -1,12 +1,13 @@
 """Fits that meet numbers that are not finite: they go on where they can, and end in words."""
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
 
 from hybridwater.residuals.hierarchy import SITE
-from hybridwater.residuals.inference import Inference, NotConverged, infer
+from hybridwater.residuals.inference import Inference, NotConverged, _verdict, infer
 
 
 def fit(edge):
@@ -34,3 +35,20 @@ def test_draws_from_far_out_are_left_out(edge):
 def test_a_density_that_is_never_a_number_is_said_in_words():
     with pytest.warns(NotConverged, match="not finite"):
         fit(edge=-9.0)
+
+
+@pytest.mark.parametrize(
+    ("spread", "settled", "converged", "said"),
+    [
+        (30.0, True, True, "settled at"),
+        (30.0, False, False, "still rising after 1500 steps"),
+        (1e5, True, False, "some lie far out"),
+        (np.inf, True, False, "not finite"),
+    ],
+)
+def test_a_fit_is_judged_by_the_elbo_of_its_draws(spread, settled, converged, said):
+    swings = np.tile([-1.0, 1.0], 50)
+    rounds = [-1000.0 + 30.0 * swings, -1000.0 + spread * swings]
+    found, message = _verdict(rounds, settled, 900, 1500)
+    assert found is converged
+    assert said in message
