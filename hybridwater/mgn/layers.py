@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from hybridwater.mgn.gathering import aggregate, gather
-from hybridwater.mgn.tail import tail
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ class Tail(nn.Module):
 
     def __init__(self, size: Size, outputs: int, *, normalise: bool = True) -> None:
         super().__init__()
-        self.activation = size.activation
         between = {"silu": nn.SiLU, "relu": nn.ReLU}[size.activation]
         layers: list[nn.Module] = []
         for _ in range(size.hidden - 1):
@@ -63,10 +61,7 @@ class Tail(nn.Module):
 
     def forward(self, first: Tensor) -> Tensor:
         """Return outputs of shape (..., outputs) from the first layer, of shape (..., width)."""
-        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
-        last = self.layers[-1]
-        norm = last if isinstance(last, nn.LayerNorm) else None
-        return tail(first, self.activation, linear, norm)
+        return self.layers(first)
 
 
 class Perceptron(nn.Module):
@@ -110,10 +105,8 @@ class EdgeUpdate(nn.Module):
         torch.Tensor
             Shape (n_edges, ..., width).
         """
-        first = gather(self.source(source), index[0])
-        first += gather(self.target(target), index[1])
-        first += self.edge(edges)
-        return self.tail(first)
+        first = gather(self.source(source), index[0]) + gather(self.target(target), index[1])
+        return self.tail(first + self.edge(edges))
 
 
 class NodeUpdate(nn.Module):
