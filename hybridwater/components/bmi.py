@@ -256,7 +256,7 @@ def plug_in(model: type) -> type[BmiComponent]:
     Returns
     -------
     type of BmiComponent
-        Its constructor takes the keywords of `BmiComponent`.
+        Its constructor takes the keywords of `BmiComponent`, and ``mesh``, that of grid 0.
 
     Raises
     ------
@@ -273,7 +273,8 @@ def plug_in(model: type) -> type[BmiComponent]:
         )
 
     class Plugged(BmiComponent):
-        def __init__(self, **options: Any) -> None:
+        def __init__(self, *, mesh: Any = None, **options: Any) -> None:
+            options["meshes"] = {0: mesh, **(options.get("meshes") or {})}
             super().__init__(model(), **options)
 
     Plugged.__name__ = Plugged.__qualname__ = model.__name__

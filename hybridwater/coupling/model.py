@@ -72,7 +72,8 @@ class CoupledModel:
     Raises
     ------
     CouplingError
-        If components and exchanges do not fit together.
+        If components and exchanges do not fit together, or checkpoints are asked for and a
+        component has no state.
     """
 
     def __init__(
@@ -119,6 +120,14 @@ class CoupledModel:
         )
         if self._every is not None and directory is None:
             self._checkpoint_path(None)
+        if self._every is not None and (stateless := self.without_state):
+            raise CouplingError(
+                f"Checkpoints are to be written, but {', '.join(stateless)} has no state that can "
+                "be taken and put back.",
+                "checkpoint_every",
+                "Leave it out ([restart] every in a case file), or give the component get_state "
+                "and set_state",
+            )
         self._files = files
         self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files, self.origin)
         policy = declared(Policy, {} if ledger is None else ledger)
@@ -176,6 +185,11 @@ class CoupledModel:
             If there is none of that name.
         """
         return self._participant(name).component
+
+    @property
+    def without_state(self) -> list[str]:
+        """Components that have no state, so that there can be no checkpoint."""
+        return [n for n, p in self._participants.items() if not p.component.has_state]
 
     def _participant(self, name: str) -> Participant:
         if name not in self._participants:
@@ -242,7 +256,7 @@ class CoupledModel:
         *,
         progress: bool | None = None,
     ) -> None:
-        """Run; after Ctrl-C the coupling step is finished and a checkpoint written.
+        """Run; after Ctrl-C the coupling step is finished and a checkpoint written if there can be.
 
         Parameters
         ----------
@@ -288,6 +302,11 @@ class CoupledModel:
         """End a run that Ctrl-C was pressed in, so that it can go on."""
         if self._directory is None:
             raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
+        if stateless := self.without_state:
+            self._flush()
+            raise KeyboardInterrupt(
+                f"at {self.time}; without a checkpoint, as {', '.join(stateless)} has no state"
+            )
         raise KeyboardInterrupt(f"at {self.time}; go on with resume('{self.checkpoint()}')")
 
     def _advance(self, end: float) -> None:
