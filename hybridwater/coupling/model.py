@@ -290,20 +290,30 @@ class CoupledModel:
 
     @contextlib.contextmanager
     def _settled(self) -> Iterator[None]:
-        """Settle the ledger at the end, also after an error: missing water may be its cause."""
+        """Settle the ledger at the end; after an error write all rows, as nobody else will.
+
+        The ledger is settled after an error too: missing water may be its cause.
+        """
         try:
             yield
-        finally:
-            began = time.perf_counter()
-            self._ledger.settle()
-            self._seconds += time.perf_counter() - began
+            self._settle()
+        except BaseException:
+            try:
+                self._settle()
+            finally:
+                self._flush()
+            raise
+
+    def _settle(self) -> None:
+        began = time.perf_counter()
+        self._ledger.settle()
+        self._seconds += time.perf_counter() - began
 
     def _stop(self) -> None:
         """End a run that Ctrl-C was pressed in, so that it can go on."""
         if self._directory is None:
             raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
         if stateless := self.without_state:
-            self._flush()
             raise KeyboardInterrupt(
                 f"at {self.time}; without a checkpoint, as {', '.join(stateless)} has no state"
             )
@@ -316,8 +326,8 @@ class CoupledModel:
         until = min(self._time + self._window, end, self._stand_ins.step_in(near))
         if not step_until(self._units, until, self._tolerance):
             refuse_standstill(self._units, until + self._tolerance, self._time)
+        self._time = until  # where the components are, also if water is missing
         self._ledger.close(until)
-        self._time = until
         self._seconds += time.perf_counter() - began
 
     def _flush(self) -> None:
