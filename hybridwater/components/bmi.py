@@ -194,8 +194,8 @@ class BmiComponent(Component):
     def _without_state(self) -> NoReturn:
         raise ComponentError(
             _EXPLICIT_ONLY.format(self.get_component_name()),
-            fix="Couple it with time = 'explicit', or give it get_state and set_state as in "
-            "hybridwater.components.Component",
+            fix="Say lag = true in an exchange of its cycle, or give it get_state and set_state as "
+            "in hybridwater.components.Component",
         )
 
     def storage(self) -> dict[str, np.ndarray]:  # noqa: D102
