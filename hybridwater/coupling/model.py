@@ -336,12 +336,14 @@ class CoupledModel:
             outputs.flush()
 
     def close(self) -> None:
-        """Write and close the files of the run, and end its components."""
-        self._flush()
-        for records in (*self._outputs.values(), self._ledger.records):
-            records.close()
-        for component in self._components.values():
-            component.finalize()
+        """Write and close the files of the run, and end its components, also if one raises."""
+        every = (*self._components.values(), *self._stand_ins.components())
+        with contextlib.ExitStack() as ends:
+            for component in {id(c): c for c in every}.values():
+                ends.callback(component.finalize)
+            for records in (*self._outputs.values(), self._ledger.records):
+                ends.callback(records.close)
+            self._flush()
 
     # ---- checkpoints
 
