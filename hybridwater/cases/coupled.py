@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,6 +264,8 @@ class CoupledCase:
     ) -> CoupledModel:
         """Run the case, and write outputs, ledger, last checkpoint and a copy of the case file.
 
+        There is no checkpoint, and a warning says so, if a component has no state.
+
         Parameters
         ----------
         directory : path-like, optional
@@ -298,7 +301,14 @@ class CoupledCase:
             model.resume(restart)
         write_bytes(folder / "case.toml", self.path.read_bytes())
         model.run(self.end_of(model, until), progress=progress)
-        model.checkpoint()
+        if model.without_state:
+            warnings.warn(
+                f"No checkpoint is written, as {', '.join(model.without_state)} has no state that "
+                "can be taken and put back: this run cannot be gone on with.",
+                stacklevel=2,
+            )
+        else:
+            model.checkpoint()
         return model
 
     def end_of(self, model: CoupledModel, until: Any = None) -> Any:

@@ -87,9 +87,10 @@ def component_totals(ledger: xr.Dataset) -> pd.DataFrame:
 
 
 def exchange_totals(ledger: xr.Dataset) -> pd.DataFrame:
-    """Return what each exchange took, delivered and lost [hm3]."""
+    """Return what each exchange took, added of its own if any did, delivered and lost [hm3]."""
     columns = {
         "given": "total_given",
+        **({"added": "total_added"} if ledger["total_added"].any() else {}),
         "delivered": "total_delivered",
         "to nowhere": "total_unmapped",
         "missing": "total_exchange_residual",
@@ -123,11 +124,12 @@ def ledger_table(ledger: xr.Dataset) -> Printed:
     table = Printed(
         title="Water (hm3, million m3)", title_justify="left", caption_justify="left", box=None
     )
-    for frame in (component_totals(ledger), exchange_totals(ledger)):
-        if not table.columns:
-            for head in ("", *frame.columns):
-                table.add_column(head, justify="right" if head else "left")
-        elif len(frame):
+    components, exchanges = component_totals(ledger), exchange_totals(ledger)
+    blank = [""] * (exchanges.shape[1] - components.shape[1])
+    for i, head in enumerate(("", *components.columns, *blank)):
+        table.add_column(head, justify="right" if i else "left")
+    for frame in (components, exchanges):
+        if frame is exchanges and len(frame):
             table.add_row()
             table.add_row("", *(f"[bold]{head}[/]" for head in frame.columns))
         for name, row in frame.iterrows():

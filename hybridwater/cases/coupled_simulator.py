@@ -17,6 +17,7 @@ from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.injection import with_injection
 from hybridwater.components.base import State
 from hybridwater.coupling.exchange import Learned
+from hybridwater.coupling.learned import is_learned
 from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.posterior import ParameterPosterior
@@ -151,6 +152,13 @@ class CoupledSimulator:
         learned = {
             e.label: e.learned for e in self.case.exchanges if isinstance(e.learned, Learned)
         }
+        idle = [e.label for e in self.case.exchanges if not is_learned(e)]
+        if source.of in learned and source.of in idle:
+            raise EnsembleError(
+                f"The exchange '{source.of}' does not use its weights: its remap is not learned.",
+                str(self.path),
+                'Write remap = "learned", or leave the source out',
+            )
         if source.of in learned:
             return learned[source.of].weights
         takers = {n: c for n, c in self.case.components.items() if c.model.takes("weights")}

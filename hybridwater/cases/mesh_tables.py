@@ -13,7 +13,7 @@ from hybridwater.cases.tables import Table
 from hybridwater.errors import CaseError, HybridwaterError, nearest
 
 if TYPE_CHECKING:
-    from hybridwater.meshes import Mesh
+    from hybridwater.meshes import Mesh, RiverNetwork
 
 
 def _ugrid(name: str, path: Path, topology: str | None = None) -> Mesh:
@@ -65,6 +65,12 @@ def _mpas(name: str, path: Path) -> Mesh:
     return read_mpas(path, name=name)
 
 
+def _rivers(name: str, path: Path) -> RiverNetwork:
+    from hybridwater.meshes import read_routelink
+
+    return read_routelink(path, name=name)
+
+
 def _delaware(name: str) -> Mesh:
     from hybridwater.data import read_delaware
 
@@ -77,7 +83,7 @@ def _delaware(name: str) -> Mesh:
 class _Kind:
     """A kind of mesh: what makes it, its keys, and those that it needs."""
 
-    make: Callable[..., Mesh]
+    make: Callable[..., Mesh | RiverNetwork]
     keys: Mapping[str, Check]
     needs: tuple[str, ...] = ()
 
@@ -99,6 +105,7 @@ KINDS = {
     ),
     "healpix": _Kind(_healpix, {"nside": checks.whole}, ("nside",)),
     "mpas": _Kind(_mpas, {"path": checks.text}, ("path",)),
+    "rivers": _Kind(_rivers, {"path": checks.text}, ("path",)),
     "delaware": _Kind(_delaware, {}),
 }
 
@@ -121,8 +128,8 @@ class MeshTable:
     kind: str
     arguments: Mapping[str, Any]
 
-    def make(self) -> Mesh:
-        """Make the mesh.
+    def make(self) -> Mesh | RiverNetwork:
+        """Make the mesh, or the river network.
 
         Raises
         ------

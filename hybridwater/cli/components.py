@@ -17,10 +17,11 @@ app = typer.Typer(help="Components: list, begin a new one, check.", no_args_is_h
 def component_list() -> None:
     """List the components that a case can use, and the command that installs what one lacks."""
     from hybridwater.components import component_names, missing_package
+    from hybridwater.components.registry import install_command
 
     for name in component_names():
         package = missing_package(name)
-        typer.echo(name if package is None else f"{name:<24}pip install {package}")
+        typer.echo(name if package is None else f"{name:<24}{install_command(package)}")
 
 
 @app.command("new")

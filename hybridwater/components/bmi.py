@@ -194,8 +194,8 @@ class BmiComponent(Component):
     def _without_state(self) -> NoReturn:
         raise ComponentError(
             _EXPLICIT_ONLY.format(self.get_component_name()),
-            fix="Couple it with time = 'explicit', or give it get_state and set_state as in "
-            "hybridwater.components.Component",
+            fix="Say lag = true in an exchange of its cycle, or give it get_state and set_state as "
+            "in hybridwater.components.Component",
         )
 
     def storage(self) -> dict[str, np.ndarray]:  # noqa: D102
@@ -256,7 +256,7 @@ def plug_in(model: type) -> type[BmiComponent]:
     Returns
     -------
     type of BmiComponent
-        Its constructor takes the keywords of `BmiComponent`.
+        Its constructor takes the keywords of `BmiComponent`, and ``mesh``, that of grid 0.
 
     Raises
     ------
@@ -273,7 +273,8 @@ def plug_in(model: type) -> type[BmiComponent]:
         )
 
     class Plugged(BmiComponent):
-        def __init__(self, **options: Any) -> None:
+        def __init__(self, *, mesh: Any = None, **options: Any) -> None:
+            options["meshes"] = {0: mesh, **(options.get("meshes") or {})}
             super().__init__(model(), **options)
 
     Plugged.__name__ = Plugged.__qualname__ = model.__name__

@@ -87,7 +87,9 @@ class ForcingRecords(DeclaredComponent):
             for name, record in self._records.items()
         )
         self._size = int(np.prod(next(iter(sizes)), dtype=int))
+        self._rows = max(1, _BLOCK // (8 * self._size))
         self._first, self._block = 0, {}
+        self._digest = b""
 
     def _make_grids(self) -> dict[int, Grid]:
         return {0: cells(self._size)}
@@ -99,20 +101,25 @@ class ForcingRecords(DeclaredComponent):
         return {}
 
     def _configuration(self) -> dict[str, Any]:
-        said = [f"{n} {r.sizes} {r.attrs['units']}" for n, r in self._records.items()]
-        digest = hashlib.blake2b("|".join(said).encode(), digest_size=8).digest()
-        return {"records": np.frombuffer(digest, np.uint8)}
+        if not self._digest:  # all values are read for it, once, where a state is asked for
+            digest = hashlib.blake2b(digest_size=8)
+            for name, record in self._records.items():
+                digest.update(f"{name} {record.sizes} {record.attrs['units']}|".encode())
+                for first in range(0, record.shape[0], self._rows):
+                    digest.update(self._read(record, first).tobytes())
+            self._digest = digest.digest()
+        return {"records": np.frombuffer(self._digest, np.uint8)}
+
+    def _read(self, record: xr.DataArray, first: int) -> np.ndarray:
+        """Read a block of records from one on, shape (record, cell)."""
+        rows = record[first : first + self._rows].values
+        return np.asarray(rows, float).reshape(-1, self._size)
 
     def _advance(self) -> None:
         index = int(self._steps)
-        length = max(1, _BLOCK // (8 * self._size))
-        if not self._block or not 0 <= index - self._first < length:
-            self._first = index - index % length
-            rows = slice(self._first, self._first + length)
-            self._block = {
-                name: np.asarray(record[rows].values, float).reshape(-1, self._size)
-                for name, record in self._records.items()
-            }
+        if not self._block or not 0 <= index - self._first < self._rows:
+            self._first = index - index % self._rows
+            self._block = {n: self._read(r, self._first) for n, r in self._records.items()}
         for name, rows in self._block.items():
             self._values[name][:] = rows[index - self._first]
 

@@ -7,9 +7,11 @@ import datetime as dt
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -17,6 +19,10 @@ from hybridwater.components.base import Component, State
 from hybridwater.components.forwarding import BY_VARIABLE, hand_on
 from hybridwater.components.registry import get_component
 from hybridwater.errors import ComponentFailed, HybridwaterError
+
+# Bytes that a pipe takes without anyone reading; what is more is watched by a thread, which costs a
+# millisecond.
+_ROOM = 2**16 if sys.platform == "linux" else 2**12
 
 
 class _Reply(NamedTuple):
@@ -131,11 +137,9 @@ class IsolatedComponent(Component):
                 self._where(variable),
                 "Call initialize(), then set_state with the last checkpoint",
             )
-        try:
-            self._pipe.send((method, arguments))
-        except OSError:
-            self._died(method, variable)
-        reply = self._receive(method, timeout or self._timeout, variable)
+        limit = timeout or self._timeout
+        self._send(method, arguments, limit, variable)
+        reply = self._receive(method, limit, variable)
         if not method.startswith("set_"):
             for mine, theirs in zip(arguments, reply.filled, strict=True):
                 if isinstance(mine, np.ndarray):
@@ -144,19 +148,40 @@ class IsolatedComponent(Component):
                         return mine
         return reply.result
 
+    def _send(
+        self, method: str, arguments: tuple[Any, ...], timeout: float, variable: str | None
+    ) -> None:
+        """Send a call; a process that does not read a large one in time is ended."""
+        pipe, process = self._pipe, self._process
+        assert pipe is not None
+        message = ForkingPickler.dumps((method, arguments))
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()  # which ends the waiting
+
+        watch = threading.Timer(timeout, give_up)
+        watch.daemon = True
+        if len(message) > _ROOM:
+            watch.start()
+        try:
+            pipe.send_bytes(message)
+        except OSError:
+            if not late.is_set():
+                self._died(method, variable)
+        finally:
+            watch.cancel()
+        if late.is_set():
+            self._overdue(method, timeout, variable)
+
     def _receive(self, method: str, timeout: float, variable: str | None) -> _Reply:
         pipe = self._pipe
         assert pipe is not None
         try:
             if not pipe.poll(timeout):
                 self._process.kill()
-                self._end()
-                raise ComponentFailed(
-                    f"The component did not answer '{method}' within {timeout:g} s, and its "
-                    "process was ended.",
-                    self._where(variable),
-                    "Go on from the last checkpoint, with a longer timeout if it needs the time",
-                )
+                self._overdue(method, timeout, variable)
             reply: _Reply = pipe.recv()
         except (EOFError, OSError):
             self._died(method, variable)
@@ -164,6 +189,15 @@ class IsolatedComponent(Component):
         if reply.error is not None:
             raise reply.error
         return reply
+
+    def _overdue(self, method: str, timeout: float, variable: str | None) -> NoReturn:
+        self._end()
+        raise ComponentFailed(
+            f"The component did not answer '{method}' within {timeout:g} s, and its process was "
+            "ended.",
+            self._where(variable),
+            "Go on from the last checkpoint, with a longer timeout if it needs the time",
+        )
 
     def _died(self, method: str, variable: str | None) -> None:
         self._process.join(5.0)

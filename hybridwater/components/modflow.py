@@ -414,7 +414,7 @@ class Modflow(TableComponent):
         raise ComponentError(
             "The component 'modflow' has no state that can be taken and put back, since MODFLOW 6 "
             "cannot go back in time, so it can take part in explicit coupling only.",
-            fix="Couple it with time = 'explicit'",
+            fix="Say lag = true in an exchange of its cycle",
         )
 
     def storage(self) -> dict[str, np.ndarray]:

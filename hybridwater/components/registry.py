@@ -80,19 +80,25 @@ def get_component(name: str) -> type[Component]:
 def missing_package(name: str) -> str | None:
     """Return the package that a component of `component_names` lacks, or None."""
     needs = BUILT_IN[name].needs if name in BUILT_IN else None
-    return needs if _lacking(needs) else None
+    return needs if needs and _lacking(needs) else None
 
 
-def _lacking(package: str | None) -> bool:
-    return package is not None and importlib.util.find_spec(package) is None
+def _lacking(package: str) -> bool:
+    return importlib.util.find_spec(package) is None
+
+
+def install_command(package: str) -> str:
+    """Return what installs a package; landlab alone would bring a package of Python 3.12."""
+    wanted = '"hybridwater[components]"' if package == "landlab" else package
+    return f"pip install {wanted}"
 
 
 def require_package(package: str | None, component: str) -> None:
     """Raise MissingDependency, with the pip command, if a component lacks its package."""
-    if _lacking(package):
+    if package is not None and _lacking(package):
         raise MissingDependency(
             f"The component '{component}' needs the package '{package}', which is not installed.",
-            fix=f"pip install {package}",
+            fix=install_command(package),
         )
 
 

@@ -125,6 +125,7 @@ class SurrogateComponent(DeclaredComponent):
             attributes=attributes,
         )
         ude = self._model.ude
+        _refuse_columns(ude)
         variables, replaced = _variables(replaces, known)
         self.name = f"surrogate-{replaced or ude.name}"
         mapping = known.ports if ports is None else ports
@@ -323,6 +324,16 @@ class SurrogateComponent(DeclaredComponent):
         self._show_states()
         if self.has_storage:
             self._values[SOLVER_ERROR][:] = 0.0
+
+
+def _refuse_columns(ude: UDE) -> None:
+    """Refuse a model whose states are profiles: a port has one number per cell."""
+    if ude.columns:
+        raise ComponentError(
+            f"The model '{ude.name}' has columns ({', '.join(c.name for c in ude.columns)}), and a "
+            "port of a surrogate is one number per cell.",
+            fix="Declare a model without columns, such as one bucket of the same soil",
+        )
 
 
 def _areas(area: Any, mesh: Any, known: Description) -> np.ndarray:

@@ -82,12 +82,10 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def describe(link: Link) -> str:
     """Say what an exchange is, so that another one reads differently."""
-    e = link.exchange
     digest = hashlib.blake2b(digest_size=8)
-    for array in link.route.imprint():
+    for array in link.imprint():
         digest.update(np.ascontiguousarray(array).tobytes())
-    rules = (link.rule, link.lag, e.initial, e.additive, e.share, e.minimum, link.water, e.fill)
-    return f"{link.label} {rules} {digest.hexdigest()}"
+    return f"{link.label} {link.rules} {digest.hexdigest()}"
 
 
 def refuse_other_case(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> None:

@@ -154,6 +154,16 @@ class DemandLink(Link):
         self._moved, self._taken = np.zeros(there.count), np.zeros(there.count)
         return Route(lambda _: self._moved, None, None)
 
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """What tells one demand from another, cells apart."""
+        d = self.demand
+        return *super().rules, self.wanted.name, self.there.name, d.rule, d.priority, d.usable
+
+    def imprint(self) -> list[np.ndarray]:
+        """Return the cells of the supply."""
+        return [self.index]
+
     def ask(self, length: float) -> np.ndarray:
         """Return what the consumer wants in a step of the supply [kg], shape (supply cell,)."""
         wanted = np.maximum(self.target.read(self.wanted), 0.0) * self._kg_wanted * length

@@ -104,6 +104,16 @@ class Link:
         if not constant:
             self._before = self.route.move(self.source.read(self.given))
 
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """What tells one exchange from another, arrays apart."""
+        e = self.exchange
+        return self.rule, self.lag, e.initial, e.additive, e.share, e.minimum, self.water, e.fill
+
+    def imprint(self) -> list[np.ndarray]:
+        """Return the arrays that tell one exchange from another."""
+        return self.route.imprint()
+
     def open(self, lag: float) -> None:
         """Fill the buffer for the time before the source has given anything.
 

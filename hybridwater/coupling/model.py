@@ -72,7 +72,8 @@ class CoupledModel:
     Raises
     ------
     CouplingError
-        If components and exchanges do not fit together.
+        If components and exchanges do not fit together, or checkpoints are asked for and a
+        component has no state.
     """
 
     def __init__(
@@ -119,6 +120,14 @@ class CoupledModel:
         )
         if self._every is not None and directory is None:
             self._checkpoint_path(None)
+        if self._every is not None and (stateless := self.without_state):
+            raise CouplingError(
+                f"Checkpoints are to be written, but {', '.join(stateless)} has no state that can "
+                "be taken and put back.",
+                "checkpoint_every",
+                "Leave it out ([restart] every in a case file), or give the component get_state "
+                "and set_state",
+            )
         self._files = files
         self._stand_ins = StandIns(self._participants, dict(stand_ins or {}), files, self.origin)
         policy = declared(Policy, {} if ledger is None else ledger)
@@ -176,6 +185,11 @@ class CoupledModel:
             If there is none of that name.
         """
         return self._participant(name).component
+
+    @property
+    def without_state(self) -> list[str]:
+        """Components that have no state, so that there can be no checkpoint."""
+        return [n for n, p in self._participants.items() if not p.component.has_state]
 
     def _participant(self, name: str) -> Participant:
         if name not in self._participants:
@@ -242,7 +256,7 @@ class CoupledModel:
         *,
         progress: bool | None = None,
     ) -> None:
-        """Run; after Ctrl-C the coupling step is finished and a checkpoint written.
+        """Run; after Ctrl-C the coupling step is finished and a checkpoint written if there can be.
 
         Parameters
         ----------
@@ -276,18 +290,33 @@ class CoupledModel:
 
     @contextlib.contextmanager
     def _settled(self) -> Iterator[None]:
-        """Settle the ledger at the end, also after an error: missing water may be its cause."""
+        """Settle the ledger at the end; after an error write all rows, as nobody else will.
+
+        The ledger is settled after an error too: missing water may be its cause.
+        """
         try:
             yield
-        finally:
-            began = time.perf_counter()
-            self._ledger.settle()
-            self._seconds += time.perf_counter() - began
+            self._settle()
+        except BaseException:
+            try:
+                self._settle()
+            finally:
+                self._flush()
+            raise
+
+    def _settle(self) -> None:
+        began = time.perf_counter()
+        self._ledger.settle()
+        self._seconds += time.perf_counter() - began
 
     def _stop(self) -> None:
         """End a run that Ctrl-C was pressed in, so that it can go on."""
         if self._directory is None:
             raise KeyboardInterrupt(f"at {self.time}; the coupled model can go on from there")
+        if stateless := self.without_state:
+            raise KeyboardInterrupt(
+                f"at {self.time}; without a checkpoint, as {', '.join(stateless)} has no state"
+            )
         raise KeyboardInterrupt(f"at {self.time}; go on with resume('{self.checkpoint()}')")
 
     def _advance(self, end: float) -> None:
@@ -297,8 +326,8 @@ class CoupledModel:
         until = min(self._time + self._window, end, self._stand_ins.step_in(near))
         if not step_until(self._units, until, self._tolerance):
             refuse_standstill(self._units, until + self._tolerance, self._time)
+        self._time = until  # where the components are, also if water is missing
         self._ledger.close(until)
-        self._time = until
         self._seconds += time.perf_counter() - began
 
     def _flush(self) -> None:
@@ -307,12 +336,14 @@ class CoupledModel:
             outputs.flush()
 
     def close(self) -> None:
-        """Write and close the files of the run, and end its components."""
-        self._flush()
-        for records in (*self._outputs.values(), self._ledger.records):
-            records.close()
-        for component in self._components.values():
-            component.finalize()
+        """Write and close the files of the run, and end its components, also if one raises."""
+        every = (*self._components.values(), *self._stand_ins.components())
+        with contextlib.ExitStack() as ends:
+            for component in {id(c): c for c in every}.values():
+                ends.callback(component.finalize)
+            for records in (*self._outputs.values(), self._ledger.records):
+                ends.callback(records.close)
+            self._flush()
 
     # ---- checkpoints
 

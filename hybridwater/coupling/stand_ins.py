@@ -149,12 +149,18 @@ class StandIns:
             file = configurations.get(name, "")
             self._watches[name] = Watch(participants[name], stand_in, file, origin)
         self.put_in: dict[str, str] = {}  # by `put`: what is called what is in whose place
+        self._put: list[Component] = []
         self._dated = {name: w for name, w in self._watches.items() if math.isfinite(w.at)}
 
     def items(self) -> Iterator[tuple[str, Component]]:
         """Yield names and stand-ins."""
         for name, watch in self._watches.items():
             yield name, watch.stand_in.component
+
+    def components(self) -> Iterator[Component]:
+        """Yield all stand-ins, and what was put in the place of a component."""
+        yield from (component for _, component in self.items())
+        yield from self._put
 
     def watch(self, name: str) -> Watch | None:
         """Return the watch over a component that is replaced if it fails, or None."""
@@ -226,6 +232,7 @@ class StandIns:
     def put(self, name: str, component: Component, links: Sequence[Link]) -> None:
         """Put a component in the place of another on purpose."""
         component.initialize("")
+        self._put.append(component)
         refuse_unable(name, component)
         participant = self._participants[name]
         for link in links:

@@ -159,7 +159,8 @@ class Remap:
 
     def imprint(self) -> list[np.ndarray]:
         """Return the arrays that tell one remap from another."""
-        return [self.shares.data, self.shares.indices, self.shares.indptr]
+        how = np.frombuffer(f"{self.order} {self.normalisation}".encode(), np.uint8)
+        return [how, self.shares.data, self.shares.indices, self.shares.indptr]
 
     def imbalance(self, values: np.ndarray) -> float:
         """Return what a remap of amounts creates or loses, relative to what it should move.

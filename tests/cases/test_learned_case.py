@@ -9,7 +9,12 @@ from typer.testing import CliRunner
 
 from hybridwater import cases
 from hybridwater.cli import app
-from hybridwater.errors import CaseError, CouplingError, HybridwaterError, WeightsError
+from hybridwater.errors import (
+    CaseError,
+    CouplingError,
+    HybridwaterError,
+    WeightsError,
+)
 from hybridwater.meshes import conservative_remap
 from hybridwater.mgn import LearnedRemap
 from hybridwater.mgn.perturbing import perturb_weights
@@ -130,6 +135,12 @@ def test_weights_of_an_exchange_are_a_source_that_can_be_switched_off(weights, t
     np.testing.assert_array_equal(both, again)
     other, _ = members(tmp_path, CASE + ENSEMBLE.replace("= 2\n", "= 2\nseed = 1\n"), "other")
     assert not np.array_equal(both, other)
+
+
+def test_weights_that_do_nothing_are_no_source(weights, tmp_path):
+    text = CASE.replace('remap = "learned"', 'remap = "conservative"')
+    with pytest.raises(CaseError, match="does not use its weights"):
+        members(tmp_path, text + ENSEMBLE, "none")
 
 
 def test_members_take_the_weights_of_files(weights, tmp_path):

@@ -38,6 +38,22 @@ def test_blocks_do_not_show(monkeypatch):
     assert component.get_value_ptr("precipitation_flux")[0] == 3
 
 
+def test_a_state_of_other_records_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("hybridwater.components.forcing_records._BLOCK", 100)
+    data = records()
+    data.to_netcdf(tmp_path / "same.nc")
+    one, same, other = (
+        ForcingRecords(data=d) for d in (data, tmp_path / "same.nc", data.copy(deep=True))
+    )
+    other._records["rain"][9, 2] += 1.0
+    for component in (one, same, other):
+        component.initialize()
+    one.update()
+    same.set_state(one.get_state())
+    with pytest.raises(ComponentError, match="not a state of"):
+        other.set_state(one.get_state())
+
+
 def test_passes_the_checker():
     assert {f.state for f in check(ForcingRecords(data=records(40)))} <= {"ok", "skipped"}
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 
 import numpy as np
@@ -66,6 +67,23 @@ def test_one_that_hangs_is_ended_and_named(isolated):
     assert time.monotonic() - began < 30.0
     for part in ("'update' within 1 s", "component 'bmi_models:Hangs', time 2", "last checkpoint"):
         assert part in str(error.value)
+    assert not process.is_alive()
+
+
+def test_one_that_does_not_read_is_ended_and_named(isolated):
+    n = 2**20  # 8 MB, more than a pipe holds
+    component = isolated(
+        "hybridwater.components.template:Template", timeout=2.0, options={"area": np.ones(n)}
+    )
+    component.initialize()
+    component.set_value("recharge_flux", np.ones(n))
+    component.update()
+    process, began = component._process, time.monotonic()
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(ComponentFailed) as error:
+        component.set_value("recharge_flux", np.ones(n))
+    assert time.monotonic() - began < 30.0
+    assert "did not answer 'set_value' within 2 s" in str(error.value)
     assert not process.is_alive()
 
 

@@ -96,7 +96,7 @@ def test_steps_are_those_of_the_simulation(model):
 
 def test_it_cannot_go_back_and_says_so(model):
     assert not model.has_state
-    with pytest.raises(ComponentError, match=r"cannot go back in time.*explicit coupling only"):
+    with pytest.raises(ComponentError, match=r"cannot go back.*explicit coupling only.*lag = true"):
         model.get_state()
 
 

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,35 @@ def test_the_checkpoint_of_another_case_is_refused():
     changed.popitem()
     with pytest.raises(ComponentError, match="wrote the checkpoint"):
         groundwater.set_state(State(changed, state.metadata))
+
+
+SMALL = """small
+** Dimensions **
+####
+nhru
+2
+** Parameters **
+####
+hru_area
+1
+nhru
+2
+2
+{area}
+7.0
+"""
+
+
+def test_a_parameter_file_that_has_changed_is_read_again(tmp_path):
+    path = tmp_path / "small.param"
+    path.write_text(SMALL.format(area=3.0))
+    first = read_parameters(path)
+    assert read_parameters(path) is first
+    path.write_text(SMALL.format(area=5.0))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+    again = read_parameters(path)
+    np.testing.assert_array_equal(first.parameters["hru_area"], [3.0, 7.0])
+    np.testing.assert_array_equal(again.parameters["hru_area"], [5.0, 7.0])
 
 
 def test_a_missing_parameter_file_is_named(tmp_path):

@@ -4,7 +4,9 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
+from hybridwater.cli import app
 from hybridwater.components import Component, component_names, get_component, registry
 from hybridwater.errors import ComponentError, MissingDependency
 
@@ -37,6 +39,18 @@ def test_a_missing_package_is_one_sentence_with_the_command(monkeypatch):
         "The component 'prms-land' needs the package 'pywatershed', which is not installed. "
         "To mend it: pip install pywatershed."
     )
+
+
+def test_landlab_comes_with_what_goes_with_it(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    command = 'pip install "hybridwater[components]"'
+    with pytest.raises(MissingDependency) as error:
+        get_component("landlab-overland")
+    assert f"To mend it: {command}" in str(error.value)
+    listed = CliRunner().invoke(app, ["component", "list"])
+    lines = dict(line.split(maxsplit=1) for line in listed.output.splitlines() if " " in line)
+    assert lines["landlab-groundwater"] == command
+    assert lines["starfit"] == "pip install pywatershed"
 
 
 def test_other_packages_bring_components_through_entry_points(monkeypatch):

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 pytest.importorskip("pywatershed", reason="STARFIT comes with pywatershed")
 
 from hybridwater.components import check
+from hybridwater.components.forcing_records import ForcingRecords
+from hybridwater.components.gr4j import Gr4j
 from hybridwater.components.prms_process import quietly
 from hybridwater.components.starfit import Starfit
+from hybridwater.coupling import CoupledModel
 from hybridwater.errors import ComponentError
 
 INFLOW = "reservoir_inflow_water_volume_transport"
@@ -67,6 +71,38 @@ def test_a_full_reservoir_spills_and_the_balance_closes():
     change = reservoirs.storage()["reservoirs"] - before
     entered = sum(reservoirs.boundary_fluxes().values())
     assert change[0] == pytest.approx(entered[0], abs=1e-9 * before[0])
+
+
+def test_a_catchment_flows_into_it_in_a_coupled_run():
+    days = np.datetime64("1979-01-01", "ns") + np.arange(60) * np.timedelta64(1, "D")
+    rain = np.random.default_rng(3).gamma(0.4, 12.0, (60, 1))
+    attributes = {"units": "kg m-2 d-1"}
+    records = xr.Dataset(
+        {"rain": (("time", "cell"), rain, attributes)}, {"time": days.astype("datetime64[ns]")}
+    )
+    pet = {"water_potential_evaporation_flux": 1.0}
+    model = CoupledModel(
+        {
+            "weather": ForcingRecords(data=records),
+            "hills": Gr4j(area=400e6, start="1979-01-01", inputs=pet),
+            "dam": Starfit(filling=0.5, start="1979-01-01"),
+        },
+        [
+            {"source": "weather.rain", "target": "hills.precipitation_flux"},
+            {"source": "hills.runoff_flux", "target": f"dam.{INFLOW}"},
+        ],
+    )
+    before = model.component("dam").storage()["reservoirs"][0]
+    model.run("60 d")
+    ledger = model.ledger()
+    assert (abs(ledger["residual"]) <= 1e-12 * ledger["storage"].sum("component")).all()
+    (came,) = (float(v) for v in ledger["total_delivered"] if INFLOW in str(v["exchange"].values))
+    went = float(ledger["total_outflow"].sel(component="dam"))
+    change = model.component("dam").storage()["reservoirs"][0] - before
+    assert came > 1e9
+    assert went > 1e9
+    assert change == pytest.approx(came - went, abs=1e-9 * before)
+    model.close()
 
 
 def test_passes_the_checker():

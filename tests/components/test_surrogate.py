@@ -69,6 +69,12 @@ def test_the_balance_closes_whatever_the_solver_does(method):
     assert np.abs(mine.get_value_ptr("solver_error_flux")).max() < 1e-4  # of 7 kg m-2 d-1
 
 
+def test_a_model_with_columns_is_refused(layered):
+    weights = initial_weights(layered.program, 0)
+    with pytest.raises(ComponentError, match=r"'layered' has columns \(layers\)"):
+        SurrogateComponent(model=layered, area=AREA, weights=weights)
+
+
 @pytest.mark.parametrize("options", [{}, {"method": "tsit5"}])
 def test_passes_the_checker(options):
     assert {f.state for f in check(make(options=options))} == {"ok"}

@@ -10,6 +10,7 @@ from reservoirs import start
 
 from hybridwater.coupling import CoupledModel
 from hybridwater.errors import ComponentError, CouplingError
+from hybridwater.meshes import latlon_mesh
 
 RAIN = {"recharge_flux": 3.0}
 EDGE = {"source": "up.runoff_flux", "target": "down.recharge_flux", "lag": "2 d"}
@@ -106,6 +107,23 @@ def test_what_cannot_be_resumed_is_refused(tmp_path):
         pair(tmp_path).resume()
     with pytest.raises(CouplingError, match="no directory"):
         pair().checkpoint()
+
+
+def test_a_checkpoint_of_another_order_is_refused(tmp_path):
+    fine = latlon_mesh(np.arange(0, 7.0), np.arange(40, 45.0), name="fine")
+    coarse = latlon_mesh(np.arange(0, 7.0, 2), np.array([40, 42, 44]), name="coarse")
+
+    def make(remap):
+        up = start(area=fine.areas, mesh=fine, inputs=RAIN)
+        parts = {"up": up, "down": start(area=coarse.areas, mesh=coarse)}
+        return CoupledModel(parts, [{**EDGE, "remap": remap}])
+
+    model = make("conservative")
+    model.run("2 d")
+    path = model.checkpoint(tmp_path / "c.npz")
+    make("conservative").resume(path)
+    with pytest.raises(CouplingError, match="another case: its exchanges has"):
+        make("second order").resume(path)
 
 
 def test_ctrl_c_leaves_a_checkpoint(tmp_path):

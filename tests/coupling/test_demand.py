@@ -172,3 +172,27 @@ def test_bad_demands_are_refused():
             run({"farm": 1.0}, **bad)
     with pytest.raises(CouplingError, match="different rules"):
         run({"one": 1.0, "two": 1.0}, rule={"one": "priority", "two": "proportional"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"available": "lake.runoff_flux"},
+        {"cells": [0, -1]},
+        {"rule": "priority"},
+        {"priority": 1},
+        {"usable": 0.5},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_of_another_demand_is_refused(tmp_path, change):
+    def make(**options):
+        parts = {"lake": Lake(inputs={"recharge_flux": 1.0}), "farm": Farm(1.0, [1e6, 2e6])}
+        return CoupledModel(parts, demands=[demand(**options)])
+
+    model = make()
+    model.run("2 d")
+    path = model.checkpoint(tmp_path / "c.npz")
+    make().resume(path)
+    with pytest.raises(CouplingError, match="another case: its exchanges has"):
+        make(**change).resume(path)

@@ -7,6 +7,7 @@ import xarray as xr
 from reservoirs import Litres, Reservoir
 from scipy.sparse import csr_array
 
+from hybridwater.cases.coupled_report import exchange_totals, ledger_table
 from hybridwater.coupling import CoupledModel
 from hybridwater.errors import CouplingError, WeightsError
 from hybridwater.meshes import Remap, RiverNetwork, conservative_remap, latlon_mesh
@@ -101,6 +102,11 @@ def test_what_nobody_observed_has_an_entry_of_its_own(iteration):
     balance = (own["given"] + own["added"] - own["delivered"])[1:] - change
     assert (abs(balance) <= 1e-12 * stored[1:]).all()
     assert (content(run) >= 0.0).all()
+    totals = exchange_totals(ledger)
+    assert totals.loc[label, "added"] == pytest.approx(float(own["added"].sum()) / 1e9)
+    printed = ledger_table(ledger)
+    assert len(printed.columns) == 1 + totals.shape[1]
+    assert "[bold]added[/]" in printed.columns[2]._cells
     run.close()
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from reservoirs import Litres, Reservoir, start
 
 from hybridwater.coupling import CoupledModel, Exchange
@@ -225,3 +226,25 @@ def test_states_are_exchanged_as_they_are_at_the_time():
     assert down.get_value_ptr("level") == pytest.approx(last)
     model.run("2 d")
     assert not np.allclose(first, last)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "days"), [("raises", ComponentFailed, 10), ("leak", LedgerError, 12)]
+)
+def test_what_was_done_before_an_error_is_in_the_files(tmp_path, monkeypatch, fault, error, days):
+    monkeypatch.setattr("hybridwater.coupling.ledger._MOST", 4)
+    up = start(inputs=RAIN, fault=fault, fault_at=10)
+    model = pair(up=up, directory=tmp_path, outputs={"down": ["reservoir_amount"]})
+    with pytest.raises(error):
+        model.run("100 d")
+    for name in ("ledger.nc", "down.nc"):
+        with xr.open_dataset(tmp_path / name, engine="netcdf4") as written:
+            assert written.sizes["time"] == days
+    assert model.time == days * 86400.0
+    down = model.component("down")
+    assert down.get_current_time() == days
+    if fault == "leak":
+        again = pair(directory=tmp_path, outputs={"down": ["reservoir_amount"]})
+        again.resume(model.checkpoint())
+        assert again.time == model.time
+    model.close()

@@ -155,3 +155,26 @@ def test_a_run_goes_on_before_and_after_the_date(tmp_path, days):
     assert one.read_bytes() == other.read_bytes()
     with pytest.raises(CouplingError, match="stand_ins"):
         taking_over("2001-01-12", tmp_path / "parts").resume()
+
+
+def test_all_that_ever_ran_is_ended_also_if_one_raises(tmp_path):
+    ended = []
+
+    class Ends(Slower):
+        def __init__(self, label, **options):
+            super().__init__(**{"area": [1e6, 2e6], "inputs": RAIN} | options)
+            self.label = label
+
+        def finalize(self):
+            ended.append(self.label)
+            if self.label == "first":
+                raise ZeroDivisionError("in finalize")
+
+    parts = {"up": Ends("first"), "down": Ends("down")}
+    model = CoupledModel(parts, [EDGE], stand_ins={"down": Ends("idle")}, directory=tmp_path)
+    for label in ("second", "third"):
+        model.run("2 d")
+        model.replace("up", Ends(label))
+    with pytest.raises(ZeroDivisionError, match="in finalize"):
+        model.close()
+    assert sorted(ended) == ["down", "first", "idle", "second", "third"]
