@@ -101,7 +101,9 @@ class _Sum(Draft):
         if kind == "threshold":
             number = rounded(number)
             low, high = (rounded(b, 3) for b in visited.limits("threshold"))
-            return self.parameter(kind, unit, (min(low, number), max(high, number)), number, of=x)
+            # an exponential that hardly grows may stand far beyond what was visited
+            bounds = (min(low, number - visited.span), max(high, number + visited.span))
+            return self.parameter(kind, unit, bounds, number, of=x)
         if kind == "exponent":
             return self.parameter(kind, "1", (0.1, 10.0), number, of=x)
         return self.signed(kind, unit if kind == "scale" else difference(unit), number, of=x)

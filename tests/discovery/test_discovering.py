@@ -77,6 +77,19 @@ def test_exponential_decay_of_a_temperature(learned, make_term):
     assert at_five == pytest.approx(3, rel=0.03)
 
 
+def test_an_exponential_may_stand_far_beyond_what_was_visited(learned, make_term):
+    """A fixed, round amplitude puts a weak growth where no temperature has been."""
+    term = make_term(lambda tmean, **_: 1.45 * np.exp(tmean / 400), noise=0.0)
+    model = learned("melt", "tmean", positive="exp")
+    front = search_term(model, "melt", term)
+    grown = [p for p in front.proposals if p.form == "exponential growth(tmean)"]
+    assert len(grown) == 1
+    for proposal in (*front.proposals, *front.rivals):
+        for known in proposal.equation.parameters:
+            assert known.bounds[0] < known.default < known.bounds[1]
+        assert not model.replace("melt", proposal.equation).networks
+
+
 def test_base_and_quick_flow_share_a_factor(learned, make_term):
     """Both flows and the gate of the store fit into eleven operations."""
     term = make_term(lambda soil, pet, **_: 0.5 * np.exp((soil - 500) / 120) * (pet + 1.5))
