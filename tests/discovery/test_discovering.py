@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import sympy
 import xarray as xr
 
 import hybridwater as hw
-from hybridwater.discovery import search_term
+from hybridwater.discovery import discovering, search_term
 from hybridwater.errors import DataError, DeclarationError
 
 EMPTY = {"positive": True, "zero_when_empty": "soil"}
@@ -274,3 +276,17 @@ def test_what_the_term_cannot_tell_apart_is_on_the_shortlist(learned, make_term)
         front.proposal(k).complexity >= largest or front.proposal(k).explained < 0.5 for k in others
     )
     assert front[len(front)] is front.rivals[0].equation
+
+
+def test_poor_equations_do_not_crowd_out_the_rivals_of_the_law(monkeypatch):
+    """Simple ones that explain little come first, and a list of rivals has an end."""
+    monkeypatch.setattr(discovering, "complexity", lambda equation: equation[0])
+    monkeypatch.setattr(discovering, "operations", lambda equation: equation[0])
+    written: Any = SimpleNamespace(write=lambda candidate, **_: candidate)
+    target: Any = SimpleNamespace(error=lambda candidate, _: candidate[1])
+    problem: Any = SimpleNamespace(visited=(), max_operations=11)
+    poor = [(2, 0.9 + 0.0005 * k) for k in range(15)]
+    good = [(6, 0.01), (8, 0.012), (12, 0.011)]
+    front, rivals = discovering._nondominated(written, [*poor, *good], target, problem, 0.01)
+    assert front == [(2, poor[0]), (6, good[0])]
+    assert rivals == [(8, good[1])]
