@@ -20,6 +20,7 @@ from hybridwater.training import Surrogate, fit
 from hybridwater.training.surrogate import observations
 from hybridwater.training.uncertainty import effective_count, parameter_uncertainty
 from hybridwater.ude.model import UDE
+from hybridwater.ude.terms import Equation
 from hybridwater.units import to_units
 
 if TYPE_CHECKING:
@@ -292,8 +293,12 @@ def replacements(
     for numbers in itertools.product(*shortlists):
         names = [f"{term} {k}" for term, k in zip(fronts, numbers, strict=True)]
         first, *others = zip(fronts, numbers, strict=True)
-        model = fit.replace(first[0], fronts[first[0]][first[1]], basin=basin)
+        model = fit.replace(first[0], _equation(fronts, *first), basin=basin)
         for term, k in others:
-            model = model.replace(term, fronts[term][k])
+            model = model.replace(term, _equation(fronts, term, k))
         models[", ".join(names)] = model
     return models
+
+
+def _equation(fronts: Mapping[str, Front], term: str, number: int) -> Equation:
+    return fronts[term].proposal(number).equation

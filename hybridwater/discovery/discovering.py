@@ -87,7 +87,8 @@ def discover(
     Returns
     -------
     Front
-        Equations that no simpler one beats, and the recommended one if there is one.
+        Equations that no simpler one beats, the recommended one if there is one, and rivals, which
+        the term cannot tell from them.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from types import SimpleNamespace
 from typing import Any
 
@@ -234,7 +235,7 @@ def test_a_front_shows_itself(learned, make_term):
     front = search_term(learned("et", "soil", "pet", **EMPTY), "et", term)
     table = front.table()
     assert table["recommended"].sum() == 1
-    assert (np.diff(table["complexity"]) > 0).all()
+    assert (np.diff(table[~table["rival"]]["complexity"]) > 0).all()
     page = front._repr_html_()
     assert r"\min" in page
     assert "font-weight:bold" in page
@@ -275,7 +276,21 @@ def test_what_the_term_cannot_tell_apart_is_on_the_shortlist(learned, make_term)
     assert all(
         front.proposal(k).complexity >= largest or front.proposal(k).explained < 0.5 for k in others
     )
-    assert front[len(front)] is front.rivals[0].equation
+    first = front.rivals[0]
+    assert front.proposal(len(front)) is first
+    assert [p.equation for p in front.proposals] == list(front)
+    assert front[-1] is front.proposals[-1].equation
+    with pytest.raises(IndexError):
+        front[len(front)]
+    lines = str(front).splitlines()
+    begin = next(k for k, line in enumerate(lines) if line.startswith("Rivals"))
+    assert lines[begin + 1].split()[0] == str(len(front))
+    assert lines[begin + 1].endswith(str(first.equation))
+    rows = front.table().query("rival")
+    assert rows["equation"].tolist() == [str(p.equation) for p in front.rivals]
+    assert rows.index[0] == len(front)
+    assert first._repr_latex_().strip("$") in html.unescape(front._repr_html_())
+    assert "array(" not in repr(first)
 
 
 def test_poor_equations_do_not_crowd_out_the_rivals_of_the_law(monkeypatch):
@@ -285,8 +300,8 @@ def test_poor_equations_do_not_crowd_out_the_rivals_of_the_law(monkeypatch):
     written: Any = SimpleNamespace(write=lambda candidate, **_: candidate)
     target: Any = SimpleNamespace(error=lambda candidate, _: candidate[1])
     problem: Any = SimpleNamespace(visited=(), max_operations=11)
-    poor = [(2, 0.9 + 0.0005 * k) for k in range(15)]
-    good = [(6, 0.01), (8, 0.012), (12, 0.011)]
+    poor: list[Any] = [(2, 0.9 + 0.0005 * k) for k in range(15)]
+    good: list[Any] = [(6, 0.01), (8, 0.012), (12, 0.011)]
     front, rivals = discovering._nondominated(written, [*poor, *good], target, problem, 0.01)
     assert front == [(2, poor[0]), (6, good[0])]
     assert rivals == [(8, good[1])]
