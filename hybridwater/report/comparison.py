@@ -101,8 +101,8 @@ def as_html(compared: Comparison) -> str:
         f"<p>{html.escape(name)} failed. {html.escape(why)}</p>"
         for name, why in compared.failures.items()
     ]
-    if compared.fits:
-        first = next(iter(compared.fits.values()))
+    if compared.simulations:
+        first = compared.fits[next(iter(compared.simulations))]
         flux, variable = next(iter(first.observed.items()))
         runs = {n: s[flux].isel(basin=0) for n, s in compared.simulations.items()}
         figures = [model_comparison(compared)]
