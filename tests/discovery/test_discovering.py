@@ -58,7 +58,8 @@ def test_exponential_may_move_along_a_store_and_a_cap_is_seen(learned, make_term
     model = learned("q_base", "soil", positive="exp")
     plain = search_term(model, "q_base", make_term(lambda soil, **_: np.exp((soil - 400) / 60)))
     assert form(plain) == "exponential growth(soil)"
-    where = constant(plain, "q_base_threshold_soil")
+    where = constant(plain, "q_base_position_soil")
+    assert where.description == "position of an exponential in the equation of q_base"
     fixed = {c.name: c.value for c in plain.recommended.constants}
     level = where.default - 60 * np.log(fixed["q_base_factor"])
     assert level == pytest.approx(400, abs=2)
@@ -75,9 +76,24 @@ def test_exponential_decay_of_a_temperature(learned, make_term):
     front = search_term(learned("melt", "tmean", positive="exp"), "melt", term)
     assert form(front) == "exponential decay(tmean)"
     fixed = {c.name: c.value for c in front.recommended.constants}
-    where = constant(front, "melt_threshold_tmean").default
+    where = constant(front, "melt_position_tmean").default
     at_five = fixed["melt_factor"] * np.exp((where - 5) / 6)
     assert at_five == pytest.approx(3, rel=0.03)
+
+
+def test_only_thresholds_of_stores_may_lie_far_away(learned, make_term):
+    """The level of a store is not observed; a forcing is."""
+    law = {
+        "soil": lambda soil, **_: np.maximum(soil - 200, 0),
+        "pet": lambda pet, **_: np.maximum(pet - 1.5, 0),
+    }
+    for name, high, number in (("soil", 600, 200), ("pet", 4, 1.5)):
+        front = search_term(learned("et", name), "et", make_term(law[name]))
+        assert form(front) == f"excess over a threshold({name})"
+        known = constant(front, f"et_threshold_{name}")
+        assert known.default == pytest.approx(number, rel=0.05)
+        assert (known.bounds[1] > 10 * high) == (name == "soil")
+        assert known.bounds[1] > high
 
 
 def test_an_exponential_may_stand_far_beyond_what_was_visited(learned, make_term):
