@@ -167,6 +167,33 @@ def test_physics_is_kept(learned, make_term, visited):
     assert min(p.values.min() for p in free.proposals) < -0.1
 
 
+def test_a_monotone_effect_is_kept(learned, make_term):
+    term = make_term(lambda pet, **_: 4 * pet - pet**2 + 1, noise=0)
+    order = np.argsort(term["pet"].values)
+
+    def steps(**physics):
+        front = search_term(learned("et", "pet", **physics), "et", term)
+        return [np.diff(p.values[order]).min() for p in (*front.proposals, *front.rivals)]
+
+    assert min(steps()) < -0.001
+    kept = steps(monotone={"pet": 1})
+    assert len(kept) > 1
+    assert min(kept) > -1e-5
+
+
+def test_bounds_are_kept(learned, make_term):
+    term = make_term(lambda soil, pet, **_: np.minimum(pet * soil / 300, 2), noise=0)
+
+    def highest(**physics):
+        front = search_term(learned("et", "soil", "pet", **physics), "et", term)
+        return [p.values.max() for p in (*front.proposals, *front.rivals)]
+
+    assert max(highest()) > 2.1
+    kept = highest(bounds=(0, 2.1))
+    assert len(kept) > 3
+    assert max(kept) < 2.1 + 1e-5
+
+
 def test_what_cannot_be_searched_is_told(learned, make_term):
     model = learned("et", "soil", "pet")
     with pytest.raises(DataError, match="never exercised"):
