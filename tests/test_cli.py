@@ -272,16 +272,60 @@ def test_discover_prints_and_draws_the_front(run, tmp_path):
     result = call("discover", tmp_path / "run", tmp_path / "case.toml", "--term", "q")
     assert result.exit_code == 0, result.output
     assert "Equations for q [mm d-1]" in result.stdout
+    assert "Fit the shortlist to the data before you believe it" in result.stdout
     assert (tmp_path / "run" / "figures" / "equations_q.png").is_file()
+    case = tmp_path / "case.toml"
+    beside = call("discover", tmp_path / "run", case, "--beside", tmp_path / "run")
+    assert beside.exit_code == 0, beside.output
+    fronts = [r.stdout.partition("Equations for")[2] for r in (result, beside)]
+    assert fronts[0] == fronts[1]  # two equal fits disagree nowhere
+    other = call("discover", tmp_path / "run", case, "--beside", run)
+    assert other.exit_code == 2
+    assert "different models" in other.stderr
     options = ["--term", "q", "--max-operations", "3", "--method", "spars"]
     refused = call("discover", tmp_path / "run", tmp_path / "case.toml", *options)
     assert refused.exit_code == 2
     assert "did you mean 'sparse'" in refused.stderr
 
 
+def test_discover_goes_on_after_a_network_that_cannot_be_searched(run, tmp_path):
+    text = CASE.replace('library = "linear_reservoir"', TWO_NETWORKS)
+    (tmp_path / "case.toml").write_text(text.replace("epochs = 5", "epochs = 2"))
+    (tmp_path / "hill.csv").write_text((run.parent / "hill.csv").read_text())
+    assert call("fit", tmp_path / "case.toml").exit_code == 0
+    result = call("discover", tmp_path / "run", tmp_path / "case.toml")
+    assert result.exit_code == 2
+    assert "network 'idle'" in result.stderr
+    assert "never exercised" in result.stderr
+    assert "Equations for q [mm d-1]" in result.stdout
+
+
 BUCKET = """name = "bucket"
 forcings = { prcp = { unit = "mm d-1" }, pet = { unit = "mm d-1" } }
 states = { soil = { unit = "mm", initial = 50, equation = "prcp - pet - q" } }
+
+[model.networks.q]
+unit = "mm d-1"
+inputs = { soil = [0, 300] }
+hidden = [4]
+positive = true
+zero_when_empty = "soil"
+"""
+
+#: The first network sees a store that is always empty, and is zero with it.
+TWO_NETWORKS = """name = "bucket"
+forcings = { prcp = { unit = "mm d-1" }, pet = { unit = "mm d-1" } }
+
+[model.states]
+soil = { unit = "mm", initial = 50, equation = "prcp - pet - q - idle" }
+never = { unit = "mm", initial = 0, equation = "-idle" }
+
+[model.networks.idle]
+unit = "mm d-1"
+inputs = { never = [0, 300] }
+hidden = [4]
+positive = true
+zero_when_empty = "never"
 
 [model.networks.q]
 unit = "mm d-1"

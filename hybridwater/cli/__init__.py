@@ -9,7 +9,7 @@ import typer
 
 import hybridwater
 from hybridwater.cli import components, coupled, ensembles, julia, learned
-from hybridwater.cli.printing import make_console, plainly
+from hybridwater.cli.printing import make_console, plainly, print_error
 from hybridwater.errors import DataError
 
 if TYPE_CHECKING:
@@ -195,7 +195,10 @@ def discover(
         str, typer.Option(help="sparse, or symbolic (needs 'julia install --discovery').")
     ] = "sparse",
 ) -> None:
-    """Search for equations that say what the networks of a fit have learned, and plot them."""
+    """Search for equations that say what the networks of a fit have learned, and plot them.
+
+    A network that cannot be searched is told, the others are searched, and the exit code is 2.
+    """
     from hybridwater.report import equation_front, save_figures
 
     fits = [hybridwater.Surrogate.load(folder) for folder in (run, *(beside or ()))]
@@ -204,14 +207,28 @@ def discover(
         raise DataError("The model of the run has no network.", str(run))
     records = _read(run / "case.toml" if forcing is None else forcing)
     console = make_console()
+    refused = found = False
     for name in names:
-        front = hybridwater.discover(
-            fits, name, records, basin=basin, max_operations=max_operations, method=method
-        )
+        try:
+            front = hybridwater.discover(
+                fits, name, records, basin=basin, max_operations=max_operations, method=method
+            )
+        except DataError as error:  # says something of this network only
+            print_error(error)
+            refused = True
+            continue
         console.print(f"{front}\n", markup=False)
         if len(front):
             save_figures(run / "figures", {f"equations_{name}": equation_front(front)})
-    console.print(f"Figures: {run / 'figures'}", markup=False)
+            found = True
+    if found:
+        console.print(
+            "Fit the shortlist to the data before you believe it: "
+            "hybridwater.discovery.replacements and hybridwater.compare."
+        )
+        console.print(f"Figures: {run / 'figures'}", markup=False)
+    if refused:
+        raise typer.Exit(2)
 
 
 def _read(forcing: Path) -> xr.Dataset:

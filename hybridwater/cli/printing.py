@@ -26,6 +26,13 @@ def make_console(*, error: bool = False) -> Console:
     return Console(stderr=error, highlight=False, soft_wrap=True)
 
 
+def print_error(error: HybridwaterError) -> None:
+    """Print an error of the library as a sentence."""
+    console = make_console(error=True)
+    console.print("[bold red]Error:[/] ", end="")
+    console.print(str(error), markup=False)
+
+
 def plainly(command: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
     """Print errors of the library as sentences (exit code 2); let Ctrl-C end with 130."""
 
@@ -35,9 +42,7 @@ def plainly(command: Callable[Arguments, Returned]) -> Callable[Arguments, Retur
             logging.getLogger("hybridwater").setLevel(hybridwater.settings.current().log_level)
             return command(*args, **kwargs)
         except HybridwaterError as error:
-            console = make_console(error=True)
-            console.print("[bold red]Error:[/] ", end="")
-            console.print(str(error), markup=False)
+            print_error(error)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             make_console(error=True).print("Interrupted.")

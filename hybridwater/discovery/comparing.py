@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from hybridwater.training import Surrogate, fit
 from hybridwater.training.surrogate import observations
 from hybridwater.training.uncertainty import effective_count, parameter_uncertainty
 from hybridwater.ude.model import UDE
+from hybridwater.ude.terms import Equation
 from hybridwater.units import to_units
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Comparison:
         the first basin (see :func:`hybridwater.training.parameter_uncertainty`); ``fit (s)`` and
         ``run (s)``.
     fits : dict of str to Surrogate
-        The fitted models.
+        The fitted models, those that could not be run included.
     simulations : dict of str to xarray.Dataset
         Dims (basin, time).
     failures : dict of str to str
@@ -80,7 +81,17 @@ class Comparison:
         from, of which there are about ten. Of those whose length is within 6 of the smallest, a
         difference that Kass and Raftery (1995, doi:10.1080/01621459.1995.10476572) call strong
         evidence, the one with the fewest constants; of these the one with the smallest length.
+
+        Raises
+        ------
+        DataError
+            If every model failed.
         """
+        if len(self.failures) == len(self.table):
+            raise DataError(
+                "No model is preferred: every one failed.",
+                fix="Read the attribute 'failures' of the comparison",
+            )
         table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
         near = table[table["length"] <= table["length"].min() + _STRONG]
         return str(near.sort_values(["constants", "length"]).index[0])
@@ -96,7 +107,7 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, UDE | Surrogate],
+    models: Mapping[str, UDE | Surrogate] | Sequence[UDE | Surrogate],
     data: xr.Dataset,
     **keywords: Any,
 ) -> Comparison:
@@ -104,8 +115,9 @@ def compare(
 
     Parameters
     ----------
-    models : mapping of str to UDE or Surrogate
-        Name to a model that is to be fitted, or to a fit that is taken as it is.
+    models : mapping of str to UDE or Surrogate, or sequence of these
+        Name to a model that is to be fitted, or to a fit that is taken as it is. Those of a
+        sequence have the names of the models.
     data : xarray.Dataset
         Forcing and observations.
     **keywords
@@ -123,8 +135,7 @@ def compare(
     DataError, DeclarationError, SettingsError, UnitError
         If the input cannot be used. A model that cannot be solved does not stop the others.
     """
-    if not models:
-        raise DataError("There is no model to compare.", fix="Give a mapping of names to models")
+    models = _named(models)
     schedule = keywords.pop("schedule", None)
     directory = keywords.pop("directory", None)
     fits: dict[str, Surrogate] = {}
@@ -141,21 +152,37 @@ def compare(
             begun = time.perf_counter()
             fitted = model if isinstance(model, Surrogate) else fit(model, data, **own)
             spent = time.perf_counter() - begun
+            fits[name] = fitted
             simulation, seconds = _timed(fitted, data)
-            rows[name] = _row(fitted, data, simulation)
-            misfits[name] = _misfits(fitted, data, simulation)
+            row, misfit = _row(fitted, data, simulation), _misfits(fitted, data, simulation)
         except SolveFailed as error:
             failures[name] = str(error)
             logger.warning("The model '%s' cannot be solved: %s", name, error)
             continue
         taken = np.nan if isinstance(model, Surrogate) else spent
-        rows[name] |= {"fit (s)": taken, "run (s)": seconds}
-        fits[name], simulations[name] = fitted, simulation
+        rows[name] = row | {"fit (s)": taken, "run (s)": seconds}
+        misfits[name], simulations[name] = misfit, simulation
     _inform(rows, misfits)
     import pandas as pd
 
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(list(models))
     return Comparison(table.rename_axis("model"), fits, simulations, failures, data)
+
+
+def _named(
+    models: Mapping[str, UDE | Surrogate] | Sequence[UDE | Surrogate],
+) -> Mapping[str, UDE | Surrogate]:
+    if not models:
+        raise DataError("There is no model to compare.", fix="Give a mapping of names to models")
+    if isinstance(models, Mapping):
+        return models
+    names = [m.ude.name if isinstance(m, Surrogate) else m.name for m in models]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DataError(
+            f"More than one model is called '{twice[0]}'.", fix="Give a mapping of names to models"
+        )
+    return dict(zip(names, models, strict=True))
 
 
 def _timed(fitted: Surrogate, data: xr.Dataset) -> tuple[xr.Dataset, float]:
@@ -286,14 +313,30 @@ def replacements(
     -------
     dict of str to UDE
         By the numbers of the equations, for example ``"et 3, q 5"``; every combination.
+
+    Raises
+    ------
+    DataError
+        If no equation of a front explains half of its term.
     """
     models: dict[str, UDE] = {}
     shortlists = [front.shortlist(each) for front in fronts.values()]
+    for (term, front), numbers in zip(fronts.items(), shortlists, strict=True):
+        if not numbers:
+            raise DataError(
+                f"No equation is good enough to take the place of '{term}'. {front.why}",
+                f"the front of '{term}'",
+                "Leave it out of the fronts, and its network stays",
+            )
     for numbers in itertools.product(*shortlists):
         names = [f"{term} {k}" for term, k in zip(fronts, numbers, strict=True)]
         first, *others = zip(fronts, numbers, strict=True)
-        model = fit.replace(first[0], fronts[first[0]][first[1]], basin=basin)
+        model = fit.replace(first[0], _equation(fronts, *first), basin=basin)
         for term, k in others:
-            model = model.replace(term, fronts[term][k])
+            model = model.replace(term, _equation(fronts, term, k))
         models[", ".join(names)] = model
     return models
+
+
+def _equation(fronts: Mapping[str, Front], term: str, number: int) -> Equation:
+    return fronts[term].proposal(number).equation

@@ -14,7 +14,7 @@ from hybridwater.discovery.problem import VARIES, Method, Problem, inputs_of
 from hybridwater.discovery.progress import searching
 from hybridwater.discovery.sampling import sample_term
 from hybridwater.discovery.search import Effort, SparseSearch
-from hybridwater.discovery.selection import held_out, judge
+from hybridwater.discovery.selection import LEAST_EXPLAINED, held_out, judge
 from hybridwater.discovery.structures import Evaluated
 from hybridwater.discovery.symbolic import Breeding, SymbolicSearch
 from hybridwater.errors import DataError, nearest
@@ -87,7 +87,8 @@ def discover(
     Returns
     -------
     Front
-        Equations that no simpler one beats, and the recommended one if there is one.
+        Equations that no simpler one beats, the recommended one if there is one, and rivals, which
+        the term cannot tell from them.
 
     Raises
     ------
@@ -272,6 +273,9 @@ def _nondominated(
 ) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
     """Keep what no simpler equation matches, and what matches it to within the tolerance.
 
+    Of the latter the simplest: those that are nearest to a network follow its habits, and laws that
+    are known were lost among them.
+
     Both with their complexity, in that order. The gate of an empty store was declared and not
     found: it counts among the operations, and not as complexity.
     """
@@ -292,6 +296,6 @@ def _nondominated(
         if error < _BETTER * best:
             front.append((size, candidate))
             best = error
-        elif len(rivals) < _RIVALS:
-            rivals.append((size, candidate))
+        elif error < 1 - LEAST_EXPLAINED and len(rivals) < _RIVALS:
+            rivals.append((size, candidate))  # poorer ones are never offered to the data
     return front, rivals

@@ -22,6 +22,7 @@ _DESCRIPTIONS = {
     "scale": "scale",
     "folding": "difference that makes a factor of e",
     "threshold": "threshold",
+    "position": "position of an exponential",
     "width": "width of a smooth threshold",
     "exponent": "exponent",
     "constant": "constant",

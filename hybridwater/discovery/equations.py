@@ -69,7 +69,7 @@ class _Sum(Draft):
                 alone = amplitude > 0 and units.parse(per) == units.parse("1")
                 fixed = 1.0 if alone else rounded(amplitude, 1)
                 shift = form.exponential * numbers[0] * math.log(amplitude / fixed)
-                reference = self.inner("threshold", visited.reference - shift, unit, x, visited)
+                reference = self.inner("position", visited.reference - shift, unit, x, visited)
                 if not alone:
                     value *= self.constant("factor", fixed, per)
             elif form.reference:
@@ -94,14 +94,17 @@ class _Sum(Draft):
     def inner(
         self, kind: str, number: float, unit: str, x: sympy.Expr, visited: Visited
     ) -> sympy.Expr:
-        if kind == "threshold" and visited.has_zero and number > 0:
+        place = kind in ("threshold", "position")
+        if place and visited.stored and visited.has_zero and number > 0:
             # where a store stands is not observed: its level may be another one altogether
             bounds = (number / REACH, REACH * max(number, visited.high))
             return self.parameter(kind, unit, bounds, number, log=True, of=x)
-        if kind == "threshold":
+        if place:
             number = rounded(number)
             low, high = (rounded(b, 3) for b in visited.limits("threshold"))
-            return self.parameter(kind, unit, (min(low, number), max(high, number)), number, of=x)
+            # an exponential that hardly grows may stand far beyond what was visited
+            bounds = (min(low, number - visited.span), max(high, number + visited.span))
+            return self.parameter(kind, unit, bounds, number, of=x)
         if kind == "exponent":
             return self.parameter(kind, "1", (0.1, 10.0), number, of=x)
         return self.signed(kind, unit if kind == "scale" else difference(unit), number, of=x)

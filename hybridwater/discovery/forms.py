@@ -195,20 +195,23 @@ class Visited:
         A round number near the upper end, for forms that are written relative to one.
     has_zero : bool
         Whether the unit has a true zero and no visited value is below it.
+    stored : bool
+        Whether it is made of a state, whose level is not observed.
     """
 
     low: float
     high: float
     reference: float
     has_zero: bool
+    stored: bool = False
 
     @classmethod
-    def of(cls, x: np.ndarray, *, temperature: bool) -> Visited:
+    def of(cls, x: np.ndarray, *, temperature: bool, stored: bool = False) -> Visited:
         """Look at the values of an input."""
         low, high = np.quantile(x, [0.02, 0.98])
         positive = not temperature and x.min() >= -0.01 * max(high, 0.0) and high > 0
         top = float(f"{high:.1g}") if positive else float(f"{high:.2g}")
-        return cls(float(low), float(high), top, positive)
+        return cls(float(low), float(high), top, positive, stored)
 
     @property
     def span(self) -> float:

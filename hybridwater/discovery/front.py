@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from hybridwater.ude.text import expression_as_latex, name_as_latex
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+_RIVALS = "Rivals, which the term cannot tell from these"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +45,17 @@ class Proposal:
     operations: int
     explained: float
     form: str
-    values: np.ndarray
+    values: np.ndarray = field(repr=False)
+
+    def _repr_latex_(self) -> str:
+        return self.equation._repr_latex_()
 
 
 @dataclass(frozen=True, eq=False)
 class Front:
     """Equations that no simpler one beats, in order of complexity.
+
+    As a sequence it is these equations; :meth:`proposal` also knows its rivals by their numbers.
 
     Parameters
     ----------
@@ -84,12 +92,19 @@ class Front:
     def __len__(self) -> int:
         return len(self.proposals)
 
+    def __iter__(self) -> Iterator[Equation]:
+        return (proposal.equation for proposal in self.proposals)
+
     def __getitem__(self, number: int) -> Equation:
-        return self.proposal(number).equation
+        return self.proposals[number].equation
 
     def proposal(self, number: int) -> Proposal:
         """Return one of the front, or of its rivals, by its number."""
-        return (*self.proposals, *self.rivals)[number]
+        return self._every[number]
+
+    @property
+    def _every(self) -> tuple[Proposal, ...]:
+        return (*self.proposals, *self.rivals)
 
     @property
     def recommended(self) -> Equation | None:
@@ -107,7 +122,7 @@ class Front:
         count : int
             How many, rivals of the front included; the recommended one is among them.
         """
-        every = (*self.proposals, *self.rivals)
+        every = self._every
         order = sorted(range(len(every)), key=lambda k: every[k].complexity)
         good = [
             k for k in order if every[k].explained >= LEAST_EXPLAINED and _varies(every[k].equation)
@@ -118,15 +133,17 @@ class Front:
         return sorted(good)
 
     def table(self) -> pd.DataFrame:
-        """Return the front as a table: one row per equation."""
+        """Return the front and its rivals as a table: one row per equation, by its number."""
         import pandas as pd
 
+        every = self._every
         rows = {
-            "equation": [str(p.equation) for p in self.proposals],
-            "complexity": [p.complexity for p in self.proposals],
-            "operations": [p.operations for p in self.proposals],
-            "explained": [p.explained for p in self.proposals],
-            "recommended": [k == self.chosen for k in range(len(self))],
+            "equation": [str(p.equation) for p in every],
+            "complexity": [p.complexity for p in every],
+            "operations": [p.operations for p in every],
+            "explained": [p.explained for p in every],
+            "recommended": [k == self.chosen for k in range(len(every))],
+            "rival": [k >= len(self) for k in range(len(every))],
         }
         return pd.DataFrame(rows).rename_axis("number")
 
@@ -136,7 +153,9 @@ class Front:
     def __str__(self) -> str:
         lines = [f"Equations for {self.term} [{self.unit}]"]
         lines.append(f"     {'complexity':>10} {'explained':>10}  equation")
-        for k, p in enumerate(self.proposals):
+        for k, p in enumerate(self._every):
+            if k == len(self):
+                lines.append(f"{_RIVALS}:")
             mark = "*" if k == self.chosen else " "
             lines.append(f"{k:>3}{mark} {p.complexity:>10} {p.explained:>10.4f}  {p.equation}")
         if self.recommended is not None:
@@ -148,7 +167,9 @@ class Front:
 
     def _repr_html_(self) -> str:
         rows = []
-        for k, p in enumerate(self.proposals):
+        for k, p in enumerate(self._every):
+            if k == len(self):
+                rows.append(f'<tr><td></td><td colspan="4">{_RIVALS}</td></tr>')
             weight = ' style="font-weight:bold"' if k == self.chosen else ""
             latex = expression_as_latex(p.equation.expression)
             rows.append(

@@ -80,7 +80,11 @@ class Problem:
         texts = inputs_of(network)
         place = Place(network, ude.units, tuple(str(term[t].attrs["units"]) for t in texts))
         offsets = [is_offset(u) for u in place.input_units]
-        visited = tuple(Visited.of(x[:, k], temperature=t) for k, t in enumerate(offsets))
+        states = {symbol(s.name) for s in ude.states}
+        stored = [bool(states & i.expression.free_symbols) for i in network.inputs]
+        visited = tuple(
+            Visited.of(x[:, k], temperature=offsets[k], stored=stored[k]) for k in range(len(texts))
+        )
         spans = [v.span > VARIES * abs(x[:, k]).max() for k, v in enumerate(visited)]
         columns = tuple(int(k) for k in np.flatnonzero(spans))
         size = float(np.sqrt(np.mean(term["learned"].values ** 2)))

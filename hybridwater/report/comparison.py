@@ -1,4 +1,4 @@
-"""Models side by side: skill, uncertainty of parameters, cost."""
+"""Models side by side: skill, water balance, uncertainty of parameters, cost."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from hybridwater.discovery import Comparison
 
 _LOWEST = -0.2  # NSE that is still shown
+_ROUNDING = 1e-17  # imbalance that is shown for none
 _SHOWN = 4  # hydrographs that can be told apart
 
 
 @style.styled
 def model_comparison(compared: Comparison) -> style.ReportFigure:
-    """Draw skill by period, uncertainty of parameters and seconds of a run, one row per model.
+    """Draw skill, imbalance, uncertainty of parameters and seconds of a run, one row per model.
 
     Parameters
     ----------
@@ -48,13 +49,19 @@ def model_comparison(compared: Comparison) -> style.ReportFigure:
         )
     rows = np.arange(len(table))[::-1]
     figure = style.new_figure(1.5 + 0.42 * len(table))
-    skill, spread, cost = figure.subplots(1, 3, sharey=True, width_ratios=(3, 1.6, 1.6))
+    panels = figure.subplots(1, 4, sharey=True, width_ratios=(3, 1.6, 1.6, 1.6))
+    skill, balance, spread, cost = panels
     periods = [c for c in table if c.startswith("NSE ")]
     for colour, column in zip(style.MODELS[::-1][-len(periods) :], periods, strict=True):
         values = table[column].to_numpy(float)
         filled = column == periods[-1]
         _dots(skill, np.maximum(values, _LOWEST), rows, colour, column.split()[1], filled)
     skill.set_xlabel("NSE (–)")  # noqa: RUF001
+    imbalance = np.maximum(table["imbalance"].to_numpy(float), _ROUNDING)
+    _dots(balance, imbalance, rows, style.OBSERVED, "", True)
+    balance.set_xscale("log")
+    balance.set_xlim(_ROUNDING / 3, max(1.0, 3 * np.nanmax(imbalance, initial=0.0)))
+    balance.set_xlabel("imbalance (–)")  # noqa: RUF001
     _dots(spread, table["uncertainty"].to_numpy(float), rows, style.OBSERVED, "", True)
     spread.set_xlim(0, 1.05)
     spread.set_xlabel("uncertainty left (–)")  # noqa: RUF001
@@ -63,15 +70,16 @@ def model_comparison(compared: Comparison) -> style.ReportFigure:
     cost.set_xlabel("run (s)")
     skill.set_yticks(rows, [str(n) for n in table.index])
     skill.set_ylim(-0.6, len(table) - 0.4)
-    for axes in (skill, spread, cost):
+    for axes in panels:
         axes.grid(axis="both")
         axes.tick_params(length=3)
     style.legend_below(figure, columns=len(periods))
     last = periods[-1]
     best = table[last].idxmax()
     figure.caption = (
-        "Skill by period, what the fit leaves of the uncertainty of parameters (1: nothing "
-        "learned; networks held fixed), and time of one run."
+        "Skill by period, residual of the water balance over the water that moved, what the fit "
+        "leaves of the uncertainty of parameters (1: nothing learned; networks held fixed), and "
+        "time of one run."
     )
     figure.alt = (
         f"Dots of {len(table)} models; the highest {last} is {table[last].max():.3f}, of {best}."
@@ -101,8 +109,8 @@ def as_html(compared: Comparison) -> str:
         f"<p>{html.escape(name)} failed. {html.escape(why)}</p>"
         for name, why in compared.failures.items()
     ]
-    if compared.fits:
-        first = next(iter(compared.fits.values()))
+    if compared.simulations:
+        first = compared.fits[next(iter(compared.simulations))]
         flux, variable = next(iter(first.observed.items()))
         runs = {n: s[flux].isel(basin=0) for n, s in compared.simulations.items()}
         figures = [model_comparison(compared)]

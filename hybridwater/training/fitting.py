@@ -101,7 +101,9 @@ def fit(
     loss : str or mapping of str to float
         See :func:`hybridwater.training.make_loss`.
     schedule : sequence of Stage, optional
-        See :func:`hybridwater.training.default_schedule`.
+        See :func:`hybridwater.training.default_schedule`. The optimiser ``lm`` is refused with
+        attributes, ``share="networks"`` or a loss other than ``mse``, ``nse``, ``log_nse`` and sums
+        of them.
     restarts : int
         Fits per basin from different beginnings, side by side; the best is kept.
     share : {"nothing", "networks"}

@@ -26,8 +26,11 @@ _STEP = 1e-4
 _FIRST, _LEAST = 1e-3, 1e-9
 #: Dampings tried in one epoch.
 _TRIALS = 10
-#: An entry has arrived when an epoch gains less than this share of its loss.
-_ARRIVED = 1e-5
+#: An entry has arrived when a step gains less than this share of its loss, with a damping below
+#: that share of the largest curvature: under a heavy one a step is short and its gain is no sign.
+_ARRIVED, _LIGHT = 1e-5, 1e-6
+#: Slopes beyond this are not of the model: a neighbour overflows, or cannot be solved.
+_STEEPEST = 1e100
 
 
 class LevenbergMarquardt:
@@ -53,25 +56,28 @@ class LevenbergMarquardt:
         self.damping = torch.full((n,), math.nan, dtype=torch.float64)  # not begun
         self.growth = torch.full((n,), 2.0, dtype=torch.float64)
         self.arrived = torch.zeros(n, dtype=torch.bool)
+        self.losses = torch.full((n,), math.nan, dtype=torch.float64)  # where they were last
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
-        return {"damping": self.damping, "growth": self.growth, "arrived": self.arrived}
+        names = ("damping", "growth", "arrived", "losses")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.damping, self.growth = state["damping"].clone(), state["growth"].clone()
-        self.arrived = state["arrived"].clone()
+        for name, values in state.items():
+            setattr(self, name, values.clone())
 
     @torch.no_grad()
     def step(self) -> float:
-        """Move each entry once; return the mean loss where they were.
+        """Move each entry that has not arrived; return the mean loss where all of them were.
 
-        An entry that cannot be solved stays where it is.
+        An entry that cannot be solved stays where it is, and does not count.
         """
-        losses = [self._move(k) for k in range(self.objective.n_entries) if not self.arrived[k]]
-        finite = [value for value in losses if math.isfinite(value)]
-        return sum(finite) / len(finite) if finite else math.nan
+        for k, arrived in enumerate(self.arrived.tolist()):
+            if not arrived:
+                self.losses[k] = self._move(k)
+        return float(self.losses[torch.isfinite(self.losses)].mean())
 
     def _move(self, entry: int) -> float:
         here = self._here(entry)
@@ -81,9 +87,10 @@ class LevenbergMarquardt:
         if not math.isfinite(loss):
             self.arrived[entry] = True
             return loss
-        jacobian = np.nan_to_num((runs[1:] - r).T / _STEP)  # a neighbour may not be solvable
+        jacobian = (runs[1:] - r).T / _STEP
+        jacobian[:, ~(np.abs(jacobian) < _STEEPEST).all(axis=0)] = 0.0
         slope = jacobian.T @ r
-        largest = float((jacobian**2).sum(0).max())
+        largest = float((jacobian**2).sum(0).max(initial=0.0))
         if largest == 0.0:
             self.arrived[entry] = True
             return loss
@@ -99,7 +106,7 @@ class LevenbergMarquardt:
                 self.damping[entry] = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
                 self.growth[entry] = 2.0
                 self._put(entry, there)
-                self.arrived[entry] = gain < _ARRIVED * loss
+                self.arrived[entry] = gain < _ARRIVED * loss and damping < _LIGHT * largest
                 return loss
             self.damping[entry] = damping * self.growth[entry]
             self.growth[entry] *= 2

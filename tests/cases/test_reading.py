@@ -88,6 +88,15 @@ def write(folder: Path, text: str = CASE) -> Path:
     return path
 
 
+def test_a_case_with_levenberg_marquardt_is_fitted(folder):
+    text = CASE.replace("learning_rate = 0.05", 'optimiser = "lm"')
+    case = cases.load(write(folder, text))
+    assert [stage.optimiser for stage in case.fit_arguments["schedule"]] == ["lm"]
+    fitted = case.fit()
+    assert fitted.metrics["train_nse"].iloc[-1] > fitted.metrics["train_nse"].iloc[0]
+    assert len(fitted.metrics) > 1
+
+
 def test_a_case_is_read(folder):
     case = cases.load(write(folder))
     assert case.ude == models.linear_reservoir()

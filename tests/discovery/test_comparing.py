@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import hybridwater as hw
-from hybridwater.discovery import comparing
+from hybridwater.discovery import Front, Proposal, comparing, replacements
 from hybridwater.errors import DataError, DeclarationError
 from hybridwater.training import Stage, parameter_uncertainty
+from hybridwater.ude import Equation
+from hybridwater.ude.functions import symbol
 
 PERIODS = {"train": ("2000-01", "2000-10"), "test": ("2000-11", "2001-01"), "warmup": 30}
 
@@ -42,6 +47,7 @@ def test_table(compared):
     done = table.drop(index="explosive")
     assert (done["imbalance"] < 1e-12).all()
     assert (done["run (s)"] > 0).all()
+    assert ((done["uncertainty"] > 0) & (done["uncertainty"] <= 1)).all()
     assert table.loc["network", "weights"] == compared.fits["network"].ude.program.n_weights
     assert np.isnan(table.loc["network", "fit (s)"])
     assert table.loc["linear", "operations"] == table.loc["true", "operations"] + 1
@@ -74,6 +80,93 @@ def test_bad_input_is_refused(bucket, weather):
         hw.compare({}, weather)
     with pytest.raises(DeclarationError, match="no flux or state 'qq'"):
         hw.compare({"a": bucket}, weather, observed={"qq": "qobs"}, **PERIODS)
+
+
+def test_a_sequence_has_the_names_of_the_models(hybrid_fit, weather):
+    table = hw.compare([hybrid_fit], weather).table
+    assert list(table.index) == [hybrid_fit.ude.name]
+    assert np.isfinite(table["NSE test"]).all()
+    with pytest.raises(DataError, match=f"More than one model is called '{hybrid_fit.ude.name}'"):
+        hw.compare([hybrid_fit, hybrid_fit.ude], weather)
+
+
+def test_a_fit_is_kept_though_its_run_fails(weather):
+    @hw.model
+    def fragile(m: hw.Declaration) -> None:
+        P = m.forcing("prcp", "mm d-1")
+        k = m.parameter("k", "d-1", bounds=(1e-3, 1), default=0.05, log=True)
+        limit = m.constant("limit", 500.0, "mm d-1")
+        S = m.state("storage", "mm", initial=50)
+        q = m.flux("q", k * S * hw.ude.sqrt((limit - P) / limit), "mm d-1")
+        m.derivative(S, P - q)
+
+    data = weather.copy(deep=True)
+    data["prcp"][-60] = 1000.0  # in the test period
+    found = hw.compare(
+        {"fragile": fragile},
+        data,
+        observed={"q": "qobs"},
+        schedule=[Stage("joint", 2, 0.1)],
+        substeps=1,
+        show_progress=False,
+        **PERIODS,
+    )
+    assert list(found.failures) == ["fragile"]
+    assert set(found.fits) == {"fragile"}
+    assert not found.simulations
+    with pytest.raises(DataError, match="every one failed"):
+        found.preferred  # noqa: B018
+    assert "fragile failed." in found._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def two_networks(bucket, weather):
+    model = bucket.learn("et", {"soil": (0, 200), "pet": (0, 4)}, hidden=(2,))
+    return hw.fit(
+        model.learn("q", {"soil": (0, 200)}, hidden=(2,)),
+        weather,
+        observed={"q": "qobs"},
+        schedule=[Stage("joint", 1, 0.01, 0.01)],
+        substeps=1,
+        show_progress=False,
+        **PERIODS,
+    )
+
+
+def front(term: str, *texts: str, rivals: int = 0, explained: float = 0.9) -> Front:
+    """Return a front with equations in ``soil`` and ``pet`` and the parameters of the bucket."""
+    names = {n: symbol(n) for n in ("soil", "pet", "k", "c")}
+    proposals = [
+        Proposal(Equation(eval(t, {}, names)), 3 + k, 2, explained, t, np.zeros(3))
+        for k, t in enumerate(texts)
+    ]
+    begin = len(texts) - rivals
+    every = tuple(proposals[:begin]), tuple(proposals[begin:])
+    return Front(term, "mm d-1", every[0], None, "Because.", 0.0, xr.Dataset(), (), every[1])
+
+
+def test_every_combination_of_equations_replaces_the_networks(two_networks):
+    fronts = {
+        "et": front("et", "pet * soil / c", "pet", rivals=1),
+        "q": front("q", "k * soil", "k * soil * soil / c"),
+    }
+    models = replacements(two_networks, fronts, each=2)
+    assert list(models) == ["et 0, q 0", "et 0, q 1", "et 1, q 0", "et 1, q 1"]
+    for name, model in models.items():
+        assert not model.networks
+        written = {f.name: str(f.expression) for f in model.fluxes}
+        for term, number in (part.split() for part in name.split(", ")):
+            expected = fronts[term].proposal(int(number)).equation.expression
+            assert written[term] == str(expected)
+        k = float(two_networks.parameters["k"][0])
+        assert model.parameter("k").default == pytest.approx(k)
+    assert list(replacements(two_networks, fronts, each=1)) == ["et 0, q 0"]
+
+
+def test_a_front_without_a_good_equation_is_named(two_networks):
+    poor = dataclasses.replace(front("et", "pet", explained=0.2), why="Nothing explains half.")
+    with pytest.raises(DataError, match=r"place of 'et'\. Nothing explains half"):
+        replacements(two_networks, {"q": front("q", "k * soil"), "et": poor})
 
 
 def test_uncertainty_of_parameters(compared, weather):

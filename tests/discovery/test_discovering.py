@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import sympy
 import xarray as xr
 
 import hybridwater as hw
-from hybridwater.discovery import search_term
+from hybridwater.discovery import discovering, search_term
 from hybridwater.errors import DataError, DeclarationError
 
 EMPTY = {"positive": True, "zero_when_empty": "soil"}
@@ -55,7 +58,8 @@ def test_exponential_may_move_along_a_store_and_a_cap_is_seen(learned, make_term
     model = learned("q_base", "soil", positive="exp")
     plain = search_term(model, "q_base", make_term(lambda soil, **_: np.exp((soil - 400) / 60)))
     assert form(plain) == "exponential growth(soil)"
-    where = constant(plain, "q_base_threshold_soil")
+    where = constant(plain, "q_base_position_soil")
+    assert where.description == "position of an exponential in the equation of q_base"
     fixed = {c.name: c.value for c in plain.recommended.constants}
     level = where.default - 60 * np.log(fixed["q_base_factor"])
     assert level == pytest.approx(400, abs=2)
@@ -72,9 +76,37 @@ def test_exponential_decay_of_a_temperature(learned, make_term):
     front = search_term(learned("melt", "tmean", positive="exp"), "melt", term)
     assert form(front) == "exponential decay(tmean)"
     fixed = {c.name: c.value for c in front.recommended.constants}
-    where = constant(front, "melt_threshold_tmean").default
+    where = constant(front, "melt_position_tmean").default
     at_five = fixed["melt_factor"] * np.exp((where - 5) / 6)
     assert at_five == pytest.approx(3, rel=0.03)
+
+
+def test_only_thresholds_of_stores_may_lie_far_away(learned, make_term):
+    """The level of a store is not observed; a forcing is."""
+    law = {
+        "soil": lambda soil, **_: np.maximum(soil - 200, 0),
+        "pet": lambda pet, **_: np.maximum(pet - 1.5, 0),
+    }
+    for name, high, number in (("soil", 600, 200), ("pet", 4, 1.5)):
+        front = search_term(learned("et", name), "et", make_term(law[name]))
+        assert form(front) == f"excess over a threshold({name})"
+        known = constant(front, f"et_threshold_{name}")
+        assert known.default == pytest.approx(number, rel=0.05)
+        assert (known.bounds[1] > 10 * high) == (name == "soil")
+        assert known.bounds[1] > high
+
+
+def test_an_exponential_may_stand_far_beyond_what_was_visited(learned, make_term):
+    """A fixed, round amplitude puts a weak growth where no temperature has been."""
+    term = make_term(lambda tmean, **_: 1.45 * np.exp(tmean / 400), noise=0.0)
+    model = learned("melt", "tmean", positive="exp")
+    front = search_term(model, "melt", term)
+    grown = [p for p in front.proposals if p.form == "exponential growth(tmean)"]
+    assert len(grown) == 1
+    for proposal in (*front.proposals, *front.rivals):
+        for known in proposal.equation.parameters:
+            assert known.bounds[0] < known.default < known.bounds[1]
+        assert not model.replace("melt", proposal.equation).networks
 
 
 def test_base_and_quick_flow_share_a_factor(learned, make_term):
@@ -133,6 +165,33 @@ def test_physics_is_kept(learned, make_term, visited):
         assert proposal.values.min() >= -1e-5
     free = search_term(learned("et", "soil", "pet"), "et", term)
     assert min(p.values.min() for p in free.proposals) < -0.1
+
+
+def test_a_monotone_effect_is_kept(learned, make_term):
+    term = make_term(lambda pet, **_: 4 * pet - pet**2 + 1, noise=0)
+    order = np.argsort(term["pet"].values)
+
+    def steps(**physics):
+        front = search_term(learned("et", "pet", **physics), "et", term)
+        return [np.diff(p.values[order]).min() for p in (*front.proposals, *front.rivals)]
+
+    assert min(steps()) < -0.001
+    kept = steps(monotone={"pet": 1})
+    assert len(kept) > 1
+    assert min(kept) > -1e-5
+
+
+def test_bounds_are_kept(learned, make_term):
+    term = make_term(lambda soil, pet, **_: np.minimum(pet * soil / 300, 2), noise=0)
+
+    def highest(**physics):
+        front = search_term(learned("et", "soil", "pet", **physics), "et", term)
+        return [p.values.max() for p in (*front.proposals, *front.rivals)]
+
+    assert max(highest()) > 2.1
+    kept = highest(bounds=(0, 2.1))
+    assert len(kept) > 3
+    assert max(kept) < 2.1 + 1e-5
 
 
 def test_what_cannot_be_searched_is_told(learned, make_term):
@@ -219,7 +278,7 @@ def test_a_front_shows_itself(learned, make_term):
     front = search_term(learned("et", "soil", "pet", **EMPTY), "et", term)
     table = front.table()
     assert table["recommended"].sum() == 1
-    assert (np.diff(table["complexity"]) > 0).all()
+    assert (np.diff(table[~table["rival"]]["complexity"]) > 0).all()
     page = front._repr_html_()
     assert r"\min" in page
     assert "font-weight:bold" in page
@@ -260,4 +319,32 @@ def test_what_the_term_cannot_tell_apart_is_on_the_shortlist(learned, make_term)
     assert all(
         front.proposal(k).complexity >= largest or front.proposal(k).explained < 0.5 for k in others
     )
-    assert front[len(front)] is front.rivals[0].equation
+    first = front.rivals[0]
+    assert front.proposal(len(front)) is first
+    assert [p.equation for p in front.proposals] == list(front)
+    assert front[-1] is front.proposals[-1].equation
+    with pytest.raises(IndexError):
+        front[len(front)]
+    lines = str(front).splitlines()
+    begin = next(k for k, line in enumerate(lines) if line.startswith("Rivals"))
+    assert lines[begin + 1].split()[0] == str(len(front))
+    assert lines[begin + 1].endswith(str(first.equation))
+    rows = front.table().query("rival")
+    assert rows["equation"].tolist() == [str(p.equation) for p in front.rivals]
+    assert rows.index[0] == len(front)
+    assert first._repr_latex_().strip("$") in html.unescape(front._repr_html_())
+    assert "array(" not in repr(first)
+
+
+def test_poor_equations_do_not_crowd_out_the_rivals_of_the_law(monkeypatch):
+    """Simple ones that explain little come first, and a list of rivals has an end."""
+    monkeypatch.setattr(discovering, "complexity", lambda equation: equation[0])
+    monkeypatch.setattr(discovering, "operations", lambda equation: equation[0])
+    written: Any = SimpleNamespace(write=lambda candidate, **_: candidate)
+    target: Any = SimpleNamespace(error=lambda candidate, _: candidate[1])
+    problem: Any = SimpleNamespace(visited=(), max_operations=11)
+    poor: list[Any] = [(2, 0.9 + 0.0005 * k) for k in range(15)]
+    good: list[Any] = [(6, 0.01), (8, 0.012), (12, 0.011)]
+    front, rivals = discovering._nondominated(written, [*poor, *good], target, problem, 0.01)
+    assert front == [(2, poor[0]), (6, good[0])]
+    assert rivals == [(8, good[1])]

@@ -1,11 +1,16 @@
 """Levenberg-Marquardt: narrow valleys, entries that fail, interruption, what is refused."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
 import hybridwater as hw
 from hybridwater.errors import SettingsError
 from hybridwater.training import Stage
+from hybridwater.training.marquardt import LevenbergMarquardt
 
 TRAIN = ("2000-01", "2000-12")
 LM = [Stage("joint", 60, optimiser="lm")]
@@ -102,6 +107,86 @@ def test_stopped_fit_resumes_to_the_same_bytes(fit, valley, seen, monkeypatch, t
     files = [tmp_path / d / "surrogate.safetensors" for d in ("whole", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert again.metrics["loss"].tolist() == whole.metrics["loss"].tolist()
+
+
+def test_nothing_to_fit_is_no_error(fit, make_weather, observe):
+    """The skeleton of a model may have no parameter."""
+
+    @hw.model
+    def fixed(m: hw.Declaration) -> None:
+        P = m.forcing("prcp", "mm d-1")
+        k = m.constant("k", 0.05, "d-1")
+        S = m.state("storage", "mm", initial=50)
+        q = m.flux("q", k * S, "mm d-1")
+        m.derivative(S, P - q)
+
+    model = fixed.learn("q", {"storage": (0, 200)}, hidden=(2,))
+    schedule = [Stage("skeleton", 5, optimiser="lm"), Stage("joint", 3, optimiser="lm")]
+    metrics = fit(model, observe(fixed, make_weather(1)), train=TRAIN, schedule=schedule).metrics
+    done = metrics.groupby("stage")["epoch"].max()
+    assert done["skeleton"] == 1
+    assert done["joint"] == 3
+
+
+def minimiser(*residuals) -> LevenbergMarquardt:
+    """Fit two numbers per entry, with the residuals of each entry as functions of them."""
+    names = ("a", "b")
+    ude: Any = SimpleNamespace(used_parameters=names, networks=())
+
+    def run(_, entries, values):
+        found = [residuals[k](v) for k, v in zip(entries.tolist(), values[0], strict=True)]
+        return torch.stack(found).double()
+
+    module = SimpleNamespace(
+        bounded=SimpleNamespace(names=names, constrain=lambda free: free),
+        free=torch.ones(len(residuals), 2, dtype=torch.float64),
+        weights=torch.zeros(0),
+    )
+    objective: Any = SimpleNamespace(module=module, n_entries=len(residuals), residuals=run)
+    return LevenbergMarquardt(objective, ude)
+
+
+@pytest.mark.parametrize("beyond", [torch.inf, 1e200, torch.nan])
+def test_a_number_whose_neighbour_overflows_is_left_alone(beyond):
+    def cliff(v):
+        return torch.stack([v[0] - 3, torch.full_like(v[1], beyond if v[1] > 1 else 0.0)])
+
+    method = minimiser(cliff)
+    for _ in range(20):
+        method.step()
+    np.testing.assert_allclose(method.module.free[0], [3, 1], rtol=1e-6)
+
+
+def test_a_short_step_under_heavy_damping_is_no_arrival():
+    """What cannot be explained makes the gains of short steps look small."""
+
+    def curved(v):
+        return torch.stack([30 * (v[1] - v[0] ** 2), 3 - v[0], torch.tensor(10.0)])
+
+    method = minimiser(curved)
+    method.damping[0] = 1e7
+    while not method.arrived.all():
+        method.step()
+    np.testing.assert_allclose(method.module.free[0], [3, 9], rtol=0.01)
+
+
+def test_the_loss_is_that_of_all_entries():
+    """An entry that has arrived goes on to count."""
+
+    def bottom(v):
+        return torch.stack([v[0] - 1, v[1] - 1, torch.tensor(5.0)])
+
+    def far(v):
+        return torch.stack([torch.exp(v[0]) - 9, v[1] - 1, torch.tensor(0.0)])
+
+    method = minimiser(bottom, far)
+    losses = [method.step() for _ in range(12)]
+    assert method.arrived.all()
+    assert losses[-1] == pytest.approx(12.5, abs=1e-6)
+    assert (np.diff(losses) <= 0).all()
+    resumed = minimiser(bottom, far)
+    resumed.load_state_dict(method.state_dict())
+    assert resumed.step() == losses[-1]
 
 
 def test_what_it_cannot_do_is_refused(fit, hybrid, pair):

@@ -4,7 +4,7 @@ import torch
 
 import hybridwater as hw
 from hybridwater.engines import Options, get_engine
-from hybridwater.training.losses import make_loss
+from hybridwater.training.losses import make_loss, make_residuals
 from hybridwater.training.objective import Objective
 from hybridwater.training.pretraining import Pretraining
 from hybridwater.training.problem import Problem, make_problem
@@ -70,7 +70,10 @@ def test_loss_of_several_fluxes_is_their_mean(hybrid, pair):
         warmup=30,
     )
     both = objective(problem, Local(hybrid, [5, 5], np.zeros(2)))
+    both.squared = make_residuals("nse")
     losses, _, _ = both.assess(hybrid)
+    residuals = both.residuals(hybrid, BOTH, both.values(BOTH))
+    np.testing.assert_allclose((residuals**2).sum(1).detach(), losses["train"])
     with torch.no_grad():
         fluxes, _ = both.simulate(hybrid, BOTH, problem.run)
     part = problem.scored["train"]
