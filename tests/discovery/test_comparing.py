@@ -90,16 +90,7 @@ def test_a_sequence_has_the_names_of_the_models(hybrid_fit, weather):
         hw.compare([hybrid_fit, hybrid_fit.ude], weather)
 
 
-def test_a_fit_is_kept_though_its_run_fails(weather):
-    @hw.model
-    def fragile(m: hw.Declaration) -> None:
-        P = m.forcing("prcp", "mm d-1")
-        k = m.parameter("k", "d-1", bounds=(1e-3, 1), default=0.05, log=True)
-        limit = m.constant("limit", 500.0, "mm d-1")
-        S = m.state("storage", "mm", initial=50)
-        q = m.flux("q", k * S * hw.ude.sqrt((limit - P) / limit), "mm d-1")
-        m.derivative(S, P - q)
-
+def test_a_fit_is_kept_though_its_run_fails(fragile, weather):
     data = weather.copy(deep=True)
     data["prcp"][-60] = 1000.0  # in the test period
     found = hw.compare(

@@ -187,22 +187,6 @@ def test_gradients_reach_every_parameter_and_weight():
 
 
 @pytest.fixture(scope="module")
-def fragile() -> hw.UDE:
-    """A store whose equation has no value if rain is heavier than it can bear."""
-
-    @hw.model
-    def fragile(m: hw.Declaration) -> None:
-        P = m.forcing("prcp", "mm d-1")
-        k = m.parameter("k", "d-1", bounds=(1e-3, 1), default=0.05, log=True)
-        limit = m.constant("limit", 500.0, "mm d-1")
-        S = m.state("storage", "mm", initial=50)
-        q = m.flux("q", k * S * hw.ude.sqrt((limit - P) / limit), "mm d-1")
-        m.derivative(S, P - q)
-
-    return fragile
-
-
-@pytest.fixture(scope="module")
 def stormy(three) -> xr.Dataset:
     """The three reservoirs, with unbearable rain on the second."""
     data = three.copy(deep=True)

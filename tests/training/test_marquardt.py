@@ -70,16 +70,7 @@ def test_small_networks_and_their_skeleton(fit, hybrid, pair):
     assert by_stage.last()["joint"] > 0.999
 
 
-def test_unsolvable_entry_is_left_where_it_is(fit, make_weather):
-    @hw.model
-    def fragile(m: hw.Declaration) -> None:
-        P = m.forcing("prcp", "mm d-1")
-        k = m.parameter("k", "d-1", bounds=(1e-3, 1), default=0.05, log=True)
-        limit = m.constant("limit", 500.0, "mm d-1")
-        S = m.state("storage", "mm", initial=50)
-        q = m.flux("q", k * S * hw.ude.sqrt((limit - P) / limit), "mm d-1")
-        m.derivative(S, P - q)
-
+def test_unsolvable_entry_is_left_where_it_is(fit, fragile, make_weather):
     data = make_weather(2)
     q = hw.simulate(fragile, data, {"k": [0.02, 0.2]})["q"]
     data = data.assign(qobs=q.assign_attrs(units="mm d-1"))
