@@ -17,8 +17,9 @@ from hybridwater.discovery.front import Front
 from hybridwater.engines import balance_error
 from hybridwater.errors import DataError, SolveFailed
 from hybridwater.training import Surrogate, fit
+from hybridwater.training.misfit import Misfit
 from hybridwater.training.surrogate import observations
-from hybridwater.training.uncertainty import effective_count, parameter_uncertainty
+from hybridwater.training.uncertainty import parameter_uncertainty
 from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import Equation
 from hybridwater.units import to_units
@@ -32,9 +33,6 @@ logger = logging.getLogger(__name__)
 _STRONG = 6.0
 #: What an operation adds to the length, on the scale of BIC.
 _OPERATION = 2 * math.log(10)
-#: Shares of the scale of an error that grow with the flow, from none to all but a hundredth.
-_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99)
-_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +140,7 @@ def compare(
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}
     rows: dict[str, dict[str, float]] = {}
-    misfits: dict[str, dict[tuple[str, str], _Misfit]] = {}
+    misfits: dict[str, dict[tuple[str, str], Misfit]] = {}
     for name, model in models.items():
         own = dict(keywords)
         own["schedule"] = schedule.get(name) if isinstance(schedule, Mapping) else schedule
@@ -215,35 +213,9 @@ def _operations(ude: UDE) -> int:
     return int(sum(sympy.count_ops(e) for e in (*equations, *ude.derivatives.values())))
 
 
-@dataclass(frozen=True)
-class _Misfit:
-    """Errors of one series outside the test period, with the scale that suits them best.
-
-    The standard deviation of an error is linear in what is simulated (Schoups and Vrugt 2010,
-    doi:10.1029/2009WR008933, eq. 5). Errors that grow with the flow would else be judged by the
-    few largest values alone, and an equation that follows their noise would look better.
-    """
-
-    error: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, simulated: np.ndarray, error: np.ndarray) -> _Misfit:
-        """Find the share of the scale that grows with the flow, by maximum likelihood."""
-        relative = np.abs(simulated) / max(float(np.mean(np.abs(simulated))), _TINY)
-        scales = [(1 - share) + share * relative for share in _SHARES]
-        scales = [s * max(float(np.sqrt(np.mean((error / s) ** 2))), _TINY) for s in scales]
-        return cls(error, min(scales, key=lambda s: float(np.mean(np.log(s)))))
-
-    @property
-    def level(self) -> float:
-        """Minus twice the mean logarithm of the likelihood, but for a constant."""
-        return 2 * float(np.mean(np.log(self.scale)))
-
-
 def _misfits(
     fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset
-) -> dict[tuple[str, str], _Misfit]:
+) -> dict[tuple[str, str], Misfit]:
     """Return the errors outside the test period, by observed variable and basin."""
     data = fitted.with_basins(data)
     times = [data["time"].sel(time=slice(*p)) for n, p in fitted.periods.items() if n != "test"]
@@ -255,12 +227,12 @@ def _misfits(
             simulated = simulation[flux].isel(basin=row).values
             error = simulated - seen.isel(basin=row).values
             counts = inside & np.isfinite(error)
-            found[variable, str(basin)] = _Misfit.of(simulated[counts], error[counts])
+            found[variable, str(basin)] = Misfit.of(simulated[counts], error[counts])
     return found
 
 
 def _inform(
-    rows: dict[str, dict[str, float]], misfits: dict[str, dict[tuple[str, str], _Misfit]]
+    rows: dict[str, dict[str, float]], misfits: dict[str, dict[tuple[str, str], Misfit]]
 ) -> None:
     """Add BIC, ``n level + count ln(n)`` summed over basins and variables, and the length.
 
@@ -268,12 +240,12 @@ def _inform(
     an error, which depends on its unit, would be counted more often for one than for another. The
     errors of the most likely model say it.
     """
-    nearest: dict[tuple[str, str], _Misfit] = {}
+    nearest: dict[tuple[str, str], Misfit] = {}
     for one in misfits.values():
         for series, misfit in one.items():
             if series not in nearest or misfit.level < nearest[series].level:
                 nearest[series] = misfit
-    worth = {series: effective_count(m.error / m.scale) for series, m in nearest.items()}
+    worth = {series: misfit.worth for series, misfit in nearest.items()}
     for name, row in rows.items():
         variables = len({variable for variable, _ in misfits[name]})
         count = (row["parameters"] + row["weights"]) / variables

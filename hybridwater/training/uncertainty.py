@@ -14,6 +14,7 @@ from hybridwater.engines.records import initial_states, program_values
 from hybridwater.engines.steady import first_states
 from hybridwater.errors import DataError, nearest
 from hybridwater.training.bijection import Bounded
+from hybridwater.training.misfit import Misfit
 from hybridwater.training.surrogate import Surrogate, observations
 from hybridwater.units import to_units
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 #: Standard deviation of the free number of a parameter that is uniform between its bounds.
 _PRIOR = math.pi / math.sqrt(3)
 _STEP = 1e-2
-_LAST = 0.98  # largest autocorrelation of errors that is believed
+_FEWEST = 3  # observations whose errors have a spread and a correlation
 
 
 def parameter_uncertainty(
@@ -34,9 +35,11 @@ def parameter_uncertainty(
 
     The posterior is taken as Gaussian around the fit (Tarantola 2005,
     doi:10.1137/1.9780898717921, ch. 3): its precision is that of a uniform distribution between the
-    bounds plus what the first observed flux says about the parameters, by its sensitivities to
-    them over the training period. Errors are taken as autocorrelated of first order, which
-    makes the record as short as it is worth. Networks are held fixed.
+    bounds plus what each observed series says about the parameters, by its sensitivities to them
+    over the training period. The standard deviation of an error is linear in what is simulated, as
+    the errors themselves say (Schoups and Vrugt 2010, doi:10.1029/2009WR008933, eq. 5), and errors
+    are autocorrelated of first order, which makes a record as short as it is worth. Networks are
+    held fixed.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ def parameter_uncertainty(
     pandas.DataFrame
         Index ``parameter``, those in use; columns ``value``, ``units``, ``sd`` (in these units)
         and ``remaining``: the standard deviation over that before the fit, 1 for one of which
-        the data say nothing.
+        the data say nothing. A series with fewer than three observations says nothing.
 
     Raises
     ------
@@ -73,24 +76,24 @@ def parameter_uncertainty(
     columns = ["value", "units", "sd", "remaining"]
     if not used:
         return pd.DataFrame(columns=columns).rename_axis("parameter")
-    flux, variable = next(iter(surrogate.observed.items()))
-    observed = to_units(observations(data, variable), ude.units[flux]).values.reshape(-1)
-    counts = data["time"].values >= np.datetime64(surrogate.periods["train"][0])
-    counts &= np.isfinite(observed)
+    trained = data["time"].values >= np.datetime64(surrogate.periods["train"][0])
     bounded = Bounded(used)
     fitted = surrogate.parameters_of(data)
     centre = bounded.free(torch.tensor([float(fitted[p.name][0]) for p in used]).double())
     steps = torch.cat([torch.zeros(1, len(used)), *(s * torch.eye(len(used)) for s in (1, -1))])
     values = bounded.constrain(centre + _STEP * steps).numpy()
-    runs = _runs(
-        surrogate, data, flux, fitted, {p.name: v for p, v in zip(used, values.T, strict=True)}
-    )
-    runs = runs[:, counts]
+    varied = {p.name: v for p, v in zip(used, values.T, strict=True)}
     n = len(used)
-    slopes = (runs[1 : n + 1] - runs[n + 1 :]).T / (2 * _STEP)
-    errors = runs[0] - observed[counts]
-    variance = np.mean(errors**2) * len(errors) / effective_count(errors)
-    precision = slopes.T @ slopes / variance + np.eye(n) / _PRIOR**2
+    precision = np.eye(n) / _PRIOR**2
+    for name, runs in _runs(surrogate, data, fitted, varied).items():
+        observed = to_units(observations(data, surrogate.observed[name]), ude.units[name])
+        error = runs[0] - observed.values.reshape(-1)
+        counts = trained & np.isfinite(error)
+        if counts.sum() < _FEWEST:
+            continue
+        misfit = Misfit.of(runs[0, counts], error[counts])
+        slopes = (runs[1 : n + 1] - runs[n + 1 :])[:, counts] / (2 * _STEP * misfit.scale)
+        precision += slopes @ slopes.T * misfit.worth / len(misfit.error)
     deviation = np.sqrt(np.diag(np.linalg.inv(precision)))
     per_free = (values[1 : n + 1] - values[n + 1 :]).diagonal() / (2 * _STEP)
     table = {
@@ -102,24 +105,13 @@ def parameter_uncertainty(
     return pd.DataFrame(table, pd.Index([p.name for p in used], name="parameter"), columns)
 
 
-def effective_count(errors: np.ndarray) -> float:
-    """Return how many independent errors a series is worth that is autocorrelated of first order.
-
-    ``n (1 - r) / (1 + r)`` with the correlation r of successive errors (Bayley and Hammersley 1946,
-    doi:10.2307/2983560).
-    """
-    correlation = float(np.clip(np.corrcoef(errors[1:], errors[:-1])[0, 1], 0.0, _LAST))
-    return len(errors) * (1 - correlation) / (1 + correlation)
-
-
 def _runs(
     surrogate: Surrogate,
     data: xr.Dataset,
-    flux: str,
     fitted: dict[str, np.ndarray],
     varied: dict[str, np.ndarray],
-) -> np.ndarray:
-    """Simulate one basin with many parameters side by side, shape (run, time)."""
+) -> dict[str, np.ndarray]:
+    """Simulate what is observed of one basin, with many parameters side by side: (run, time)."""
     ude = surrogate.ude
     records = read_records(ude, data)
     batch = len(next(iter(varied.values())))
@@ -127,7 +119,9 @@ def _runs(
     weights = surrogate.weights
     if weights.ndim == 2:
         weights = weights[surrogate.basins.index(records.basins[0])]
-    options = dataclasses.replace(surrogate.options, fluxes=(flux,))
+    states = ude.program.value_names
+    fluxes = tuple(n for n in surrogate.observed if n not in states)
+    options = dataclasses.replace(surrogate.options, fluxes=fluxes)
     solver = get_engine(options=options).compile(ude, options)
     records = dataclasses.replace(
         records, values=np.repeat(records.values, batch, axis=0), basins=records.basins * batch
@@ -136,4 +130,7 @@ def _runs(
     first = first_states(surrogate.begin, solver, flat, weights, records, first)
     solution = solver.solve(flat, weights, records.values, first, records.step)
     solution.raise_if_failed([s.name for s in ude.states], lambda _, k: records.describe(0, k))
-    return solution.fluxes[:, :, 0]
+    return {
+        n: solution.states[:, :, states.index(n)] if n in states else solution.flux(n)
+        for n in surrogate.observed
+    }

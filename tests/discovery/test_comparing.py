@@ -12,6 +12,7 @@ import hybridwater as hw
 from hybridwater.discovery import Front, Proposal, comparing, replacements
 from hybridwater.errors import DataError, DeclarationError
 from hybridwater.training import Stage, parameter_uncertainty
+from hybridwater.training.misfit import Misfit
 from hybridwater.ude import Equation
 from hybridwater.ude.functions import symbol
 
@@ -195,6 +196,45 @@ def test_uncertainty_is_that_of_least_squares(reservoir, weather):
     assert np.mean(found) == pytest.approx(0.1, rel=0.05)
 
 
+def test_uncertainty_counts_every_series_by_its_own_errors():
+    """The logarithm of an emptying store is a line: the deviation of its slope is in textbooks."""
+
+    @hw.model
+    def stores(m):
+        for name in "ab":
+            k = m.parameter(f"k{name}", "d-1", (0.01, 0.1), 0.03)
+            s = m.state(name, "mm", initial=100.0)
+            out = m.flux(f"q{name}", k * s, "mm d-1")
+            m.derivative(s, -out)
+
+    days, noise = 60, 0.05
+    time = xr.Dataset(coords={"time": np.datetime64("2000-01-01") + np.arange(days)})
+    truth = hw.simulate(stores, time, substeps=1)
+    rng = np.random.default_rng(1)
+    for name in ("qa", "b"):  # of the second store its state is observed
+        seen = truth[name].isel(basin=0, drop=True) * (1 + noise * rng.standard_normal(days))
+        time[f"{name}_seen"] = seen.assign_attrs(units=truth[name].attrs["units"])
+    fitted = hw.fit(
+        stores,
+        time,
+        observed={n: f"{n}_seen" for n in ("qa", "b")},
+        train=slice(None),
+        warmup=0,
+        loss="log_nse",
+        schedule=[Stage("joint", 10, optimiser="lm")],
+        substeps=1,
+        show_progress=False,
+    )
+    sd = parameter_uncertainty(fitted, time)["sd"]
+    t = np.arange(1, days + 1)  # of the states; fluxes are those of half a day before
+    assert sd["ka"] == pytest.approx(noise / np.sqrt(((1 / 0.03 - t + 0.5) ** 2).sum()), rel=0.3)
+    assert sd["kb"] == pytest.approx(noise / np.sqrt((t**2.0).sum()), rel=0.3)
+    silent = time.assign(b_seen=time["b_seen"] * np.nan)
+    table = parameter_uncertainty(fitted, silent)
+    assert table.loc["kb", "remaining"] == pytest.approx(1)
+    assert table.loc["ka", "sd"] == pytest.approx(sd["ka"])
+
+
 def test_the_unit_of_the_observations_does_not_choose_the_model():
     """n ln(error) of two models can be compared only with the same n."""
     rng = np.random.default_rng(0)
@@ -204,7 +244,7 @@ def test_the_unit_of_the_observations_does_not_choose_the_model():
         rows = {n: {"parameters": 3.0, "weights": 0, "operations": 5} for n in ("white", "slow")}
         flow = np.full(400, 100 * unit)
         errors = {"white": unit * white, "slow": unit * slow}
-        misfits = {n: {("q", "a"): comparing._Misfit.of(flow, e)} for n, e in errors.items()}
+        misfits = {n: {("q", "a"): Misfit.of(flow, e)} for n, e in errors.items()}
         comparing._inform(rows, misfits)
         differences.append(rows["white"]["BIC"] - rows["slow"]["BIC"])
     assert differences == pytest.approx([differences[0]] * 3)
@@ -218,8 +258,8 @@ def test_errors_that_grow_with_the_flow_are_judged_by_their_own_scale():
     large = flow > np.quantile(flow, 0.98)
     wrong = np.where(large, 0.3 * noise, noise + 0.03)
     assert np.mean(wrong**2) < np.mean(noise**2)
-    law, other = (comparing._Misfit.of(flow, e) for e in (noise, wrong))
+    law, other = (Misfit.of(flow, e) for e in (noise, wrong))
     assert law.level < other.level
     assert law.scale / flow == pytest.approx(0.05, rel=0.2)
-    even = comparing._Misfit.of(flow, rng.standard_normal(2000))
+    even = Misfit.of(flow, rng.standard_normal(2000))
     assert np.ptp(even.scale) == 0
