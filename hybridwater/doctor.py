@@ -162,26 +162,22 @@ def _cache(folder: Path) -> Finding:
 
 
 def _engine() -> list[Finding]:
-    from hybridwater.engines import get_engine
-    from hybridwater.engines.registry import ENGINES
+    from hybridwater.engines.registry import automatic, get_engine
 
     group = "Engine"
-    asked = settings.current().engine
+    name, why = settings.current().engine, "as the settings say"
+    if name == "auto":
+        name, why = automatic()
+        why = f"auto; {why}"
     try:
-        name = get_engine().name
+        get_engine(name)
     except HybridwaterError as error:
         return [Finding(group, "engine in use", error.what, "broken", error.fix or "")]
-    if asked != "auto":
-        why = "as the settings say"
-    elif "julia" not in ENGINES:
-        why = "auto; this version has no Julia engine"
-    else:
-        why = f"auto; Julia has{'' if name == 'julia' else ' not'} been set up"
     return [Finding(group, "engine in use", f"{name} ({why})"), _trial()]
 
 
 def _trial() -> Finding:
-    """Solve a linear reservoir over three days."""
+    """Solve a linear reservoir over three days, with the engine that every installation has."""
     import numpy as np
     import xarray as xr
 
@@ -191,7 +187,8 @@ def _trial() -> Finding:
         {"prcp": ("time", np.ones(3), unit), "pet": ("time", np.ones(3), unit)}, {"time": days}
     )
     try:
-        result = hybridwater.simulate(hybridwater.models.linear_reservoir(), forcing)
+        model = hybridwater.models.linear_reservoir()
+        result = hybridwater.simulate(model, forcing, engine="embedded")
     except Exception as error:  # whatever a damaged installation may raise
         reason = f"failed ({type(error).__name__}: {error})"
         return Finding("Engine", "trial solve", reason, "broken", "Install jax and diffrax again")

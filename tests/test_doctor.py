@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from hybridwater import _julia, doctor, settings
+from hybridwater._julia import startup
+from hybridwater.engines import registry
 
 
 @pytest.fixture
@@ -36,6 +38,28 @@ def test_this_installation_is_fine(environment):
     assert named(found, "cache_dir").value.endswith("(environment variable HYBRIDWATER_CACHE_DIR)")
     assert named(found, "xarray").value == importlib.metadata.version("xarray")
     assert "juliacall" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("engine", "shown"),
+    [("auto", "julia (auto; Julia has been set up)"), ("julia", "julia (as the settings say)")],
+)
+def test_julia_is_not_started(environment, engine, shown):
+    def start():
+        raise AssertionError("Julia was started")
+
+    there = _julia.Availability(True, Path("julia"), Path("project"), "settings")
+    environment.setenv("HYBRIDWATER_ENGINE", engine)
+    environment.setattr(_julia, "available", lambda: there)
+    environment.setattr(_julia, "start", start)
+    environment.setattr(startup, "start", start)
+    registry._julia_is_ready.cache_clear()
+    try:
+        found = doctor.examine()
+    finally:
+        registry._julia_is_ready.cache_clear()
+    assert named(found, "engine in use").value == shown
+    assert named(found, "trial solve").value == "works"
 
 
 def test_every_dependency_is_looked_at():

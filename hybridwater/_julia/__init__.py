@@ -13,9 +13,9 @@ from hybridwater._julia.availability import (
     Availability,
     available,
 )
-from hybridwater._julia.calling import call, cancel
+from hybridwater._julia.calling import call
 from hybridwater._julia.failures import JuliaFailed
-from hybridwater._julia.startup import start, started
+from hybridwater._julia.startup import obstacle, start, started
 
 __all__ = [
     "ADJOINTS",
@@ -27,7 +27,7 @@ __all__ = [
     "JuliaFailed",
     "available",
     "call",
-    "cancel",
+    "obstacle",
     "start",
     "started",
 ]

@@ -176,6 +176,21 @@ def test_a_fork_is_refused(run):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_is_refused_whoever_has_started_julia(run):
+    source = (
+        "import juliacall\n"
+        "if os.fork() == 0:\n"
+        "    try: start()\n"
+        "    except Exception as error: print(error, started(), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    line = run(source, PYTHON_JULIACALL_HANDLE_SIGNALS="yes").stdout.splitlines()[0]
+    assert line.startswith("Julia does not survive a fork")
+    assert line.endswith("False")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_fork_before_the_start_may_start_its_own(run):
     source = (
         "if os.fork() == 0:\n"
