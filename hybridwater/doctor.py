@@ -10,11 +10,14 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import hybridwater
 from hybridwater import settings
 from hybridwater.errors import HybridwaterError, SettingsError
+
+if TYPE_CHECKING:
+    from hybridwater._julia.availability import Extra
 
 #: Distribution to the module that must load, or "" where loading it would start Julia.
 NEEDED = {
@@ -207,7 +210,15 @@ def _julia() -> list[Finding]:
     except SettingsError:  # told among the settings
         return []
     if found.ready:
-        return [Finding(group, "julia", found.where)]
+        return [Finding(group, "julia", found.where), *map(_extra, _julia.extras(found.project))]
     asked = settings.current().engine == "julia"
     reason = found.reason if asked else f"{found.reason}; the embedded engine needs none"
     return [Finding(group, "julia", reason, "broken" if asked else "missing", found.fix)]
+
+
+def _extra(extra: Extra) -> Finding:
+    group = "Julia"
+    if extra.version is not None:
+        return Finding(group, extra.name, f"{extra.version}, for {extra.purpose}")
+    reason = f"not in the Julia project, for {extra.purpose}"
+    return Finding(group, extra.name, reason, "missing", f"Run '{extra.command}'")

@@ -115,9 +115,22 @@ def test_a_julia_that_is_not_ready_comes_with_the_command(environment, engine, s
 def test_a_julia_that_is_ready_is_named(environment):
     there = _julia.Availability(True, Path("julia"), Path("project"), "settings")
     environment.setattr(_julia, "available", lambda: there)
-    (finding,) = doctor._julia()
+    finding, *_ = doctor._julia()
     assert finding.state == "ok"
     assert finding.value == "julia with project (settings)"
+
+
+def test_julia_packages_that_are_not_there_come_with_the_command(environment, tmp_path):
+    held = '[[deps.SymbolicRegression]]\nversion = "1.2.3"\n'
+    (tmp_path / "Manifest.toml").write_text(f'manifest_format = "2.0"\n{held}')
+    there = _julia.Availability(True, Path("julia"), tmp_path, "settings")
+    environment.setattr(_julia, "available", lambda: there)
+    found = doctor._julia()
+    assert named(found, "SymbolicRegression").state == "ok"
+    assert named(found, "SymbolicRegression").value.startswith("1.2.3, for the search")
+    absent = named(found, "SciMLSensitivity")
+    assert absent.state == "missing"
+    assert absent.advice == "Run 'hybridwater julia install --adjoints'"
 
 
 def test_a_cache_that_cannot_be_written_is_broken(environment, tmp_path):

@@ -12,6 +12,7 @@ from hybridwater._julia.availability import (
     UUID,
     Availability,
     available,
+    extras,
 )
 from hybridwater._julia.calling import call
 from hybridwater._julia.failures import JuliaFailed
@@ -27,6 +28,7 @@ __all__ = [
     "JuliaFailed",
     "available",
     "call",
+    "extras",
     "obstacle",
     "start",
     "started",

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import hybridwater
 from hybridwater import settings
-from hybridwater._julia.availability import INSTALL, UUID, Availability, available
+from hybridwater._julia.availability import INSTALL, UUID, Availability, available, sources
 from hybridwater._julia.interruption import Bell, blocked, give_back
 from hybridwater.errors import HybridwaterError, MissingDependency, SettingsError
 
@@ -220,6 +220,12 @@ def _begin(where: Availability, foreign: bool) -> Julia:
     if version != hybridwater.__version__:
         what = f"The Julia package is version {version}, and hybridwater {hybridwater.__version__}"
         raise MissingDependency(what, project, f"{INSTALL}, and build a system image again")
+    if str(getattr(module, "BUILT_FROM", "")) not in ("", sources(Path(project))):
+        what = (
+            "The system image was built from other sources of HybridWater than those that are there"
+        )
+        build = f"hybridwater julia precompile --sysimage {settings.current().julia_sysimage}"
+        raise MissingDependency(what, project, f"Build it again: '{build}'")
     bell = Bell()
     module.listen(bell.address, bell.size)
     _let_collect(int(juliacall.Main.seval("UInt(cglobal(:jl_gc_safe_enter))")))

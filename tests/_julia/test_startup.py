@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import hybridwater
+from hybridwater._julia.availability import sources
 
 FAKE = """
 import ctypes, os
@@ -25,6 +26,7 @@ class PythonCall:
 class Module:
     def listen(self, address, size): assert size > 0
     def attempt(self): ...
+    if "FAKE_BUILT" in os.environ: BUILT_FROM = os.environ["FAKE_BUILT"]
 
 class Threads:
     @staticmethod
@@ -130,6 +132,16 @@ def test_a_system_image_that_is_not_there_is_said(run):
     done = run("start()", HYBRIDWATER_JULIA_SYSIMAGE="/none.so")
     assert "SettingsError: There is no system image at /none.so." in done.stderr
     assert "hybridwater julia precompile --sysimage /none.so" in done.stderr
+
+
+def test_a_system_image_of_other_sources_is_refused(run, make_project, tmp_path):
+    image = tmp_path / "image.so"
+    image.touch()
+    variables = {"HYBRIDWATER_JULIA_SYSIMAGE": str(image)}
+    assert run("start()", FAKE_BUILT=sources(make_project()), **variables).stderr == ""
+    done = run("start()", FAKE_BUILT="0123", **variables)
+    assert "MissingDependency: The system image was built from other sources" in done.stderr
+    assert f"hybridwater julia precompile --sysimage {image}" in done.stderr
 
 
 def test_a_start_that_failed_is_not_tried_again(run):
