@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STRONG = 6.0
+#: Losses in which an error counts the same whatever the flow.
+_EVEN = {"mse", "nse"}
 #: What an operation adds to the length, on the scale of BIC.
 _OPERATION = 2 * math.log(10)
 
@@ -111,6 +113,10 @@ def compare(
 ) -> Comparison:
     """Fit models to the same data and put skill, balance, uncertainty and cost side by side.
 
+    Models are judged (``BIC``, ``length``, ``preferred``) as they are fitted. With the losses
+    ``mse`` and ``nse`` every error counts the same; with others, errors may grow with the flow, by
+    a share that they say themselves. Choose the loss that suits the noise.
+
     Parameters
     ----------
     models : mapping of str to UDE or Surrogate, or sequence of these
@@ -136,6 +142,8 @@ def compare(
     models = _named(models)
     schedule = keywords.pop("schedule", None)
     directory = keywords.pop("directory", None)
+    loss = keywords.get("loss", "nse")
+    even = {loss} <= _EVEN if isinstance(loss, str) else set(loss) <= _EVEN
     fits: dict[str, Surrogate] = {}
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}
@@ -152,7 +160,8 @@ def compare(
             spent = time.perf_counter() - begun
             fits[name] = fitted
             simulation, seconds = _timed(fitted, data)
-            row, misfit = _row(fitted, data, simulation), _misfits(fitted, data, simulation)
+            row = _row(fitted, data, simulation)
+            misfit = _misfits(fitted, data, simulation, even=even)
         except SolveFailed as error:
             failures[name] = str(error)
             logger.warning("The model '%s' cannot be solved: %s", name, error)
@@ -214,7 +223,7 @@ def _operations(ude: UDE) -> int:
 
 
 def _misfits(
-    fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset
+    fitted: Surrogate, data: xr.Dataset, simulation: xr.Dataset, *, even: bool
 ) -> dict[tuple[str, str], Misfit]:
     """Return the errors outside the test period, by observed variable and basin."""
     data = fitted.with_basins(data)
@@ -227,7 +236,7 @@ def _misfits(
             simulated = simulation[flux].isel(basin=row).values
             error = simulated - seen.isel(basin=row).values
             counts = inside & np.isfinite(error)
-            found[variable, str(basin)] = Misfit.of(simulated[counts], error[counts])
+            found[variable, str(basin)] = Misfit.of(simulated[counts], error[counts], even=even)
     return found
 
 

@@ -62,6 +62,7 @@ class _Sum(Draft):
             visited = self.visited[factor.column]
             unit = self.place.input_units[factor.column]
             numbers = [float(next(inner)) for _ in form.constants]
+            origin = visited.origin(form)
             reference = sympy.Integer(0)
             if form.exponential and not moved:
                 # to move an exponential is to multiply it: what is fitted is where it stands
@@ -69,11 +70,11 @@ class _Sum(Draft):
                 alone = amplitude > 0 and units.parse(per) == units.parse("1")
                 fixed = 1.0 if alone else rounded(amplitude, 1)
                 shift = form.exponential * numbers[0] * math.log(amplitude / fixed)
-                reference = self.inner("position", visited.reference - shift, unit, x, visited)
+                reference = self.inner("position", origin - shift, unit, x, visited)
                 if not alone:
                     value *= self.constant("factor", fixed, per)
-            elif form.reference:
-                reference = self.reference(x, visited.reference, unit)
+            elif form.reference and origin:
+                reference = self.reference(x, origin, unit)
             symbols = [
                 self.inner(kind, number, unit, x, visited)
                 for kind, number in zip(form.constants, numbers, strict=True)

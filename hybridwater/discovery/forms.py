@@ -26,6 +26,7 @@ Values = Callable[..., np.ndarray]
 #: Powers with a fitted exponent need a base above zero to have a gradient.
 DRY = 1e-6
 _LARGEST = 50.0  # of the argument of an exponential
+_NEAR_ZERO = 0.1  # share of the span
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,14 @@ class Visited:
     def span(self) -> float:
         """Distance between the percentiles."""
         return self.high - self.low
+
+    def origin(self, form: Form) -> float:
+        """Return the value that a form is written relative to.
+
+        An exponential of an input that visits its zero begins there, with a factor of one.
+        """
+        at_zero = self.has_zero and self.low <= _NEAR_ZERO * self.span
+        return 0.0 if form.exponential and at_zero else self.reference
 
     def allows(self, form: Form) -> bool:
         """Say whether a form makes sense for this input."""

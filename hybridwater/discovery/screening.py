@@ -60,7 +60,7 @@ def tabulate(column: int, x: np.ndarray, visited: Visited) -> Table:
         if not visited.allows(form):
             continue
         for point in itertools.product(*(visited.grid(kind) for kind in form.constants)):
-            column_values = form.values(x, visited.reference, *point)
+            column_values = form.values(x, visited.origin(form), *point)
             if np.ptp(column_values) > 0:
                 forms.append(form)
                 constants.append(tuple(map(float, point)))

@@ -97,7 +97,7 @@ class Structure:
         for k, product in enumerate(self.products):
             for factor in product:
                 constants = [next(left) for _ in factor.form.constants]
-                reference = visited[factor.column].reference
+                reference = visited[factor.column].origin(factor.form)
                 result[:, k] *= factor.form.values(x[:, factor.column], reference, *constants)
         return result
 

@@ -30,10 +30,19 @@ class Misfit:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, simulated: np.ndarray, error: np.ndarray) -> Misfit:
-        """Find the share of the scale that grows with the flow, by maximum likelihood."""
+    def of(cls, simulated: np.ndarray, error: np.ndarray, *, even: bool = False) -> Misfit:
+        """Find the share of the scale that grows with the flow, by maximum likelihood.
+
+        Parameters
+        ----------
+        simulated, error : numpy.ndarray
+            Of one series, shape (time,).
+        even : bool
+            Whether no share does, as a fit of squared errors takes it.
+        """
         relative = np.abs(simulated) / max(float(np.mean(np.abs(simulated))), _TINY)
-        scales = [(1 - share) + share * relative for share in _SHARES]
+        shares = _SHARES[:1] if even else _SHARES
+        scales = [(1 - share) + share * relative for share in shares]
         scales = [s * max(float(np.sqrt(np.mean((error / s) ** 2))), _TINY) for s in scales]
         return cls(error, min(scales, key=lambda s: float(np.mean(np.log(s)))))
 

@@ -56,6 +56,22 @@ def test_table(compared):
     np.testing.assert_allclose(added[:3], 2 * np.log(10) * table["operations"][:3])
 
 
+def test_squared_errors_judge_what_they_have_fitted(compared, weather):
+    """With the loss NSE the criterion is that of errors that are even."""
+    errors = {}
+    for name in ("true", "linear", "network"):
+        seen = weather["qobs"].sel(time=slice(*compared.fits[name].periods["train"]))
+        run = compared.simulations[name]["q"].isel(basin=0)
+        errors[name] = (run - seen).dropna("time").values
+    best = min(errors.values(), key=lambda e: np.mean(e**2))
+    memory = np.clip(np.corrcoef(best[1:], best[:-1])[0, 1], 0, 0.98)  # as far as is believed
+    worth = len(best) * (1 - memory) / (1 + memory)
+    ratio = np.mean(errors["linear"] ** 2) / np.mean(errors["true"] ** 2)
+    differences = compared.table.loc["linear"] - compared.table.loc["true"]
+    expected = worth * np.log(ratio) + differences["parameters"] * np.log(worth)
+    assert differences["BIC"] == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_model_that_breaks_the_solver_is_told_and_stops_nothing(compared):
     assert list(compared.failures) == ["explosive"]
     assert "could be solved" in compared.failures["explosive"]
@@ -263,3 +279,5 @@ def test_errors_that_grow_with_the_flow_are_judged_by_their_own_scale():
     assert law.scale / flow == pytest.approx(0.05, rel=0.2)
     even = Misfit.of(flow, rng.standard_normal(2000))
     assert np.ptp(even.scale) == 0
+    told = Misfit.of(flow, noise, even=True)
+    np.testing.assert_allclose(told.scale, np.sqrt(np.mean(noise**2)))

@@ -121,6 +121,18 @@ def test_base_and_quick_flow_share_a_factor(learned, make_term):
     assert "Min(1, soil/et_empty)" in gate
 
 
+def test_a_storm_that_multiplies_the_flow_begins_at_zero(learned, make_term):
+    """Two exponentials and the gate of the store fit into eleven operations."""
+    term = make_term(lambda soil, pet, **_: 0.2 * np.exp((soil - 500) / 120) * np.exp(pet / 1.5))
+    model = learned("et", "soil", "pet", **EMPTY)
+    front = search_term(model, "et", term)
+    assert form(front) == "exponential growth(soil) exponential growth(pet)"
+    assert constant(front, "et_folding_pet").default == pytest.approx(1.5, rel=0.05)
+    assert front.proposals[front.chosen].operations <= 11
+    assert "exp(pet/et_folding_pet)" in str(front.recommended.expression)
+    assert not model.replace("et", front.recommended).networks
+
+
 def test_degree_day_melt_and_units_of_temperature(learned, make_term):
     term = make_term(lambda tmean, **_: 2.5 * np.maximum(tmean - 1.5, 0), noise=0.05)
     front = search_term(learned("melt", "tmean", "soil", positive=True), "melt", term)

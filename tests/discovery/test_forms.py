@@ -33,6 +33,17 @@ def test_forms_that_begin_at_zero_do(form):
     assert form.values(np.zeros(1), VISITED.reference, *constants)[0] == pytest.approx(0, abs=2e-3)
 
 
+def test_exponentials_begin_at_a_zero_that_is_visited():
+    growth = next(f for f in FORMS if f.exponential)
+    power = next(f for f in FORMS if f.name == "power")
+    assert VISITED.origin(growth) == 0
+    assert VISITED.origin(power) == VISITED.reference > 0
+    full = Visited.of(X + 1000, temperature=False)
+    assert full.origin(growth) == full.reference > 0
+    warm = Visited.of(X, temperature=True)
+    assert warm.origin(growth) == warm.reference
+
+
 def test_a_temperature_has_no_zero():
     warm = Visited.of(X, temperature=True)
     assert not warm.has_zero
