@@ -10,11 +10,14 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import hybridwater
 from hybridwater import settings
 from hybridwater.errors import HybridwaterError, SettingsError
+
+if TYPE_CHECKING:
+    from hybridwater._julia.availability import Extra
 
 #: Distribution to the module that must load, or "" where loading it would start Julia.
 NEEDED = {
@@ -162,26 +165,22 @@ def _cache(folder: Path) -> Finding:
 
 
 def _engine() -> list[Finding]:
-    from hybridwater.engines import get_engine
-    from hybridwater.engines.registry import ENGINES
+    from hybridwater.engines.registry import automatic, get_engine
 
     group = "Engine"
-    asked = settings.current().engine
+    name, why = settings.current().engine, "as the settings say"
+    if name == "auto":
+        name, why = automatic()
+        why = f"auto; {why}"
     try:
-        name = get_engine().name
+        get_engine(name)
     except HybridwaterError as error:
         return [Finding(group, "engine in use", error.what, "broken", error.fix or "")]
-    if asked != "auto":
-        why = "as the settings say"
-    elif "julia" not in ENGINES:
-        why = "auto; this version has no Julia engine"
-    else:
-        why = f"auto; Julia has{'' if name == 'julia' else ' not'} been set up"
     return [Finding(group, "engine in use", f"{name} ({why})"), _trial()]
 
 
 def _trial() -> Finding:
-    """Solve a linear reservoir over three days."""
+    """Solve a linear reservoir over three days, with the engine that every installation has."""
     import numpy as np
     import xarray as xr
 
@@ -191,7 +190,8 @@ def _trial() -> Finding:
         {"prcp": ("time", np.ones(3), unit), "pet": ("time", np.ones(3), unit)}, {"time": days}
     )
     try:
-        result = hybridwater.simulate(hybridwater.models.linear_reservoir(), forcing)
+        model = hybridwater.models.linear_reservoir()
+        result = hybridwater.simulate(model, forcing, engine="embedded")
     except Exception as error:  # whatever a damaged installation may raise
         reason = f"failed ({type(error).__name__}: {error})"
         return Finding("Engine", "trial solve", reason, "broken", "Install jax and diffrax again")
@@ -210,7 +210,15 @@ def _julia() -> list[Finding]:
     except SettingsError:  # told among the settings
         return []
     if found.ready:
-        return [Finding(group, "julia", found.where)]
+        return [Finding(group, "julia", found.where), *map(_extra, _julia.extras(found.project))]
     asked = settings.current().engine == "julia"
     reason = found.reason if asked else f"{found.reason}; the embedded engine needs none"
     return [Finding(group, "julia", reason, "broken" if asked else "missing", found.fix)]
+
+
+def _extra(extra: Extra) -> Finding:
+    group = "Julia"
+    if extra.version is not None:
+        return Finding(group, extra.name, f"{extra.version}, for {extra.purpose}")
+    reason = f"not in the Julia project, for {extra.purpose}"
+    return Finding(group, extra.name, reason, "missing", f"Run '{extra.command}'")

@@ -19,13 +19,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs Julia, with the reason, unless it has been set up on this machine."""
-    if item.get_closest_marker("julia") is not None:
+    """Skip what needs Julia, with the reason, unless it has been set up on this machine.
+
+    The mark may name packages that are not installed without being asked for.
+    """
+    mark = item.get_closest_marker("julia")
+    if mark is not None:
         from hybridwater import _julia
 
         found = _julia.available()
         if not found.ready:
             pytest.skip(f"no Julia: {found.reason} ({found.fix})")
+        for extra in _julia.extras(found.project):
+            if extra.name in mark.args and extra.version is None:
+                pytest.skip(f"no Julia package {extra.name} ({extra.command})")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from hybridwater import _julia, doctor, settings
+from hybridwater._julia import startup
+from hybridwater.engines import registry
 
 
 @pytest.fixture
@@ -36,6 +38,28 @@ def test_this_installation_is_fine(environment):
     assert named(found, "cache_dir").value.endswith("(environment variable HYBRIDWATER_CACHE_DIR)")
     assert named(found, "xarray").value == importlib.metadata.version("xarray")
     assert "juliacall" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("engine", "shown"),
+    [("auto", "julia (auto; Julia has been set up)"), ("julia", "julia (as the settings say)")],
+)
+def test_julia_is_not_started(environment, engine, shown):
+    def start():
+        raise AssertionError("Julia was started")
+
+    there = _julia.Availability(True, Path("julia"), Path("project"), "settings")
+    environment.setenv("HYBRIDWATER_ENGINE", engine)
+    environment.setattr(_julia, "available", lambda: there)
+    environment.setattr(_julia, "start", start)
+    environment.setattr(startup, "start", start)
+    registry._julia_is_ready.cache_clear()
+    try:
+        found = doctor.examine()
+    finally:
+        registry._julia_is_ready.cache_clear()
+    assert named(found, "engine in use").value == shown
+    assert named(found, "trial solve").value == "works"
 
 
 def test_every_dependency_is_looked_at():
@@ -91,9 +115,22 @@ def test_a_julia_that_is_not_ready_comes_with_the_command(environment, engine, s
 def test_a_julia_that_is_ready_is_named(environment):
     there = _julia.Availability(True, Path("julia"), Path("project"), "settings")
     environment.setattr(_julia, "available", lambda: there)
-    (finding,) = doctor._julia()
+    finding, *_ = doctor._julia()
     assert finding.state == "ok"
     assert finding.value == "julia with project (settings)"
+
+
+def test_julia_packages_that_are_not_there_come_with_the_command(environment, tmp_path):
+    held = '[[deps.SymbolicRegression]]\nversion = "1.2.3"\n'
+    (tmp_path / "Manifest.toml").write_text(f'manifest_format = "2.0"\n{held}')
+    there = _julia.Availability(True, Path("julia"), tmp_path, "settings")
+    environment.setattr(_julia, "available", lambda: there)
+    found = doctor._julia()
+    assert named(found, "SymbolicRegression").state == "ok"
+    assert named(found, "SymbolicRegression").value.startswith("1.2.3, for the search")
+    absent = named(found, "SciMLSensitivity")
+    assert absent.state == "missing"
+    assert absent.advice == "Run 'hybridwater julia install --adjoints'"
 
 
 def test_a_cache_that_cannot_be_written_is_broken(environment, tmp_path):

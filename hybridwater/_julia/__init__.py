@@ -12,10 +12,11 @@ from hybridwater._julia.availability import (
     UUID,
     Availability,
     available,
+    extras,
 )
-from hybridwater._julia.calling import call, cancel
+from hybridwater._julia.calling import call
 from hybridwater._julia.failures import JuliaFailed
-from hybridwater._julia.startup import start, started
+from hybridwater._julia.startup import obstacle, start, started
 
 __all__ = [
     "ADJOINTS",
@@ -27,7 +28,8 @@ __all__ = [
     "JuliaFailed",
     "available",
     "call",
-    "cancel",
+    "extras",
+    "obstacle",
     "start",
     "started",
 ]

@@ -31,7 +31,37 @@ DIFFEQPY = (
     ("OrdinaryDiffEqDefault", "50262376-6c5a-4cf5-baba-aaf4f84d72d7"),
 )
 
+# By the option of ``hybridwater julia install`` that adds them: what for, and which.
+_EXTRAS = {
+    "adjoints": ("gradients by adjoint equations", (ADJOINTS,)),
+    "discovery": ("the search for equations of any form", (SYMBOLIC_REGRESSION,)),
+    "diffeqpy": ("diffeqpy.ode", DIFFEQPY),
+}
+
+NO_BRIDGE = "The Python package juliacall is not installed"
 INSTALL = "Run 'hybridwater julia install'"
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A package that is not installed without being asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the Julia package.
+    purpose : str
+        What it is for.
+    command : str
+        What installs it.
+    version : str, optional
+        The one in the project; None if it is not there.
+    """
+
+    name: str
+    purpose: str
+    command: str
+    version: str | None
 
 
 @dataclass(frozen=True)
@@ -128,8 +158,7 @@ def _resolved() -> Availability:
     try:
         from juliapkg.state import STATE
     except ImportError:
-        fix = 'pip install "juliacall"'
-        return Availability(False, reason="juliacall is not installed", fix=fix)
+        return Availability(False, reason=NO_BRIDGE, fix='pip install "juliacall"')
     try:
         record = json.loads(Path(STATE["meta"]).read_text("utf-8"))
         program, files = Path(record["executable"]), record["deps_files"]
@@ -191,15 +220,70 @@ def _shortcomings(project: Path) -> Iterator[str]:
         doubt = "or does not know that HybridWater needs it"
         yield f"The project lacks the Julia package {name}, {doubt}"
     bridge = packages.get("PythonCall", {}).get("version")
-    try:
-        juliacall = importlib.metadata.version("juliacall")
-    except importlib.metadata.PackageNotFoundError:
-        yield "The Python package juliacall is not installed"
-        return
-    if bridge is None:
+    juliacall = bridge_version()
+    if juliacall is None:
+        yield NO_BRIDGE
+    elif bridge is None:
         yield "The project lacks the Julia package PythonCall"
     elif bridge != juliacall:
         yield f"The project holds PythonCall {bridge}, and juliacall is {juliacall}"
+
+
+def bridge_version() -> str | None:
+    """Return the version of the Python package juliacall; None if it is not installed."""
+    try:
+        return importlib.metadata.version("juliacall")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def extras(project: Path | None) -> list[Extra]:
+    """Look for the packages that are not installed without being asked for.
+
+    Parameters
+    ----------
+    project : path, optional
+        Folder of the project.
+
+    Returns
+    -------
+    list of Extra
+        All that there are, in the project or not.
+    """
+    held = manifest(project) if project is not None else None
+    return [
+        Extra(
+            name,
+            purpose,
+            f"hybridwater julia install --{option}",
+            (held or {}).get(name, {}).get("version"),
+        )
+        for option, (purpose, packages) in _EXTRAS.items()
+        for name, _ in packages
+    ]
+
+
+def sources(project: Path) -> str:
+    """Tell the sources of the Julia package that a project holds from others.
+
+    Parameters
+    ----------
+    project : path
+        Folder of the project.
+
+    Returns
+    -------
+    str
+        A digest; empty if the project does not name a folder.
+    """
+    place = (manifest(project) or {}).get("HybridWater", {}).get("path")
+    if place is None:
+        return ""
+    folder = project / place / "src"
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.jl")):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def manifest(project: Path) -> dict[str, dict[str, Any]] | None:

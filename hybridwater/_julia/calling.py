@@ -56,7 +56,7 @@ def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
     JuliaFailed
         If the Julia code throws; `JuliaSolveFailed` if it broke down numerically.
     KeyboardInterrupt
-        After Ctrl-C or `cancel`. The next call works.
+        After Ctrl-C in the main thread. The next call works.
     MissingDependency
         If Julia cannot be started; see `hybridwater._julia.startup.start`.
     """
@@ -66,9 +66,9 @@ def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
             "Julia was called by a function of Python that Julia itself is calling",
             fix="Inside that function, solve with engine='embedded'",
         )
+    julia = startup.start()  # which also refuses a fork, in which the lock may never come free
     with _turn:
         _holder = threading.get_ident()
-        julia = startup.start()
         julia.bell.clear()
         try:
             with julia.bell.listening():
@@ -87,12 +87,6 @@ def call(function: Any, *arguments: Any, calls_python: bool = False) -> Any:
         kind, message, backtrace = result
         name = function if isinstance(function, str) else str(function)
         raise translate(kind, message, backtrace, name)
-
-
-def cancel() -> None:
-    """Ask the call that is under way in another thread to end with KeyboardInterrupt."""
-    if startup.started():
-        startup.start().bell.ring()
 
 
 def _function(julia: startup.Julia, function: Any) -> Any:

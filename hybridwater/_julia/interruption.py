@@ -23,7 +23,7 @@ _SIZE = 1 << 16
 
 
 class Bell:
-    """A file that is written by signals and by `ring`, and read by Julia as memory."""
+    """A file that is written by signals, and read by Julia as memory."""
 
     def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
@@ -62,10 +62,6 @@ class Bell:
         used = min(os.lseek(self._file, 0, os.SEEK_CUR), _SIZE)
         self._page[:used] = bytes(used)
         os.lseek(self._file, 0, os.SEEK_SET)
-
-    def ring(self) -> None:
-        """Ask the call that is under way, in whatever thread, to end."""
-        os.write(self._file, bytes([signal.SIGINT]))
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -14,13 +13,18 @@ from hybridwater._julia.availability import (
     ADJOINTS,
     DIFFEQPY,
     INSTALL,
+    NO_BRIDGE,
     PACKAGE,
     SYMBOLIC_REGRESSION,
+    UUID,
     Availability,
     available,
+    bridge_version,
+    extras,
     manifest,
+    sources,
 )
-from hybridwater.errors import HybridwaterError
+from hybridwater.errors import HybridwaterError, MissingDependency
 
 # Paths and versions reach Julia as arguments, never as source.
 _INSTALL = """
@@ -41,13 +45,19 @@ Pkg.precompile()
 """
 _SYSIMAGE = """
 import Pkg
-target = only(ARGS)
+target, uuid, sources = ARGS
 project = dirname(Base.active_project())
 Pkg.activate("hybridwater-sysimage"; shared = true)
 Pkg.add("PackageCompiler")
 import PackageCompiler
+# The image remembers what it was made from: Julia compares that for compiled packages only.
+memory = tempname() * ".jl"
+name = "HybridWater"
+package = "Base.loaded_modules[Base.PkgId(Base.UUID($(repr(uuid))), $(repr(name)))]"
+write(memory, "Core.eval($package, :(const BUILT_FROM = $(repr(sources))))")
 PackageCompiler.create_sysimage(
-    ["HybridWater", "PythonCall"]; sysimage_path = target, project = project
+    [name, "PythonCall"];
+    sysimage_path = target, project = project, script = memory, import_into_main = false,
 )
 """
 _TRIAL = """
@@ -133,7 +143,8 @@ def precompile(sysimage: Path | None = None, *, offline: bool = False) -> str:
         return _trial()
     target = sysimage.expanduser().absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    _run(state, _SYSIMAGE, str(target), offline=offline)
+    assert state.project is not None
+    _run(state, _SYSIMAGE, str(target), UUID, sources(state.project), offline=offline)
     return _trial(HYBRIDWATER_JULIA_SYSIMAGE=str(target))
 
 
@@ -156,7 +167,11 @@ def status() -> list[tuple[str, str]]:
         ("chosen by", state.source or "nobody"),
         ("HybridWater", held.get("HybridWater") or "not in the project"),
         ("PythonCall", held.get("PythonCall") or "not in the project"),
-        ("juliacall", importlib.metadata.version("juliacall")),
+        ("juliacall", bridge_version() or "not installed"),
+        *(
+            (extra.name, extra.version or f"not in the project ('{extra.command}' adds it)")
+            for extra in extras(state.project)
+        ),
         ("packages in all", str(len(held))),
         ("threads", str(chosen.julia_threads)),
         ("system image", str(chosen.julia_sysimage or "none")),
@@ -169,7 +184,9 @@ def _complete(state: Availability, offline: bool, more: Sequence[tuple[str, str]
         state.demand()
     elif not state.ready:
         state.project.mkdir(parents=True, exist_ok=True)
-        bridge = importlib.metadata.version("juliacall")
+        bridge = bridge_version()
+        if bridge is None:
+            raise MissingDependency(NO_BRIDGE, state.where, 'pip install "juliacall"')
         _run(state, _INSTALL, str(PACKAGE.resolve()), bridge, offline=offline)
     for package in more:
         _run(state, _ADD, *package, offline=offline)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import hybridwater
 from hybridwater import settings
-from hybridwater._julia.availability import INSTALL, UUID, Availability, available
+from hybridwater._julia.availability import INSTALL, UUID, Availability, available, sources
 from hybridwater._julia.interruption import Bell, blocked, give_back
 from hybridwater.errors import HybridwaterError, MissingDependency, SettingsError
 
@@ -53,13 +53,47 @@ _LOAD = f'Base.require(Base.PkgId(Base.UUID("{UUID}"), "HybridWater"))'
 
 _lock = threading.Lock()
 _running: Julia | None = None
-_process: int | None = None  # where Julia was started, successfully or not
-_failure: HybridwaterError | None = None
+_failure: HybridwaterError | None = None  # for good: Julia cannot be initialised twice
+
+
+def _after_fork() -> None:
+    """Refuse a Julia that runs in the parent, whoever has started it there."""
+    global _failure
+    if _failure is None and "juliacall" in sys.modules:
+        _failure = HybridwaterError(
+            "Julia does not survive a fork: it runs in the parent of this process",
+            f"process {os.getpid()}, forked from {os.getppid()}",
+            "Start processes with multiprocessing.get_context('spawn')",
+        )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def started() -> bool:
     """Return whether Julia runs in this process, started by this package."""
-    return _running is not None and _process == os.getpid()
+    return _running is not None and _failure is None
+
+
+def obstacle() -> HybridwaterError | None:
+    """Return what `start` would raise in this process and thread, as far as that is known.
+
+    Returns
+    -------
+    HybridwaterError or None
+        Of a fork, of a start that has failed, or of a thread other than the main one.
+    """
+    if _failure is not None:
+        return _failure
+    if _running is None and threading.current_thread() is not threading.main_thread():
+        return HybridwaterError(
+            "Julia can only be started by the main thread of a process",
+            f"thread '{threading.current_thread().name}'",
+            "Call hybridwater.engines.julia.start() in the main thread before you start others; "
+            "workers of Dask do so with --preload hybridwater.engines.julia",
+        )
+    return None
 
 
 def start() -> Julia:
@@ -81,22 +115,14 @@ def start() -> Julia:
     HybridwaterError
         If this process is a fork of one in which Julia runs, or this is not its main thread.
     """
-    global _running, _process, _failure
-    if _process is not None and _process != os.getpid():
-        _refuse_fork()
-    if _running is not None:
-        return _running
+    global _running, _failure
+    if _failure is not None:  # before the lock, which another thread may have held in a fork
+        raise _failure
     with _lock:
+        if (trouble := obstacle()) is not None:
+            raise trouble
         if _running is not None:
             return _running
-        if _failure is not None:  # Julia cannot be initialised twice
-            raise _failure
-        if threading.current_thread() is not threading.main_thread():
-            raise HybridwaterError(
-                "Julia can only be started by the main thread of a process",
-                f"thread '{threading.current_thread().name}'",
-                "Solve once in the main thread before you start others",
-            )
         begin = time.perf_counter()
         foreign = "juliacall" in sys.modules
         where = available()
@@ -104,7 +130,6 @@ def start() -> Julia:
             where.demand()
             _warn_of_torch()
             configure(where)
-        _process = os.getpid()
         try:
             _running = _begin(where, foreign)
         except HybridwaterError as error:
@@ -195,6 +220,12 @@ def _begin(where: Availability, foreign: bool) -> Julia:
     if version != hybridwater.__version__:
         what = f"The Julia package is version {version}, and hybridwater {hybridwater.__version__}"
         raise MissingDependency(what, project, f"{INSTALL}, and build a system image again")
+    if str(getattr(module, "BUILT_FROM", "")) not in ("", sources(Path(project))):
+        what = (
+            "The system image was built from other sources of HybridWater than those that are there"
+        )
+        build = f"hybridwater julia precompile --sysimage {settings.current().julia_sysimage}"
+        raise MissingDependency(what, project, f"Build it again: '{build}'")
     bell = Bell()
     module.listen(bell.address, bell.size)
     _let_collect(int(juliacall.Main.seval("UInt(cglobal(:jl_gc_safe_enter))")))
@@ -219,14 +250,6 @@ def _let_collect(enter: int) -> None:
         Address of the C function ``jl_gc_safe_enter``.
     """
     ctypes.PYFUNCTYPE(ctypes.c_int8)(enter)()
-
-
-def _refuse_fork() -> NoReturn:
-    raise HybridwaterError(
-        "Julia does not survive a fork: it runs in the parent of this process",
-        f"process {os.getpid()}, forked from {_process}",
-        "Start processes with multiprocessing.get_context('spawn')",
-    )
 
 
 def _refuse_project(project: str, foreign: bool, error: Exception) -> NoReturn:

@@ -109,6 +109,8 @@ class Component(Bmi):
     has_storage: bool = True
     #: Whether `update` itself refuses outputs that are not finite, so that nobody else has to look.
     checks_outputs: bool = False
+    #: Name of the engine that solves it, once it is initialized; None for one that needs none.
+    engine: str | None = None
 
     @property
     def origin(self) -> dt.datetime | None:

@@ -92,7 +92,7 @@ class IsolatedComponent(Component):
             self._end()
             self._start()
         self._ask("initialize", config_file, timeout=self._start_timeout)
-        for name in ("variables", "has_state", "has_storage", "checks_outputs"):
+        for name in ("variables", "has_state", "has_storage", "checks_outputs", "engine"):
             setattr(self, name, self._ask(name, timeout=self._start_timeout))
 
     def finalize(self) -> None:

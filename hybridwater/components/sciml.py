@@ -66,6 +66,7 @@ class SciMLComponent(DeclaredComponent):
 
     name = "sciml"
     title = "ODEProblem of SciML or diffeqpy (needs Julia)"
+    engine = "julia"
 
     def __init__(
         self,

@@ -168,9 +168,9 @@ class SurrogateComponent(DeclaredComponent):
     def _reset(self) -> None:
         model, n = self._model, self._area.size
         self._parameters = program_values(model.ude, model.parameters, n)
-        self._solver: Solver = get_engine(self._engine, self._options).compile(
-            model.ude, self._options
-        )
+        engine = get_engine(self._engine, self._options)
+        self.engine = engine.name
+        self._solver: Solver = engine.compile(model.ude, self._options)
         self._forcing = np.zeros((n, 1, len(model.ude.forcings)))
         self._state = self._initial.copy()
         self._duration = float(units.convert(self._step, self.time_units, model.ude.time_unit))

@@ -142,6 +142,8 @@ class Outputs(Records):
             _Kept(variable, method, participant.step if self._cadence else None, where)
             for variable, method in zip(self.variables, given, strict=True)
         ]
+        solved = participant.component.engine
+        by = {} if solved is None else {"engine": solved}
         grids = {(v.grid, v.location) for v in self.variables}
         fields = [
             Field(
@@ -149,7 +151,7 @@ class Outputs(Records):
                 "cell" if len(grids) == 1 else f"{v.location}_{v.grid}",
                 participant.blank(v).size,
                 v.dtype if self._cadence is None else "float64",
-                kept_as.attributes,
+                kept_as.attributes | by,
             )
             for v, kept_as in zip(self.variables, kept, strict=True)
         ]

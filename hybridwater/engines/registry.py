@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
+import warnings
 
 from hybridwater import settings
 from hybridwater.engines.base import Engine, Options, shortcoming
-from hybridwater.errors import SettingsError, nearest
+from hybridwater.errors import MissingDependency, SettingsError, nearest
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def get_engine(name: str | None = None, options: Options | None = None) -> Engin
     ----------
     name : str, optional
         ``"embedded"``, ``"julia"`` or ``"auto"``; the one in the settings if left out. ``"auto"``
-        is Julia where it has been set up, else embedded.
+        starts Julia where it has been set up, and is embedded where it has not or does not start.
     options : Options, optional
         What will be asked of it; ``"auto"`` takes an engine that can do it.
 
@@ -49,15 +50,42 @@ def get_engine(name: str | None = None, options: Options | None = None) -> Engin
     return _julia_engine()
 
 
+def automatic(options: Options | None = None) -> tuple[str, str]:
+    """Return what ``"auto"`` is here and now, without starting Julia.
+
+    Parameters
+    ----------
+    options : Options, optional
+        What will be asked of it.
+
+    Returns
+    -------
+    name, why : str
+        Of an engine, and the reason. Julia may still turn out not to start.
+    """
+    from hybridwater import _julia
+
+    if options is not None:
+        for name, other in (("embedded", "julia"), ("julia", "embedded")):
+            if lacking := shortcoming(other, options):
+                return name, lacking
+    ready, why = _julia_is_ready()
+    trouble = _julia.obstacle() if ready else None
+    if trouble is not None:
+        return "embedded", trouble.what
+    return "julia" if ready else "embedded", why
+
+
 def _automatic(options: Options | None) -> str:
-    lacks = {} if options is None else {n: shortcoming(n, options) for n in ENGINES if n != "auto"}
-    if lacks.get("julia"):
-        name, why = "embedded", lacks["julia"]
-    elif lacks.get("embedded"):
-        name, why = "julia", lacks["embedded"]
-    else:
-        ready, why = _julia_is_ready()
-        name = "julia" if ready else "embedded"
+    from hybridwater import _julia
+
+    name, why = automatic(options)
+    if name == "julia" and (options is None or not shortcoming("embedded", options)):
+        try:
+            _julia.start()
+        except MissingDependency as error:
+            warnings.warn(f"{error} The embedded engine is used.", stacklevel=3)
+            name, why = "embedded", error.what
     logger.info("Engine: %s (%s)", name, why)
     return name
 

@@ -135,9 +135,9 @@ class Store:
             If no member finished.
         """
         said = (self.folder / "manifest.json").read_text("utf-8")
-        attributes = {**attributes, _MANIFEST: said}
         parts = [self.folder / f"{n:06d}.nc" for n in self.numbers()]
         parts = [p for p in parts if p.exists()]
+        attributes = {**attributes, **_engines(parts), _MANIFEST: said}
         if not parts:
             raise EnsembleError(
                 "No member finished.", str(self.folder), "Look at what the members say; run again"
@@ -197,6 +197,17 @@ def _blank(first: xr.Dataset, members: int) -> xr.Dataset:
             values = xr.Variable(variable.dims, empty, variable.attrs)
         found[name] = values
     return xr.Dataset(found, {k: c for k, c in first.coords.items() if "member" not in c.dims})
+
+
+def _engines(parts: list[Path]) -> dict[str, str]:
+    """Return the attribute ``engine`` of batches: workers may not all have had the same."""
+    import netCDF4
+
+    found = set()
+    for file in parts:
+        with netCDF4.Dataset(file) as part:
+            found |= {part.getncattr(name) for name in part.ncattrs() if name == "engine"}
+    return {"engine": ", ".join(sorted(found))} if found else {}
 
 
 def _to_netcdf(

@@ -79,6 +79,7 @@ def make_project(tmp_path):
                 lines += [f"[[deps.{name}]]", f'uuid = "{uuid}"', f'version = "{version}"']
                 if name == "HybridWater":
                     lines.append(f"deps = {json.dumps(sorted(needs))}")
+                    lines.append(f"path = {json.dumps(_julia.PACKAGE.as_posix())}")
         (folder / "Manifest.toml").write_text("\n".join(lines))
         return folder
 

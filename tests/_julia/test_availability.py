@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hybridwater import _julia
-from hybridwater._julia.availability import available, manifest
+from hybridwater._julia.availability import available, manifest, sources
 from hybridwater.errors import MissingDependency
 
 
@@ -168,3 +168,17 @@ def test_manifests_of_all_ages(tmp_path):
 def test_it_cannot_be_changed(clean):
     with pytest.raises(dataclasses.FrozenInstanceError):
         available().ready = True
+
+
+def test_sources_are_told_apart(tmp_path, make_project):
+    project = make_project()
+    text = (project / "Manifest.toml").read_text()
+    (project / "Manifest.toml").write_text(text.replace(_julia.PACKAGE.as_posix(), "package"))
+    here = project / "package" / "src"
+    here.mkdir(parents=True)
+    seen = {sources(project)}
+    for name, content in [("a.jl", "1"), ("a.jl", "2"), ("b.jl", "2")]:
+        (here / name).write_text(content)
+        seen.add(sources(project))
+    assert len(seen) == 4
+    assert sources(tmp_path / "nowhere") == ""

@@ -1,8 +1,11 @@
 """Installing and describing, with a program that only writes down what it was asked."""
 
+import importlib.metadata
+
 import pytest
 
-from hybridwater._julia import PACKAGE, setup
+from hybridwater._julia import PACKAGE, UUID, setup
+from hybridwater._julia.availability import available, sources
 from hybridwater.errors import HybridwaterError, MissingDependency
 
 
@@ -81,10 +84,11 @@ def test_compiling_needs_an_installation(clean):
 
 
 def test_a_system_image_is_built_where_it_was_asked(choose, program, make_project, tmp_path):
-    choose(julia_executable=program, julia_project=make_project())
+    project = make_project()
+    choose(julia_executable=program, julia_project=project)
     image = tmp_path / "images" / "hybridwater.so"
     assert setup.precompile(image) == f"tried {{'HYBRIDWATER_JULIA_SYSIMAGE': '{image}'}}"
-    assert asked(program)[-1] == str(image)
+    assert asked(program)[-3:] == [str(image), UUID, sources(project)]
     assert image.parent.is_dir()
 
 
@@ -117,6 +121,28 @@ def test_status(choose, program, make_project):
     assert found["PythonCall"] == "0.1.0"
     assert found["threads"] == "3"
     assert found["system image"] == "none"
+
+
+def test_status_says_what_adds_packages(choose, program, make_project):
+    choose(julia_executable=program, julia_project=make_project(SymbolicRegression="1.2.3"))
+    found = dict(setup.status())
+    assert found["SymbolicRegression"] == "1.2.3"
+    adds = "not in the project ('hybridwater julia install --{}' adds it)"
+    assert found["SciMLSensitivity"] == adds.format("adjoints")
+    assert found["OrdinaryDiffEq"] == adds.format("diffeqpy")
+
+
+def test_without_juliacall_it_is_one_sentence(choose, program, make_project, monkeypatch, tmp_path):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    choose(julia_executable=program, julia_project=make_project())
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert available().reason == "The Python package juliacall is not installed"
+    assert dict(setup.status())["juliacall"] == "not installed"
+    choose(julia_project=tmp_path / "new")
+    with pytest.raises(MissingDependency, match=r'juliacall is not installed.*pip install "juliac'):
+        setup.install()
 
 
 def test_status_of_nothing(clean):

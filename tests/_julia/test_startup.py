@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import hybridwater
+from hybridwater._julia.availability import sources
 
 FAKE = """
 import ctypes, os
@@ -25,6 +26,7 @@ class PythonCall:
 class Module:
     def listen(self, address, size): assert size > 0
     def attempt(self): ...
+    if "FAKE_BUILT" in os.environ: BUILT_FROM = os.environ["FAKE_BUILT"]
 
 class Threads:
     @staticmethod
@@ -132,6 +134,16 @@ def test_a_system_image_that_is_not_there_is_said(run):
     assert "hybridwater julia precompile --sysimage /none.so" in done.stderr
 
 
+def test_a_system_image_of_other_sources_is_refused(run, make_project, tmp_path):
+    image = tmp_path / "image.so"
+    image.touch()
+    variables = {"HYBRIDWATER_JULIA_SYSIMAGE": str(image)}
+    assert run("start()", FAKE_BUILT=sources(make_project()), **variables).stderr == ""
+    done = run("start()", FAKE_BUILT="0123", **variables)
+    assert "MissingDependency: The system image was built from other sources" in done.stderr
+    assert f"hybridwater julia precompile --sysimage {image}" in done.stderr
+
+
 def test_a_start_that_failed_is_not_tried_again(run):
     source = (
         "from hybridwater.errors import MissingDependency\n"
@@ -172,6 +184,21 @@ def test_a_fork_is_refused(run):
     line = run(source).stdout.splitlines()[0]
     assert line.startswith("Julia does not survive a fork")
     assert "multiprocessing.get_context('spawn')" in line
+    assert line.endswith("False")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_is_refused_whoever_has_started_julia(run):
+    source = (
+        "import juliacall\n"
+        "if os.fork() == 0:\n"
+        "    try: start()\n"
+        "    except Exception as error: print(error, started(), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    line = run(source, PYTHON_JULIACALL_HANDLE_SIGNALS="yes").stdout.splitlines()[0]
+    assert line.startswith("Julia does not survive a fork")
     assert line.endswith("False")
 
 

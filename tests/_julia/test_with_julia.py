@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.julia, pytest.mark.slow]
 HEAD = """
 import os, signal, sys, threading, time
 import numpy as np
-from hybridwater._julia import call, cancel, start
+from hybridwater._julia import call, start
 
 
 def evaluate(source):
@@ -202,23 +202,15 @@ def test_termination_and_batch_warnings_reach_python(run):
     assert out.split() == ["warned", "checkpoint", "exit"]
 
 
-def test_other_threads_may_call_and_be_cancelled(run):
+def test_other_threads_may_call(run):
     out = run("""
         from concurrent.futures import ThreadPoolExecutor
         work = evaluate("n -> (GC.gc(); s = 0.0; for i in 1:n; s += sum(zeros(1000) .+ 1); end; s)")
-        loop = evaluate(LOOP)
         call(work, 10)
         with ThreadPoolExecutor(4) as pool:
             print(set(pool.map(lambda n: call(work, n), [3000] * 8)))
-            future = pool.submit(call, loop, 60.0)
-            time.sleep(0.5)
-            begin = time.monotonic()
-            cancel()
-            try: future.result()
-            except KeyboardInterrupt: print("cancelled", time.monotonic() - begin < 10)
-            print(pool.submit(call, work, 10).result())
     """)
-    assert out.splitlines() == ["{3000000.0}", "cancelled True", "10000.0"]
+    assert out.splitlines() == ["{3000000.0}"]
 
 
 def test_nothing_leaks_into_main(run):

@@ -9,6 +9,7 @@ from hybridwater.components.component_file import Description, read_description,
 from hybridwater.components.gr4j import Gr4j
 from hybridwater.components.surrogate import SurrogateComponent
 from hybridwater.components.template import Template
+from hybridwater.coupling import CoupledModel
 from hybridwater.errors import ComponentError, UnitError, WeightsError
 from hybridwater.training import OutsideTrainingRange
 from hybridwater.ude.program import initial_weights
@@ -85,6 +86,19 @@ def test_the_other_engine_gives_the_same_and_passes_the_checker():
     assert {f.state for f in check(make(engine="julia"))} == {"ok"}
     mine, other = started(make()), started(make(engine="julia"))
     np.testing.assert_allclose(run(other, 6), run(mine, 6), rtol=1e-8)
+
+
+@pytest.mark.parametrize("engine", ["embedded", pytest.param("julia", marks=pytest.mark.julia)])
+def test_outputs_of_a_coupled_run_say_which_engine(engine):
+    rain = {"inputs": {"recharge_flux": 3.0}}
+    parts = {"mine": make(engine=engine, **rain), "other": Template(area=AREA, **rain)}
+    wanted = {name: ["runoff_flux"] for name in parts}
+    for part in parts.values():
+        part.initialize()
+    model = CoupledModel(parts, outputs=wanted)
+    model.run("2 d", progress=False)
+    assert model.output("mine")["runoff_flux"].attrs["engine"] == engine
+    assert "engine" not in model.output("other")["runoff_flux"].attrs
 
 
 def test_a_warm_step_does_not_compile(caplog):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from functools import partial
@@ -128,18 +130,19 @@ def test_an_unknown_method_is_refused(learned, make_term):
         search_term(learned("et", "soil", "pet"), "et", make_term(law), method="symbolc")
 
 
+searching = pytest.mark.julia("SymbolicRegression")
+
+
 @pytest.fixture
-def julia(monkeypatch):
-    """Search with little effort, where the Julia project has what it takes."""
-    if not _julia.call("load_package", *_julia.SYMBOLIC_REGRESSION):
-        pytest.skip("no SymbolicRegression in the Julia project (julia install --discovery)")
+def little(monkeypatch):
+    """Search with little effort."""
     effort = partial(Breeding, populations=8, members=25, iterations=6)
     monkeypatch.setattr("hybridwater.discovery.discovering.Breeding", effort)
 
 
-@pytest.mark.julia
+@searching
 @pytest.mark.slow
-def test_a_law_is_found_again(learned, make_term, julia):
+def test_a_law_is_found_again(learned, make_term, little):
     model = learned("et", "soil", "pet", **EMPTY)
     term = make_term(lambda soil, pet, **_: pet * soil / (soil + 200))
     front = search_term(model, "et", term, method="symbolic")
@@ -152,21 +155,21 @@ def test_a_law_is_found_again(learned, make_term, julia):
     assert str(again) == str(front)
 
 
-@pytest.mark.julia
+@searching
 @pytest.mark.slow
-def test_noise_is_no_law_of_any_form(learned, make_term, julia):
+def test_noise_is_no_law_of_any_form(learned, make_term, little):
     noise = np.random.default_rng(0).gamma(2.0, 1.0, 720)
     term = make_term(lambda **_: noise, noise=0)
     front = search_term(learned("et", "soil", "pet"), "et", term, method="symbolic")
     assert front.recommended is None
 
 
-@pytest.mark.julia
+@searching
 @pytest.mark.slow
-def test_a_search_can_be_stopped(learned, make_term, julia, monkeypatch):
+def test_a_search_can_be_stopped(learned, make_term, little, monkeypatch):
     endless = partial(Breeding, iterations=100_000)
     monkeypatch.setattr("hybridwater.discovery.discovering.Breeding", endless)
-    threading.Timer(5, _julia.cancel).start()
+    threading.Timer(5, os.kill, (os.getpid(), signal.SIGINT)).start()
     begun = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         search_term(learned("et", "soil", "pet"), "et", make_term(law), method="symbolic")

@@ -1,8 +1,9 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hybridwater import settings
+from hybridwater import _julia, settings
 from hybridwater.engines import Options, get_engine, registry
 from hybridwater.engines.base import METHODS
 from hybridwater.errors import MissingDependency, SettingsError
@@ -10,11 +11,19 @@ from hybridwater.errors import MissingDependency, SettingsError
 
 @pytest.fixture
 def julia_ready(monkeypatch):
-    """Choose what the probe says."""
+    """Choose what the probe says; a start then does nothing, or raises an error."""
 
-    def choose(ready):
+    def choose(ready, error=None):
+        def start():
+            starts.append(1)
+            if error is not None:
+                raise error
+
+        starts = []
+        monkeypatch.setattr(_julia, "start", start)
         why = "Julia has been set up" if ready else "Julia has not been set up"
         monkeypatch.setattr(registry, "_julia_is_ready", lambda: (ready, why))
+        return starts
 
     return choose
 
@@ -56,8 +65,25 @@ def test_auto_is_embedded_without_julia_and_says_so(julia_ready, caplog):
     ],
 )
 def test_auto_takes_an_engine_that_can_do_it(julia_ready, options, name):
-    julia_ready(True)
+    starts = julia_ready(True)
     assert registry._automatic(options) == name
+    assert bool(starts) == (name == "julia" and options != Options(method="rodas5p"))
+
+
+def test_auto_is_embedded_where_julia_does_not_start_and_warns(julia_ready):
+    julia_ready(True, MissingDependency("Julia does not start", fix="Run this"))
+    with pytest.warns(
+        UserWarning, match=r"Julia does not start.*Run this.*embedded engine is used"
+    ):
+        assert get_engine("auto").name == "embedded"
+
+
+def test_auto_is_embedded_in_threads_that_cannot_start_julia(julia_ready, caplog):
+    starts = julia_ready(True)
+    with caplog.at_level(logging.INFO, logger="hybridwater"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(get_engine, "auto").result().name == "embedded"
+    assert not starts
+    assert "Engine: embedded (Julia can only be started by the main thread" in caplog.text
 
 
 def test_every_engine_has_a_name_and_methods():
@@ -66,8 +92,6 @@ def test_every_engine_has_a_name_and_methods():
 
 
 def test_julia_that_is_not_there_is_one_sentence(monkeypatch):
-    from hybridwater import _julia
-
     absent = _julia.Availability(False, reason="Julia has not been set up", fix="Run this")
     monkeypatch.setattr(_julia, "available", lambda: absent)
     monkeypatch.setattr(_julia, "started", lambda: False)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 try:
     import distributed
@@ -10,8 +11,9 @@ except ImportError:
 
 from toys import Formula, double
 
-from hybridwater.ensembles import Design, Ensemble, Parameters, uniform
+from hybridwater.ensembles import Design, Ensemble, ModelSimulator, Parameters, uniform
 from hybridwater.errors import EnsembleError
+from hybridwater.ude import models
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,6 +50,36 @@ def test_what_raises_on_a_worker_is_named(cluster, tmp_path):
     found = ensemble.run(tmp_path / "e.nc", workers=address, resume=True, failed="leave_out")
     with found:
         assert np.isnan(found["y"]).any("site").values.nonzero()[0].tolist() == [5]
+
+
+def reservoir(engine):
+    days = np.datetime64("2000-01-01", "ns") + np.arange(60) * np.timedelta64(1, "D")
+    unit = {"units": "mm d-1"}
+    rain, evaporation = (np.arange(60) % 7.0, np.ones(60))
+    forcing = xr.Dataset(
+        {"prcp": ("time", rain, unit), "pet": ("time", evaporation, unit)}, {"time": days}
+    )
+    model = models.linear_reservoir()
+    runs = ModelSimulator(model, forcing, outputs=["q"], engine=engine, batch=2)
+    return Ensemble(runs, {"k": Parameters({"k": uniform(0.01, 0.5)})}, Design(8))
+
+
+@pytest.mark.julia
+def test_workers_that_started_julia_solve_with_it(tmp_path):
+    here = reservoir("embedded").run(tmp_path / "here.nc")
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=2,
+            dashboard_address=None,
+            silence_logs=50,
+            preload="hybridwater.engines.julia",
+        ) as cluster,
+        here,
+        reservoir("auto").run(tmp_path / "there.nc", workers=cluster.scheduler_address) as there,
+    ):
+        assert there.attrs["engine"] == "julia"
+        np.testing.assert_allclose(there["q"], here["q"], rtol=1e-12)
 
 
 def test_a_cluster_that_does_not_answer(tmp_path, monkeypatch):

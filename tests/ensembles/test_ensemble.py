@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from toys import Formula, double
 
-from hybridwater.ensembles import Design, Ensemble, Parameters, normal, uniform
+from hybridwater.ensembles import Batch, Design, Ensemble, Parameters, normal, uniform
 from hybridwater.errors import EnsembleError, MissingDependency
 
 X = {"x": Parameters({"x": uniform(1, 3)})}
@@ -165,6 +165,23 @@ def test_zarr(tmp_path):
     pytest.importorskip("zarr")
     with made().run(tmp_path / "e.nc") as a, made().run(tmp_path / "e.zarr") as b:
         xr.testing.assert_equal(a.load(), b.load())
+
+
+class OnTwoEngines(Formula):
+    """The first batch has another engine than the others, as workers may have."""
+
+    def simulate(self, members):
+        engine = "julia" if members[0].number else "embedded"
+        return Batch(super().simulate(members).data.assign_attrs(engine=engine), {})
+
+
+@pytest.mark.parametrize("file", ["e.nc", "e.zarr"])
+def test_all_engines_are_named(tmp_path, file):
+    if file.endswith("zarr"):
+        pytest.importorskip("zarr")
+    ensemble = Ensemble(OnTwoEngines(double), X, Design(9))
+    with ensemble.run(tmp_path / file) as found:
+        assert found.attrs["engine"] == "embedded, julia"
 
 
 def test_without_zarr_the_command_is_told(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from hybridwater import _julia
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -60,4 +62,9 @@ def test_runs_from_top_to_bottom(path, tmp_path):
 def test_both_engines_where_there_is_julia(tmp_path):
     shown = run(ROOT / "notebooks" / "02-solvers-and-julia.ipynb", tmp_path)
     assert "julia: differs from embedded" in shown
-    assert "julia, fbdf, gauss: relative difference" in shown
+    assert "julia, fbdf, forward: relative difference" in shown
+    (adjoints,) = (
+        e for e in _julia.extras(_julia.available().project) if e.name == _julia.ADJOINTS[0]
+    )
+    row = "julia, fbdf, gauss: relative difference"
+    assert (row if adjoints.version else adjoints.command) in shown

@@ -8,6 +8,17 @@ import shutil
 from hybridwater import _julia
 
 
+def dask_setup(worker: object) -> None:
+    """Start Julia in a worker of Dask, before its threads: ``--preload hybridwater.engines.julia``.
+
+    Parameters
+    ----------
+    worker : distributed.Worker
+        Dask gives it; it is not used.
+    """
+    start()
+
+
 def start() -> None:
     """Start Julia now, as the settings say, for packages that would otherwise start it themselves.
 
