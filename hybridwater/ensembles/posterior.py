@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from hybridwater.ensembles.design import Draw
+from hybridwater.ensembles.fingerprints import of_arrays
 from hybridwater.errors import DataError, EnsembleError, nearest
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ class ParameterPosterior:
         The parameters.
     diagnostics : Diagnostics
         Whether the inference worked.
+    basin : str
+        Whose observations they come from: of no other are these the parameters.
     """
 
     draws: xr.Dataset
     names: tuple[str, ...]
     diagnostics: Diagnostics
+    basin: str
 
     @property
     def columns(self) -> int:
@@ -56,7 +60,8 @@ class ParameterPosterior:
 
     def __str__(self) -> str:
         ends = {n: self.draws[n].quantile([0.05, 0.95]).values for n in self.names}
-        return "posterior, " + ", ".join(f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in ends.items())
+        told = ", ".join(f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in ends.items())
+        return f"posterior {of_arrays(*(self.draws[n].values for n in self.names))}, {told}"
 
 
 def parameter_posterior(
@@ -165,7 +170,7 @@ def parameter_posterior(
     for part, meaning in told.items():
         attributes = {"units": "1", "long_name": meaning, "transform": transform}
         found[f"error_{part}"] = ("draw", draws[part].reshape(-1).numpy(), attributes)
-    return ParameterPosterior(xr.Dataset(found), chosen, diagnostics)
+    return ParameterPosterior(xr.Dataset(found), chosen, diagnostics, run.basin)
 
 
 def _part(batch: int | None, records: int, warmup: int, inference: Inference) -> int:
@@ -207,12 +212,15 @@ class _Run:
         Shape (time,), NaN where missing.
     start : torch.Tensor
         Parameters to begin at.
+    basin : str
+        Its name.
     """
 
     ude: UDE
     simulate: Callable[[Tensor, int, int], Tensor]
     observed: Tensor
     start: Tensor
+    basin: str
 
     @classmethod
     def of(
@@ -261,7 +269,8 @@ class _Run:
             return fluxes[0, lead:, 0]
 
         start = torch.tensor(values, dtype=torch.float64)
-        return cls(ude, simulate, problem.observed[flux][0, scored], start)
+        observations = problem.observed[flux][0, scored]
+        return cls(ude, simulate, observations, start, *problem.records.basins)
 
 
 def _likelihood(

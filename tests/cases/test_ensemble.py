@@ -16,6 +16,7 @@ from hybridwater.cases.coupled_simulator import CoupledSimulator
 from hybridwater.cli import app
 from hybridwater.ensembles import Design, Ensemble, Residual
 from hybridwater.errors import CaseError, EnsembleError
+from hybridwater.units import to_units
 
 SOURCES = """
 [ensemble]
@@ -162,6 +163,23 @@ def test_ctrl_c_and_resume_give_the_same_bytes(case, tmp_path, monkeypatch):
     assert whole.read_bytes() == resumed.read_bytes()
 
 
+def test_with_other_records_it_is_not_resumed(case, tmp_path, monkeypatch):
+    simulate = CoupledSimulator.simulate
+
+    def interrupted(self, members):
+        if members[0].number == 3:
+            raise KeyboardInterrupt
+        return simulate(self, members)
+
+    monkeypatch.setattr(CoupledSimulator, "simulate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="3 of 6 members"):
+        load_ensemble(case).run()
+    monkeypatch.setattr(CoupledSimulator, "simulate", simulate)
+    (tmp_path / "hill.csv").write_text((tmp_path / "hill.csv").read_text().replace(",0.0", ",1.0"))
+    with pytest.raises(EnsembleError, match="of another ensemble: simulator was"):
+        load_ensemble(case).run(resume=True)
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_bytes(case, tmp_path):
     for workers in (1, 2):
@@ -171,12 +189,13 @@ def test_processes_give_the_same_bytes(case, tmp_path):
 
 
 class Wetter:
-    """A residual model by which half a millimetre is missing every day."""
+    """A residual model by which half a millimetre is missing every day, in its own unit."""
 
     draws: ClassVar = {}
 
     def sample(self, simulated, members, seed):
-        return (simulated + 0.5).expand_dims(member=members)
+        drawn = (simulated + 0.5).expand_dims(member=members)
+        return to_units(drawn.assign_attrs(units="kg m-2 d-1"), "kg m-2 s-1")
 
 
 def test_an_injected_error_is_water_in_the_ledger(case, tmp_path):
