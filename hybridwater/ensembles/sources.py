@@ -329,7 +329,7 @@ Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Resid
 
 
 def decided(source: Source) -> set[str]:
-    """Return what a source decides alone; forcing and injected errors add up instead."""
+    """Return what a source decides alone; forcing and injected errors act one by one."""
     if isinstance(source, Parameters | ParameterPosterior):
         return {f"parameter '{name}'" for name in source.names}
     if isinstance(source, InitialState):

@@ -142,10 +142,18 @@ def energy_score(ensemble: xr.DataArray, observed: xr.DataArray, dim: str) -> xr
 
 
 def central_interval(ensemble: xr.DataArray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the central interval of members in the last dimension."""
-    tail = (1 - level) / 2
+    """Return the ends of the central interval of members, without the dimension of these."""
+    tail, axis = (1 - level) / 2, ensemble.get_axis_num("member")
     # Weibull's positions: k of m members are below the k / (m + 1) quantile
-    return tuple(np.quantile(ensemble.values, [tail, 1 - tail], axis=-1, method="weibull"))
+    return tuple(np.quantile(ensemble.values, [tail, 1 - tail], axis=axis, method="weibull"))
+
+
+def reach(members: int) -> float:
+    """Return the probability of what lies between the lowest and the highest member.
+
+    No central interval of more can be had of so few: it ends at these.
+    """
+    return (members - 1) / (members + 1)
 
 
 def check_level(level: float) -> None:

@@ -11,8 +11,10 @@ import xarray as xr
 from coupled_case import CASE, write_case
 from typer.testing import CliRunner
 
+from hybridwater import scores
 from hybridwater.cases import load_coupled, load_ensemble
 from hybridwater.cases.coupled_simulator import CoupledSimulator
+from hybridwater.cases.ensemble_report import ensemble_sections
 from hybridwater.cli import app
 from hybridwater.ensembles import Design, Ensemble, Residual
 from hybridwater.errors import CaseError, EnsembleError
@@ -139,6 +141,33 @@ def test_attribution_is_in_the_report(case, tmp_path):
     assert done.exit_code == 0, done.output
     assert "16 of 16 members" in done.output
     assert "Whose variance it is" in (tmp_path / "run" / "ensemble.html").read_text()
+
+
+def test_a_report_of_what_is_left(case, observed, tmp_path, monkeypatch):
+    """A member of an attribution failed, and observations begin after the warmup."""
+    head = "members = 4\nattribution = true\nwarmup = 10\nfailed = 'leave_out'\nretries = 0"
+    case.write_text(CASE + SOURCES.replace("members = 6", head) + OBSERVED)
+    with xr.open_dataset(tmp_path / "gages.nc") as opened:
+        late = opened.load().isel(time=slice(15, None))
+    late.to_netcdf(tmp_path / "gages.nc")
+    simulate = CoupledSimulator.simulate
+
+    def failing(self, members):
+        if members[0].number == 1:
+            raise ValueError("it rained too much")
+        return simulate(self, members)
+
+    monkeypatch.setattr(CoupledSimulator, "simulate", failing)
+    loaded = load_ensemble(case, off=["start"])
+    with loaded.run(progress=False) as found:
+        first, *_, section = ensemble_sections(loaded, found)
+        members = found["lake.runoff_flux"].drop_sel(member=1).load()
+    assert "1 of 16 members failed" in first.text
+    assert any("Whose variance it is" in figure.caption for figure in section.figures)
+    table = section.tables[0].frame
+    expected = scores.crps(members, late["runoff"]).mean("time")
+    assert table["CRPS"].to_numpy() == pytest.approx(expected.values)
+    assert "So few members reach no further than the central 88 %" in section.text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

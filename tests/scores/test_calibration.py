@@ -50,6 +50,23 @@ def test_the_test_of_flatness_has_its_size_although_days_are_alike():
     assert np.mean(np.array(found) < 0.05) < 0.2  # 0.05 for blocks without end; without: 0.9
 
 
+def test_a_member_that_failed_does_not_count(calibrated):
+    members, truth = calibrated
+    spoilt = members.where(members["member"] != 7)
+    rest = members.drop_sel(member=7)
+    for score in (scores.crps, scores.coverage, scores.pit, scores.rank_histogram):
+        found = score(spoilt, truth)
+        assert np.isfinite(found).all()
+        np.testing.assert_array_equal(found, score(rest, truth))
+    with pytest.raises(DataError, match="Fewer than two members"):
+        scores.crps(members.where(members["member"] == 7), truth)
+
+
+def test_of_nothing_there_is_no_histogram_to_test():
+    with pytest.raises(DataError, match="no value to test"):
+        scores.flatness(flow(np.full(400, np.nan)))
+
+
 def test_dry_days_are_spread_over_the_members_that_are_dry():
     members = flow(np.r_[np.zeros((8, 4000)), np.ones((1, 4000))], ("member", "time"))
     places = scores.pit(members, flow(np.zeros(4000)))
