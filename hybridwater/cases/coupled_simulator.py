@@ -308,6 +308,13 @@ class CoupledSimulator:
                 one = data[variable]
                 cells = str(one.dims[1])
                 if name in self._sites:
+                    last = int(self._sites[name].max())
+                    if last >= one.sizes[cells]:
+                        raise EnsembleError(
+                            f"'{name}' has {one.sizes[cells]} cells, and a site is in number "
+                            f"{last}.",
+                            fix="Count cells from 0",
+                        )
                     one = one.isel({cells: self._sites[name]}).transpose(..., "time")
                 else:
                     one = one.rename({cells: f"{component}_{cells}"})

@@ -11,6 +11,7 @@ import numpy as np
 from hybridwater import scores
 from hybridwater.cases.coupled_simulator import LEDGER
 from hybridwater.ensembles import variance_shares
+from hybridwater.errors import EnsembleError
 from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram, variance_chart
 from hybridwater.report.page import Section, Table, write_report
 from hybridwater.scores.pairs import there
@@ -126,6 +127,12 @@ def _uncertain(case: EnsembleCase, members: xr.Dataset) -> Section:
 def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     output = name.removesuffix("_observable")
     forecast = members[name].isel(time=slice(case.table.warmup, None)).load()
+    if not forecast.sizes["time"]:
+        raise EnsembleError(
+            f"A warmup of {case.table.warmup} records leaves none of {members.sizes['time']}.",
+            case.table.table.where("warmup"),
+            "Write a smaller one, and run again with --resume: members are kept",
+        )
     sites = [str(d) for d in forecast.dims if d not in ("member", "time")]
     observed = case.observed.get(output)
     figures, tables, text = [], [], ""

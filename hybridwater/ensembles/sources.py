@@ -217,7 +217,9 @@ class Forcing:
             lower = cholesky(places(records, others[0]), max(length, 1e-9))
         memory = None
         if self.time is not None:
-            step = np.diff(data["time"].values[:2])[0] / np.timedelta64(1, "s")
+            step = np.diff(data["time"].values[:2]).sum() / np.timedelta64(
+                1, "s"
+            )  # 0 of one record
             memory = float(np.exp(-step / max(quantity(self.time, "s", "a time"), 1e-9)))
         noise = correlated(draw.generator(), data.sizes["time"], memory, lower)
         values = law.quantile(np.clip(ndtr(noise), 1e-15, 1 - 1e-15))
@@ -288,6 +290,8 @@ class Residual:
     inject : str, optional
         The input that it goes into, ``"channel.lateral_water_volume_transport"``, on the cells of
         the output and in a unit that its own can be converted to; added afterwards if left out.
+        At sites of which one is upstream of another errors count twice: that of the lower one has
+        been learned with what arrives from the upper one in it.
     """
 
     output: str

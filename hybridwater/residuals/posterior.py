@@ -107,6 +107,13 @@ class ResidualPosterior:
         """
         _check_request(self.model.autocorrelated, members, observed, lead)
         simulation, pairs, values = self._laid_out(simulated, observed, covariates)
+        if lead is not None and lead > values.shape[1]:
+            raise DataError(
+                f"A lead of {lead} records is longer than the simulation, which has "
+                f"{values.shape[1]} records.",
+                where="lead",
+                fix="Give a shorter lead, or a longer simulation",
+            )
         rows, layout = self._rows(simulation), self.layout.rows(simulation.sites)
         generator = torch.Generator().manual_seed(seed)
         count = len(self.draws["coefficients"])
@@ -216,6 +223,13 @@ class ResidualPosterior:
         """Lay out a simulation of any period, and observations, NaN where there are none."""
         simulation = read_records(simulated, "simulation", unit=self.layout.unit)
         self._rows(simulation)
+        if self.layout.step not in (None, simulation.step):
+            raise DataError(
+                f"The simulation has a record every {simulation.step:g} s, and the fit had one "
+                f"every {self.layout.step:g} s: its terms and memory are counted in records.",
+                where="time",
+                fix="Resample the simulation, or fit again",
+            )
         layout = self.layout.rows(simulation.sites)
         extra = read_covariates(covariates, simulation, list(self.layout.covariates))
         values = np.full(simulation.values.shape, np.nan)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hybridwater.residuals.posterior import ResidualPosterior
 
 DOCUMENT, TENSORS = "residuals.json", "residuals.safetensors"
-_SCHEMA = 1
+_SCHEMA = 2
+_READ = (1, 2)  # the first does not know the time step
 
 
 def save(posterior: ResidualPosterior, directory: Path) -> Path:
@@ -45,6 +46,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
         "sites": list(layout.sites),
         "dimension": layout.dimension,
         "unit": layout.unit,
+        "step": layout.step,
         "attributes": layout.attributes,
         "covariates": layout.covariates,
         "diagnostics": {n: dataclasses.asdict(d) for n, d in posterior.diagnostics.items()},
@@ -73,9 +75,9 @@ def load(directory: Path) -> ResidualPosterior:
     try:
         document = json.loads((directory / DOCUMENT).read_text("utf-8"))
         packed = (directory / TENSORS).read_bytes()
-        if document["schema"] != _SCHEMA:
+        if document["schema"] not in _READ:
             raise WeightsError(
-                f"The posterior has schema {document['schema']}, this version reads {_SCHEMA}.",
+                f"The posterior has schema {document['schema']}, this version reads {_READ}.",
                 str(directory),
                 "Use the version of hybridwater that wrote it",
             )
@@ -93,6 +95,7 @@ def load(directory: Path) -> ResidualPosterior:
             tuple(document["sites"]),
             document["dimension"],
             document["unit"],
+            document.get("step"),
             flow,
             Scaling(centre, spread),
             {n: (v[0], v[1]) for n, v in document["attributes"].items()},

@@ -95,6 +95,7 @@ def test_of_a_fit(case, tmp_path):
         ('["k"]', '["kk"]', "no parameter 'kk'"),
         ("warmup = 20", 'outputs = ["qq"]', "no output 'qq'"),
         ("warmup = 20", "[ensemble.observed]", "key 'output' is missing"),
+        ("warmup = 20", "warmup = 181", "warmup of 181 records leaves none of 181"),
     ],
 )
 def test_what_the_model_does_not_have(case, old, new, told):

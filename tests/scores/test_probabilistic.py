@@ -48,6 +48,15 @@ def test_energy_score_of_one_site_is_the_crps(calibrated):
     np.testing.assert_allclose(found, scores.crps(members, truth).isel(gage=0))
 
 
+def test_energy_score_of_three_sites_by_its_definition(calibrated):
+    members, truth = (data.isel(time=slice(0, 40)) for data in calibrated)
+    found = scores.energy_score(members, truth, "gage")
+    x, y = members.values, truth.values  # (member, gage, time), (gage, time)
+    miss = np.linalg.norm(x - y, axis=1).mean(0)
+    spread = np.linalg.norm(x[:, None] - x[None], axis=2).mean((0, 1))
+    np.testing.assert_allclose(found, miss - spread / 2)
+
+
 def test_missing_values_are_missing_scores(calibrated):
     members, truth = calibrated
     gaps = truth.where(truth["time"] > truth["time"][9])
