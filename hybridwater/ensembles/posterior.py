@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import hybridwater
 from hybridwater.ensembles.design import Draw
 from hybridwater.ensembles.fingerprints import of_arrays
 from hybridwater.errors import DataError, EnsembleError, nearest
+from hybridwater.files import open_netcdf, write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 TRANSFORMS = ("none", "sqrt", "log")
 _SPREAD = 1.5  # prior standard deviation of the logarithm of the error's standard deviation
 _MOST = 0.999  # memory of errors
+_SCHEMA = 1
+_DOCUMENT = "parameter_posterior"  # attribute of the file with all but the draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +64,51 @@ class ParameterPosterior:
         count = self.draws.sizes["draw"]
         row = min(int(draw.uniforms[0] * count), count - 1)
         return {n: (float(self.draws[n].values[row]), False) for n in self.names}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the posterior into a NetCDF file.
+
+        Raises
+        ------
+        EnsembleError
+            If it cannot be written; what was there is unchanged.
+        """
+        told = {
+            "schema": _SCHEMA,
+            "hybridwater": hybridwater.__version__,
+            "names": self.names,
+            "diagnostics": dataclasses.asdict(self.diagnostics),
+            "basin": self.basin,
+        }
+        draws = self.draws.assign_attrs({_DOCUMENT: json.dumps(told)})
+        return write_netcdf(draws, path, EnsembleError)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ParameterPosterior:
+        """Read a posterior.
+
+        Raises
+        ------
+        EnsembleError
+            If the file is missing, damaged, not a posterior or of another version.
+        """
+        from hybridwater.residuals import Diagnostics
+
+        with open_netcdf(path, EnsembleError) as opened:
+            draws = opened.load()
+        try:
+            told = json.loads(draws.attrs.pop(_DOCUMENT))
+            if told["schema"] != _SCHEMA:
+                raise ValueError(f"schema {told['schema']}")
+            elbo = tuple(told["diagnostics"].pop("elbo"))
+            diagnostics = Diagnostics(**told["diagnostics"], elbo=elbo)
+            return ParameterPosterior(draws, tuple(told["names"]), diagnostics, told["basin"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise EnsembleError(
+                f"This is no posterior of parameters that can be read ({error}).",
+                str(path),
+                "Name a file that ParameterPosterior.save of this version wrote",
+            ) from error
 
     def __str__(self) -> str:
         ends = {n: self.draws[n].quantile([0.05, 0.95]).values for n in self.names}

@@ -45,12 +45,15 @@ class ResidualPosterior:
         errors are autocorrelated, ``persistence`` (draw, site, coefficient).
     diagnostics : dict of str to Diagnostics
         Of the fit of ``margins`` and of ``persistence``.
+    correlation : torch.Tensor
+        Of innovations between sites (site, site).
     """
 
     model: ResidualModel
     layout: Layout
     draws: dict[str, torch.Tensor]
     diagnostics: dict[str, Diagnostics]
+    correlation: torch.Tensor
 
     def __repr__(self) -> str:
         lines = [f"<ResidualPosterior of {len(self.layout.sites)} sites, {self.model.transform}>"]
@@ -72,6 +75,10 @@ class ResidualPosterior:
         seed: int = 0,
     ) -> xr.DataArray:
         """Draw an ensemble of what may be observed, given a simulation.
+
+        Sites of a member have errors of one day in common as they had in the fit, so that members
+        are right about sums and means over sites, too; see
+        :mod:`hybridwater.residuals.sites`.
 
         Parameters
         ----------
@@ -262,15 +269,17 @@ class ResidualPosterior:
         coefficients = self.draws["coefficients"][picked][:, rows]
         transform = self.draws["transform"][picked]
         margin = self.model.margins(pairs)
+        together = torch.linalg.cholesky(self.correlation[rows][:, rows])
         if "persistence" not in self.draws:
             shape = (len(picked), *pairs.simulated.shape)
-            n = torch.randn(shape, generator=generator, dtype=torch.float64)
+            n = together @ torch.randn(shape, generator=generator, dtype=torch.float64)
         else:
             memory, innovation = Persistence(len(pairs.persistence)).draw_steps(
-                pairs.persistence, self.draws["persistence"][picked][:, rows], generator
+                pairs.persistence, self.draws["persistence"][picked][:, rows], together, generator
             )
             past = _past(margin, pairs, coefficients, transform) if updated else None
-            n = run_chain(memory, innovation, past, lead, generator)
+            start = torch.randn(memory.shape[:2], generator=generator, dtype=memory.dtype)
+            n = run_chain(memory, innovation, past, lead, start @ together.T)
         return margin.flow(n, pairs, coefficients, transform).numpy()
 
     def _wrapped(
@@ -309,7 +318,7 @@ def run_chain(
     innovation: torch.Tensor,
     past: torch.Tensor | None,
     lead: int | None,
-    generator: torch.Generator,
+    start: torch.Tensor,
 ) -> torch.Tensor:
     """Run the chain of normal numbers.
 
@@ -322,21 +331,21 @@ def run_chain(
     lead : int, optional
         Records between the latest observation that is known and the one drawn; if left out, all
         observations are known.
-    generator : torch.Generator
-        For the state before the first record.
+    start : torch.Tensor
+        Before the first record, (member, site).
 
     Returns
     -------
     torch.Tensor
         Same shape.
     """
-    members, sites, times = memory.shape
-    start = torch.randn((members, sites), generator=generator, dtype=memory.dtype)
     if past is None or lead is None:
         return _run(memory, innovation, past, start)
     # the chain as known at each time: observed, or propagated over gaps
     known = _run(memory, innovation, past, start)
-    known = torch.cat([start[..., None].expand(-1, -1, lead), known[..., : times - lead]], -1)
+    known = torch.cat(
+        [start[..., None].expand(-1, -1, lead), known[..., : memory.shape[-1] - lead]], -1
+    )
     for step in range(lead - 1, -1, -1):
         m = torch.roll(memory, step, -1)
         e = torch.roll(innovation, step, -1)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DOCUMENT, TENSORS = "residuals.json", "residuals.safetensors"
 _SCHEMA = 2
-_READ = (1, 2)  # the first does not know the time step
+_READ = (1, 2)  # the first knows neither the time step nor the correlation of sites
 
 
 def save(posterior: ResidualPosterior, directory: Path) -> Path:
@@ -32,6 +32,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
 
     layout = posterior.layout
     tensors = {n: v.contiguous() for n, v in posterior.draws.items()}
+    tensors["correlation"] = posterior.correlation.contiguous()
     for name, values in (
         ("flow", layout.flow),
         ("centre", layout.scaling.centre),
@@ -64,6 +65,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
 
 def load(directory: Path) -> ResidualPosterior:
     """Read a posterior; see :meth:`ResidualPosterior.load`."""
+    import torch
     from safetensors.torch import load as unpack
 
     from hybridwater.residuals.model import ResidualModel
@@ -105,7 +107,9 @@ def load(directory: Path) -> ResidualPosterior:
             n: Diagnostics(**{**d, "elbo": tuple(d["elbo"])})
             for n, d in document["diagnostics"].items()
         }
-        return ResidualPosterior(ResidualModel(**document["model"]), layout, tensors, diagnostics)
+        model = ResidualModel(**document["model"])
+        together = tensors.pop("correlation", torch.eye(len(layout.sites), dtype=torch.float64))
+        return ResidualPosterior(model, layout, tensors, diagnostics, together)
     except HybridwaterError:
         raise
     except Exception as error:

@@ -231,6 +231,20 @@ def test_a_posterior_of_one_basin_is_not_one_of_others(ude, forcing):
     assert str(close) != str(own)  # or an ensemble of the one would be resumed with the other
 
 
+def test_a_posterior_is_saved_and_loaded(tmp_path):
+    draws = xr.Dataset({"k": ("draw", np.linspace(0.1, 0.2, 30), {"units": "d-1"})})
+    told = Diagnostics("svi", True, "settled", (1.0, 2.5), pareto_shape=0.4)
+    own = ParameterPosterior(draws, ("k",), told, "a")
+    again = ParameterPosterior.load(own.save(tmp_path / "posterior.nc"))
+    assert (str(again), again.diagnostics, again.basin) == (str(own), told, "a")
+    xr.testing.assert_identical(again.draws, draws)
+    draws.to_netcdf(tmp_path / "other.nc")
+    with pytest.raises(EnsembleError, match="no posterior of parameters"):
+        ParameterPosterior.load(tmp_path / "other.nc")
+    with pytest.raises(EnsembleError):
+        ParameterPosterior.load(tmp_path / "none.nc")
+
+
 def test_members_of_a_fit_begin_where_it_does(ude, forcing, tmp_path):
     wet = forcing.assign(q=forcing["prcp"] * 0.8)
     wet["q"].attrs["units"] = "mm d-1"

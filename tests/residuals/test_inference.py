@@ -59,14 +59,10 @@ def test_a_fit_is_judged_by_the_elbo_of_its_draws(spread, settled, converged, sa
 
 
 def test_a_fit_that_is_worse_than_its_start_has_not_converged():
-    simulated = storms(1, 150)
-    model = ResidualModel(autocorrelated=False)
+    simulated, model = storms(1, 150), ResidualModel(autocorrelated=False)
+    wild = Inference(learning_rate=1.0, steps=100, draws=50, seed=1)
     with pytest.warns(NotConverged, match=r"ELBO fell from .* to .* Lower the learning rate"):
-        model.fit(
-            flows(simulated),
-            flows(erring(simulated)),
-            inference=Inference(learning_rate=1.0, draws=50, seed=1),
-        )
+        model.fit(flows(simulated), flows(erring(simulated)), inference=wild)
 
 
 @pytest.mark.parametrize("wrong", [{"draws": 0}, {"chains": 0}, {"seed": -1}, {"steps": 0}])
