@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import DataError
-from hybridwater.scores.pairs import with_members
+from hybridwater.scores.pairs import paired, with_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,6 +56,40 @@ def crps(ensemble: xr.DataArray, observed: xr.DataArray, *, fair: bool = False) 
         "continuous ranked probability score"
     )  # fmt: skip
     return _like(observed, values, "crps", name, ensemble.attrs["units"])
+
+
+def absolute_error(forecast: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Absolute error of every record of a single forecast, which is its CRPS.
+
+    For the skill of an ensemble against a single forecast, such as that of
+    :func:`hybridwater.scores.persistence`.
+
+    Parameters
+    ----------
+    forecast, observed : xarray.DataArray
+        Shape (..., time).
+
+    Returns
+    -------
+    xarray.DataArray
+        Shape (..., time), in the unit of the forecast, best 0; NaN where either is missing.
+
+    Raises
+    ------
+    DataError
+        If there is no common time, or other coordinates differ.
+    UnitError
+        If units are missing or incompatible.
+
+    References
+    ----------
+    Gneiting, T. and Raftery, A. E. (2007), J. Am. Stat. Assoc. 102, 359-378, sec. 4.2.
+    doi:10.1198/016214506000001437
+    """
+    forecast, observed = paired(forecast, observed)
+    error = abs(forecast.astype(float) - observed.astype(float)).transpose(*observed.dims)
+    unit = forecast.attrs["units"]
+    return _like(observed, error.values, "absolute_error", "absolute error", unit)
 
 
 def interval_score(

@@ -84,6 +84,8 @@ def climatology(
 def persistence(observed: xr.DataArray, lead: int = 1) -> xr.DataArray:
     """Return the forecast that nothing changes: the observation ``lead`` records before.
 
+    Its CRPS is :func:`hybridwater.scores.absolute_error`.
+
     Parameters
     ----------
     observed : xarray.DataArray
