@@ -90,9 +90,18 @@ def judge(
         "skill (median)": float(skill.median()),
         "skill (mean)": float(skill.mean()),
         **{f"spread by {name}": float(value) for name, value in spread.items()},
+        "coverage of the region": float(
+            scores.coverage(region(ensemble, observed), region(observed, observed))
+        ),
         "largest PIT deviation": float(flat["largest_deviation"]),
         "PIT p": float(flat["p_value"]),
     }
+
+
+def region(flow: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Return the mean over gages of flow over its mean, on days that all were observed."""
+    relative = (flow / observed.mean("time")).mean("gage")
+    return relative.where(observed.notnull().all("gage")).assign_attrs(units="1")
 
 
 def forecast(posterior: ResidualPosterior, pair: xr.Dataset, period: slice, lead: int | None):

@@ -124,14 +124,14 @@ def dask() -> None:
 
     spent = {}
     with tempfile.TemporaryDirectory() as folder:
-        ensemble = coupled(Path(folder), 16)
+        ensemble = coupled(Path(folder), 20)
         for count in (1, 2):
             with distributed.LocalCluster(
                 n_workers=count, threads_per_worker=1, dashboard_address=None
             ) as cluster:
                 timed(ensemble, cluster.scheduler_address)  # imports
                 spent[count] = timed(ensemble, cluster.scheduler_address)
-    print(f"16 coupled members: {spent[1]:.1f} s with one worker, {spent[2]:.1f} s with two: "
+    print(f"20 coupled members: {spent[1]:.1f} s with one worker, {spent[2]:.1f} s with two: "
           f"{spent[1] / spent[2]:.2f}")  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ import numpy as np
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.injection import with_injection
+from hybridwater.cases.tables import read_tables
 from hybridwater.components.base import State
 from hybridwater.coupling.exchange import Learned
 from hybridwater.coupling.learned import is_learned
 from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Member
+from hybridwater.ensembles.fingerprints import of_path
 from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.simulators import Batch, check_each, with_residuals
 from hybridwater.ensembles.sources import (
@@ -187,12 +190,18 @@ class CoupledSimulator:
         return name, rest
 
     def fingerprint(self) -> str:
-        """Return what tells this simulator from others: the case file, but for its ensemble."""
-        import tomllib
+        """Return what tells this simulator from others: the case, but for its ensemble, and files.
 
-        tables = tomllib.loads(self.path.read_text("utf-8"))
+        Files are those that the case names: forcing, parameters, weights, indices of cells.
+        """
+        tables = read_tables(self.path)
         tables.pop("ensemble", None)
         digest = hashlib.blake2b(repr(tables).encode(), digest_size=12)
+        read = [content for name, content in tables.items() if name not in ("output", "train")]
+        written = {self.case.directory, *self.case.directory.parents}
+        for path in sorted({self.path.parent / Path(text).expanduser() for text in _texts(read)}):
+            if os.path.exists(path) and path not in written:  # false where it can be no path
+                digest.update(of_path(path).encode())
         for name, cells in self._sites.items():
             digest.update(name.encode() + np.ascontiguousarray(cells.values).tobytes())
         return digest.hexdigest()
@@ -299,6 +308,13 @@ class CoupledSimulator:
                 one = data[variable]
                 cells = str(one.dims[1])
                 if name in self._sites:
+                    last = int(self._sites[name].max())
+                    if last >= one.sizes[cells]:
+                        raise EnsembleError(
+                            f"'{name}' has {one.sizes[cells]} cells, and a site is in number "
+                            f"{last}.",
+                            fix="Count cells from 0",
+                        )
                     one = one.isel({cells: self._sites[name]}).transpose(..., "time")
                 else:
                     one = one.rename({cells: f"{component}_{cells}"})
@@ -307,6 +323,15 @@ class CoupledSimulator:
                     one = one.rename(time=f"{component}_time")
                 found[name] = one.drop_vars("time_bounds", errors="ignore")
         return xr.Dataset(found)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """Yield every text in tables and lists, however deep."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping | list):
+        for entry in content.values() if isinstance(content, Mapping) else content:
+            yield from _texts(entry)
 
 
 def _with_keyword(

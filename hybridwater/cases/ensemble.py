@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hybridwater.cases.coupled_simulator import CoupledSimulator
 from hybridwater.cases.ensemble_tables import EnsembleTable, read_ensemble_table
 from hybridwater.cases.reading import load
@@ -126,7 +128,14 @@ def load_ensemble(
     if not isinstance(table.content, dict):
         raise CaseError("'ensemble' must be a table.", str(path), "Write [ensemble]")
     make = _of_coupled if "components" in tables else _of_fit
-    return make(path, table, off, members)
+    case = make(path, table, off, members)
+    if case.table.report and len(case.ensemble) < 2:
+        raise CaseError(
+            "There is one member, and a report needs two.",
+            table.where("members"),
+            "Ask for more, or write report = false",
+        )
+    return case
 
 
 def _of_fit(path: Path, table: Table, off: Collection[str], members: int | None) -> EnsembleCase:
@@ -147,6 +156,11 @@ def _of_fit(path: Path, table: Table, off: Collection[str], members: int | None)
     data = model.with_basins(case.read_data())
     if said.period is not None:
         data = data.sel(time=slice(*said.period))
+    if said.warmup >= data.sizes["time"]:
+        raise CaseError(
+            f"A warmup of {said.warmup} records leaves none of {data.sizes['time']}.",
+            table.where("warmup"),
+        )
     outputs = said.outputs or tuple(model.observed)
     try:
         runs = ModelSimulator(model, data, outputs=outputs, engine=case.solver.get("engine"))
@@ -200,6 +214,12 @@ def _observed(said: EnsembleTable, table: Table) -> tuple[xr.DataArray, xr.DataA
             f"'{wanted[0]}' has the dimensions {values.dims}, and '{wanted[1]}' {index.dims}.",
             f"{table.where('observed')}, {file}",
             "Give (site, time), and the index of the cell of each site (site)",
+        )
+    if not np.isfinite(index).all() or (index < 0).any() or (index % 1 != 0).any():
+        raise CaseError(
+            f"'{wanted[1]}' has indices of cells that are no whole numbers of 0 or more.",
+            f"{table.where('observed')}, {file}",
+            "Count cells from 0; leave out sites that lie in none",
         )
     return values, index.astype(int)
 

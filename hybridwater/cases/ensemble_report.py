@@ -11,8 +11,11 @@ import numpy as np
 from hybridwater import scores
 from hybridwater.cases.coupled_simulator import LEDGER
 from hybridwater.ensembles import variance_shares
+from hybridwater.errors import EnsembleError
 from hybridwater.report.ensembles import coverage_chart, fan_chart, pit_histogram, variance_chart
 from hybridwater.report.page import Section, Table, write_report
+from hybridwater.scores.pairs import there
+from hybridwater.scores.probabilistic import central_interval, reach
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,11 +59,10 @@ def ensemble_sections(case: EnsembleCase, members: xr.Dataset) -> list[Section]:
     members : xarray.Dataset
         What came out.
     """
-    usable = members.isel(member=(members["failure"] == "").values)
     skip = {"draw", "failure", LEDGER}
     names = [n for n in map(str, members.data_vars) if n not in skip]
     forecasts = [n for n in names if f"{n}_observable" not in names]
-    return [_uncertain(case, members), *(_forecast(case, usable, name) for name in forecasts)]
+    return [_uncertain(case, members), *(_forecast(case, members, name) for name in forecasts)]
 
 
 def scores_table(forecast: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:
@@ -94,8 +96,8 @@ def scores_table(forecast: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame
 
 
 def _width(forecast: xr.DataArray) -> xr.DataArray:
-    ends = forecast.quantile([0.05, 0.95], "member")
-    return (ends[1] - ends[0]).mean("time")
+    lower, upper = central_interval(there(forecast), 0.9)
+    return forecast.isel(member=0, drop=True).copy(data=upper - lower).mean("time")
 
 
 def _uncertain(case: EnsembleCase, members: xr.Dataset) -> Section:
@@ -125,12 +127,17 @@ def _uncertain(case: EnsembleCase, members: xr.Dataset) -> Section:
 def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     output = name.removesuffix("_observable")
     forecast = members[name].isel(time=slice(case.table.warmup, None)).load()
+    if not forecast.sizes["time"]:
+        raise EnsembleError(
+            f"A warmup of {case.table.warmup} records leaves none of {members.sizes['time']}.",
+            case.table.table.where("warmup"),
+            "Write a smaller one, and run again with --resume: members are kept",
+        )
     sites = [str(d) for d in forecast.dims if d not in ("member", "time")]
     observed = case.observed.get(output)
     figures, tables, text = [], [], ""
     shown = [0]
     if observed is not None:
-        observed = observed.isel(time=slice(case.table.warmup, None))
         table = scores_table(forecast, observed)
         tables.append(Table(table, "Scores"))
         ranked = np.argsort(table["NSE of the median"].fillna(-np.inf).values)
@@ -142,6 +149,9 @@ def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
             f"Median over {len(table)} sites: {inside:.0f} % of the observations lie within the "
             "central 90 % of the members."
         )
+        few = reach(there(forecast).sizes["member"])
+        if few < 0.9:
+            text += f" So few members reach no further than the central {100 * few:.0f} %."
     short = textwrap.fill(output.rpartition(".")[2].replace("_", " "), 24)
     for index, what in zip(shown, _SHOWN, strict=False):
         one = forecast.isel({d: index for d in sites})
@@ -153,14 +163,15 @@ def _forecast(case: EnsembleCase, members: xr.Dataset, name: str) -> Section:
     if observed is not None:
         figures.append(coverage_chart(forecast, observed))
         places = scores.pit(forecast, observed)
-        if places.sizes["time"] >= _FEWEST:
+        if int(places.notnull().any([d for d in places.dims if d != "time"]).sum()) >= _FEWEST:
             figures.append(pit_histogram(places))
     if case.ensemble.design.attribution:
         one = forecast.isel({d: shown[0] for d in sites})
-        shares = {
-            "mean": variance_shares(one.mean("time"), members["draw"]),
-            "high (95th percentile)": variance_shares(one.quantile(0.95, "time"), members["draw"]),
+        results = {
+            "mean": one.mean("time", skipna=False),  # a member that failed stays missing
+            "high (95th percentile)": one.quantile(0.95, "time", skipna=False),
         }
+        shares = {n: variance_shares(v, members["draw"]) for n, v in results.items()}
         figures.append(variance_chart(shares, quantity=f"{output}{_place(one, sites)}"))
     return Section(f"Forecast of {output}", text, figures, tables)
 

@@ -12,6 +12,7 @@ from hybridwater.cases.checks import Check
 from hybridwater.cases.tables import Table
 from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Design
+from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.ensembles.sources import Fits, Forcing, InitialState, Parameters, Residual, Source
 from hybridwater.errors import CaseError, HybridwaterError, nearest
 from hybridwater.ude import UDE
@@ -56,6 +57,7 @@ SOURCES: dict[str, dict[str, Check]] = {
     "parameters": {**_NUMBERS, "within_bounds": checks.names},
     "initial_state": _NUMBERS,
     "fits": {"runs": checks.names},
+    "posterior": {"file": checks.text},
     "coupler_weights": {"of": checks.text, "files": checks.names, "spread": checks.number},
     "residual": {"output": checks.text, "posterior": checks.text, "inject": checks.text},
 }
@@ -206,6 +208,10 @@ def _fits(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
     return Fits([Surrogate.load(table.existing("runs", run)) for run in own["runs"]])
 
 
+def _posterior(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
+    return ParameterPosterior.load(table.existing("file", checks.text(table.require("file"))))
+
+
 def _residual(table: Table, own: dict[str, Any], ude: UDE | None) -> Source:
     table.require("output")
     path: Path = table.existing("posterior", checks.text(table.require("posterior")))
@@ -227,6 +233,7 @@ _MAKE: dict[str, Callable[[Table, dict[str, Any], UDE | None], Source]] = {
     "parameters": _parameters,
     "initial_state": _initial_state,
     "fits": _fits,
+    "posterior": _posterior,
     "coupler_weights": _coupler_weights,
     "residual": _residual,
 }

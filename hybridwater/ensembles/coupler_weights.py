@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hybridwater.ensembles.design import Draw
+from hybridwater.ensembles.fingerprints import of_path
 from hybridwater.errors import EnsembleError
 
 
@@ -83,5 +83,5 @@ class CouplerWeights:
             return f"last layers of {self.of}, spread {self.spread:g}"
         from hybridwater.mgn.released import find_weights
 
-        sums = [hashlib.sha256(find_weights(f).read_bytes()).hexdigest()[:12] for f in self.files]
-        return f"weights of {self.of}: {', '.join(sums)}"
+        every = [of_path(find_weights(f)) for f in self.files]
+        return f"weights of {self.of}: {', '.join(every)}"

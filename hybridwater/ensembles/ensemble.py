@@ -14,7 +14,7 @@ from hybridwater.ensembles.design import Design, Draw, Member, seed_of
 from hybridwater.ensembles.execution import Work, run_work
 from hybridwater.ensembles.progress import progress as show_progress
 from hybridwater.ensembles.simulators import Simulator
-from hybridwater.ensembles.sources import Source
+from hybridwater.ensembles.sources import Source, decided
 from hybridwater.ensembles.store import Store
 from hybridwater.errors import EnsembleError, nearest
 
@@ -45,7 +45,7 @@ class Ensemble:
     Raises
     ------
     EnsembleError
-        If a source names what there is not, or all are switched off.
+        If a source names what there is not, two decide the same, or all are switched off.
     """
 
     def __init__(
@@ -64,6 +64,14 @@ class Ensemble:
         self.active = [name for name in sources if name not in off]
         if not self.active:
             raise EnsembleError("Nothing is uncertain: no source is switched on.")
+        owners: dict[str, str] = {}
+        for name in self.active:
+            for what in sorted(decided(sources[name])):
+                if owners.setdefault(what, name) != name:
+                    raise EnsembleError(
+                        f"The {what} is decided by two sources, '{owners[what]}' and '{name}'.",
+                        fix="Name it in one of them, or switch one off",
+                    )
         self.simulator = simulator.bind({name: sources[name] for name in self.active})
         self._rows = self.design.rows(len(self.active))
         counts = [s.columns for s in self.sources.values()]
@@ -147,9 +155,10 @@ class Ensemble:
                 f"failed='{failed}' is not known ({nearest(failed, ['stop', 'leave_out'])})."
             )
         store = Store(Path(path))
-        if resume and store.finished(self._manifest()):
+        manifest = self._manifest()
+        if resume and store.finished(manifest):
             return store.open()
-        store.begin(self._manifest(), resume)
+        store.begin(manifest, resume)
         done = {n: store.failures(n) for n in store.numbers()}
         if failed == "stop":
             done = {n: failures for n, failures in done.items() if not failures}

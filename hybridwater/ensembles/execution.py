@@ -117,7 +117,7 @@ def run_dask(
     MissingDependency
         If the package distributed is not installed.
     EnsembleError
-        If the cluster does not answer, or has no worker.
+        If the cluster does not answer, has no worker, or its scheduler is lost.
     """
     try:
         import distributed  # pyright: ignore[reportMissingImports]
@@ -129,7 +129,9 @@ def run_dask(
     with contextlib.ExitStack() as stack:
         try:
             # Any: its types know only the asynchronous half of every method
-            client: Any = stack.enter_context(distributed.Client(address, timeout=_PATIENCE))
+            # not the default: files here would then be locked through a scheduler that may be lost
+            made = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+            client: Any = stack.enter_context(made)
             client.wait_for_workers(1, timeout=30)
         except (OSError, TimeoutError, ValueError) as error:
             raise EnsembleError(
@@ -141,7 +143,7 @@ def run_dask(
         there = client.scatter(simulator, broadcast=True, hash=False)
         left = iter(work)
         tasks: dict[Any, Work] = {}
-        finished = distributed.as_completed(with_results=False)
+        finished = distributed.as_completed(with_results=False, loop=client.loop)
 
         def give(task: Work) -> None:
             future = client.submit(run_batch, there, task[1], retries, pure=False, retries=retries)
@@ -155,14 +157,22 @@ def run_dask(
                 task = tasks.pop(future.key)
                 try:
                     batch = future.result()
-                except Exception as error:  # a worker that died time and again, for one
+                except Exception as error:
+                    if future.cancelled() or client.status != "running":
+                        raise EnsembleError(
+                            "The scheduler of the Dask cluster was lost; finished members stay.",
+                            address,
+                            "Start it and its workers again, and resume",
+                        ) from error
+                    # a worker died time and again, for one
                     batch = _died(task, f"The cluster gave it up ({error})")
                 future.release()
                 for new in itertools.islice(left, 1):
                     give(new)
                 yield task[0], batch
         finally:
-            client.cancel(finished.futures)
+            if client.status == "running":
+                client.cancel(finished.futures)
 
 
 def _died(task: Work, why: str) -> Batch:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import hybridwater
 from hybridwater.ensembles.design import Draw
+from hybridwater.ensembles.fingerprints import of_arrays
 from hybridwater.errors import DataError, EnsembleError, nearest
+from hybridwater.files import open_netcdf, write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 TRANSFORMS = ("none", "sqrt", "log")
 _SPREAD = 1.5  # prior standard deviation of the logarithm of the error's standard deviation
 _MOST = 0.999  # memory of errors
+_SCHEMA = 1
+_DOCUMENT = "parameter_posterior"  # attribute of the file with all but the draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +45,14 @@ class ParameterPosterior:
         The parameters.
     diagnostics : Diagnostics
         Whether the inference worked.
+    basin : str
+        Whose observations they come from: of no other are these the parameters.
     """
 
     draws: xr.Dataset
     names: tuple[str, ...]
     diagnostics: Diagnostics
+    basin: str
 
     @property
     def columns(self) -> int:
@@ -54,9 +65,55 @@ class ParameterPosterior:
         row = min(int(draw.uniforms[0] * count), count - 1)
         return {n: (float(self.draws[n].values[row]), False) for n in self.names}
 
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the posterior into a NetCDF file.
+
+        Raises
+        ------
+        EnsembleError
+            If it cannot be written; what was there is unchanged.
+        """
+        told = {
+            "schema": _SCHEMA,
+            "hybridwater": hybridwater.__version__,
+            "names": self.names,
+            "diagnostics": dataclasses.asdict(self.diagnostics),
+            "basin": self.basin,
+        }
+        draws = self.draws.assign_attrs({_DOCUMENT: json.dumps(told)})
+        return write_netcdf(draws, path, EnsembleError)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ParameterPosterior:
+        """Read a posterior.
+
+        Raises
+        ------
+        EnsembleError
+            If the file is missing, damaged, not a posterior or of another version.
+        """
+        from hybridwater.residuals import Diagnostics
+
+        with open_netcdf(path, EnsembleError) as opened:
+            draws = opened.load()
+        try:
+            told = json.loads(draws.attrs.pop(_DOCUMENT))
+            if told["schema"] != _SCHEMA:
+                raise ValueError(f"schema {told['schema']}")
+            elbo = tuple(told["diagnostics"].pop("elbo"))
+            diagnostics = Diagnostics(**told["diagnostics"], elbo=elbo)
+            return ParameterPosterior(draws, tuple(told["names"]), diagnostics, told["basin"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise EnsembleError(
+                f"This is no posterior of parameters that can be read ({error}).",
+                str(path),
+                "Name a file that ParameterPosterior.save of this version wrote",
+            ) from error
+
     def __str__(self) -> str:
         ends = {n: self.draws[n].quantile([0.05, 0.95]).values for n in self.names}
-        return "posterior, " + ", ".join(f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in ends.items())
+        told = ", ".join(f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in ends.items())
+        return f"posterior {of_arrays(*(self.draws[n].values for n in self.names))}, {told}"
 
 
 def parameter_posterior(
@@ -165,7 +222,7 @@ def parameter_posterior(
     for part, meaning in told.items():
         attributes = {"units": "1", "long_name": meaning, "transform": transform}
         found[f"error_{part}"] = ("draw", draws[part].reshape(-1).numpy(), attributes)
-    return ParameterPosterior(xr.Dataset(found), chosen, diagnostics)
+    return ParameterPosterior(xr.Dataset(found), chosen, diagnostics, run.basin)
 
 
 def _part(batch: int | None, records: int, warmup: int, inference: Inference) -> int:
@@ -207,12 +264,15 @@ class _Run:
         Shape (time,), NaN where missing.
     start : torch.Tensor
         Parameters to begin at.
+    basin : str
+        Its name.
     """
 
     ude: UDE
     simulate: Callable[[Tensor, int, int], Tensor]
     observed: Tensor
     start: Tensor
+    basin: str
 
     @classmethod
     def of(
@@ -261,7 +321,8 @@ class _Run:
             return fluxes[0, lead:, 0]
 
         start = torch.tensor(values, dtype=torch.float64)
-        return cls(ude, simulate, problem.observed[flux][0, scored], start)
+        observations = problem.observed[flux][0, scored]
+        return cls(ude, simulate, observations, start, *problem.records.basins)
 
 
 def _likelihood(

@@ -162,6 +162,12 @@ class ModelSimulator:
     def _check(self, source: Source) -> None:
         if isinstance(source, Parameters | ParameterPosterior):
             check_names(source.names, list(self.ude.used_parameters), "parameter")
+            if isinstance(source, ParameterPosterior) and (source.basin,) != self._basins:
+                raise EnsembleError(
+                    f"The posterior is that of basin '{source.basin}', and what runs is "
+                    f"{', '.join(self._basins)}.",
+                    fix="Run that basin alone; every other has a posterior of its own",
+                )
         elif isinstance(source, InitialState):
             if self._begin == "steady":
                 raise EnsembleError(
@@ -189,8 +195,13 @@ class ModelSimulator:
                 "Weights of an exchange are a source of a coupled case, not of a single model.",
                 fix="Leave the source out; of a model, vary Fits",
             )
-        elif isinstance(source, Fits) and source.fits[0].ude.fingerprint != self.ude.fingerprint:
-            raise EnsembleError("The fits are of another model than the one that is run.")
+        elif isinstance(source, Fits):
+            if source.fits[0].ude.fingerprint != self.ude.fingerprint:
+                raise EnsembleError("The fits are of another model than the one that is run.")
+            if source.fits[0].begin != self._begin:
+                raise EnsembleError(
+                    "The fits begin otherwise than what is run.", fix="Run one of the fits"
+                )
 
     def fingerprint(self) -> str:
         """Return what tells this simulator from others."""

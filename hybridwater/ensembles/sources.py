@@ -6,7 +6,7 @@ alone, and can be switched off without a change to the draws of the others.
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Draw
 from hybridwater.ensembles.distributions import Distribution, distribution
 from hybridwater.ensembles.fields import cholesky, correlated, places, quantity
+from hybridwater.ensembles.fingerprints import of_arrays
 from hybridwater.ensembles.posterior import ParameterPosterior
 from hybridwater.errors import EnsembleError, nearest
 
@@ -216,7 +217,9 @@ class Forcing:
             lower = cholesky(places(records, others[0]), max(length, 1e-9))
         memory = None
         if self.time is not None:
-            step = np.diff(data["time"].values[:2])[0] / np.timedelta64(1, "s")
+            step = np.diff(data["time"].values[:2]).sum() / np.timedelta64(
+                1, "s"
+            )  # 0 of one record
             memory = float(np.exp(-step / max(quantity(self.time, "s", "a time"), 1e-9)))
         noise = correlated(draw.generator(), data.sizes["time"], memory, lower)
         values = law.quantile(np.clip(ndtr(noise), 1e-15, 1 - 1e-15))
@@ -237,6 +240,11 @@ class Fits:
     ----------
     fits : sequence of Surrogate
         For example from several seeds.
+
+    Raises
+    ------
+    EnsembleError
+        If there are none, or they are of different models, begin or are solved otherwise.
     """
 
     fits: Sequence[Surrogate]
@@ -244,6 +252,11 @@ class Fits:
     def __post_init__(self) -> None:
         if len({f.ude.fingerprint for f in self.fits}) != 1:
             raise EnsembleError("The fits are none, or of different models.", fix="Fit one model")
+        if len({(f.begin, dataclasses.replace(f.options, fluxes=None)) for f in self.fits}) != 1:
+            raise EnsembleError(
+                "The fits begin, or are solved, in different ways, and members only in one.",
+                fix="Fit all with the same 'begin' and solver options",
+            )
 
     @property
     def columns(self) -> int:
@@ -255,8 +268,8 @@ class Fits:
         return self.fits[min(int(draw.uniforms[0] * len(self.fits)), len(self.fits) - 1)]
 
     def __str__(self) -> str:
-        digests = [_digest(np.asarray(f.weights), *f.parameters.values()) for f in self.fits]
-        return f"fits {', '.join(digests)}"
+        every = [of_arrays(np.asarray(f.weights), *f.parameters.values()) for f in self.fits]
+        return f"fits {', '.join(every)}"
 
 
 @dataclass(frozen=True)
@@ -277,6 +290,8 @@ class Residual:
     inject : str, optional
         The input that it goes into, ``"channel.lateral_water_volume_transport"``, on the cells of
         the output and in a unit that its own can be converted to; added afterwards if left out.
+        At sites of which one is upstream of another errors count twice: that of the lower one has
+        been learned with what arrives from the upper one in it.
     """
 
     output: str
@@ -289,7 +304,7 @@ class Residual:
         return 0
 
     def apply(self, simulated: xr.DataArray, draw: Draw) -> xr.DataArray:
-        """Return one draw of what may be observed, with the dimensions of the simulation.
+        """Return one draw of what may be observed, in the dimensions and unit of the simulation.
 
         Raises
         ------
@@ -297,7 +312,8 @@ class Residual:
             As :meth:`hybridwater.residuals.ResidualPosterior.sample`.
         """
         seed = int(draw.generator().integers(2**31))
-        return self._loaded().sample(simulated, 1, seed=seed).isel(member=0, drop=True)
+        drawn = self._loaded().sample(simulated, 1, seed=seed).isel(member=0, drop=True)
+        return units.to_units(drawn, units.require(simulated))
 
     def _loaded(self) -> ResidualPosterior:
         if isinstance(self.posterior, str | Path):
@@ -309,11 +325,24 @@ class Residual:
 
     def __str__(self) -> str:
         where = f" into {self.inject}" if self.inject else ""
-        digest = _digest(*(values.numpy() for values in self._loaded().draws.values()))
-        return f"residual of {self.output}{where}, posterior {digest}"
+        drawn = of_arrays(*(values.numpy() for values in self._loaded().draws.values()))
+        return f"residual of {self.output}{where}, posterior {drawn}"
 
 
 Source = Parameters | InitialState | Forcing | Fits | ParameterPosterior | Residual | CouplerWeights
+
+
+def decided(source: Source) -> set[str]:
+    """Return what a source decides alone; forcing and injected errors act one by one."""
+    if isinstance(source, Parameters | ParameterPosterior):
+        return {f"parameter '{name}'" for name in source.names}
+    if isinstance(source, InitialState):
+        return {f"initial state '{name}'" for name in source.names}
+    if isinstance(source, CouplerWeights):
+        return {f"weights of '{source.of}'"}
+    if isinstance(source, Residual) and source.inject is None:
+        return {f"error of '{source.output}'"}
+    return {"fit of the model"} if isinstance(source, Fits) else set()
 
 
 def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
@@ -327,11 +356,3 @@ def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             raise EnsembleError(f"There is no {what} '{name}' ({nearest(name, known)}).")
-
-
-def _digest(*arrays: np.ndarray) -> str:
-    """Return what tells numbers from others, short enough for a table."""
-    whole = hashlib.sha256()
-    for values in arrays:
-        whole.update(np.ascontiguousarray(values).tobytes())
-    return whole.hexdigest()[:12]

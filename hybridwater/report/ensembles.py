@@ -12,6 +12,8 @@ from hybridwater import scores, units
 from hybridwater.errors import DataError
 from hybridwater.report import style
 from hybridwater.report.series import drawing_times
+from hybridwater.scores.pairs import there
+from hybridwater.scores.probabilistic import central_interval, reach
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +37,8 @@ def fan_chart(
     ensemble : xarray.DataArray
         Shape (member, time), with units.
     observed : xarray.DataArray, optional
-        Shape (time,), in a compatible unit; NaN marks a missing value.
+        Shape (time,), in a compatible unit; NaN marks a missing value. Drawn over the time of the
+        ensemble.
     issued : datetime-like, optional
         When the forecast was made; marked by a line.
     quantity : str
@@ -49,7 +52,7 @@ def fan_chart(
     Raises
     ------
     DataError
-        If there are other dimensions left, or fewer than two members or times.
+        If there are other dimensions left, or fewer than two members (that have values) or times.
     UnitError
         If units are missing or incompatible.
     """
@@ -60,19 +63,27 @@ def fan_chart(
             where=str(ensemble.name or "ensemble"),
             fix="Select one site, for example ensemble.sel(gage='01420500')",
         )
+    ensemble = there(ensemble)
+    members = ensemble.sizes["member"]
+    if members < 2:
+        raise DataError("Fewer than two members have any value.", str(ensemble.name or "ensemble"))
     figure = style.new_figure(3.6)
     axes = figure.subplots()
     style.horizontal_grid(axes)
     times = drawing_times(ensemble)
     for band, alpha in zip(_BANDS, (0.22, 0.45), strict=True):
-        low, high = (ensemble.quantile((1 + sign * band) / 2, "member").values for sign in (-1, 1))
+        low, high = central_interval(ensemble, band)
         axes.fill_between(
             times, low, high, color=_FAN, alpha=alpha, linewidth=0, label=f"central {band:.0%}"
         )
     axes.plot(times, ensemble.median("member").values, color=_FAN, linewidth=1.2, label="median")
-    caption = f"Forecast of {quantity} by {ensemble.sizes['member']} members."
+    caption = f"Forecast of {quantity} by {members} members."
+    if reach(members) < _BANDS[0]:
+        caption += f" So few reach no further than the central {reach(members):.0%}."
     if observed is not None:
         observed = units.to_units(observed.astype(float), unit)
+        own, shown = observed["time"].values, ensemble["time"].values
+        observed = observed.isel(time=(own >= shown[0]) & (own <= shown[-1]))
         axes.plot(
             drawing_times(observed), observed.values, color=style.OBSERVED, linewidth=0.9,
             label="observed",
@@ -190,6 +201,9 @@ def coverage_chart(
             color=style.MODELS[index % len(style.MODELS)], label=name,
         )  # fmt: skip
         told.append(f"{name}: {middle[-2]:.0%} within the central {levels[-2]:.0%}")
+        furthest = reach(there(members).sizes["member"])
+        if furthest < levels[-2]:
+            told[-1] += f", of which so few members reach no more than {furthest:.0%}"
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("probability of the central interval (–)")  # noqa: RUF001

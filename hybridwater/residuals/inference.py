@@ -35,6 +35,7 @@ from hybridwater.residuals.langevin import langevin
 
 METHODS = ("svi", "nuts", "sgld")
 _RATE, _STEP = 0.05, 0.3  # of SVI, and of SGLD
+_AT_START = 50  # draws for the ELBO of the guide as it starts
 _DRAWN = 400  # of the guide, for the covariance of SGLD, or four for each variable
 _ROUND = 100
 _AVERAGED = 4  # rounds after the ELBO has settled, over which parameters are averaged
@@ -87,6 +88,12 @@ class Inference:
                 f"There is no method '{self.method}': {nearest(self.method, METHODS)}",
                 where="method of inference",
                 fix=f"Choose one of {', '.join(METHODS)}",
+            )
+        if min(self.draws, self.steps, self.chains) < 1 or min(self.seed, self.warmup) < 0:
+            raise DeclarationError(
+                f"{self} cannot be: draws, steps and chains are 1 or more, seed and warmup 0 or "
+                "more.",
+                where="inference",
             )
         if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
             raise DeclarationError(
@@ -215,6 +222,9 @@ def _svi(
     optimizer = PyroOptim(torch.optim.Adam, {"lr": rate, "betas": (0.9, 0.99)})
     svi = SVI(model, guide, optimizer, Trace_ELBO())
     rounds: list[np.ndarray] = []
+    state = get_rng_state()
+    start = _log_weights(model, arguments, _traces(guide, arguments, _AT_START))
+    set_rng_state(state)  # a fit does not depend on what it is compared with
 
     def step() -> float:
         """Take a step, but where a draw from far out has a gradient that is not finite."""
@@ -248,21 +258,25 @@ def _svi(
     traces = _traces(guide, arguments, inference.draws)
     draws = _values(traces)
     variables = sum(values[0].numel() for values in draws.values())
-    converged, message = _verdict(rounds, settled, variables, inference.steps)
-    shape = pareto_shape(_log_weights(model, arguments, traces))
+    end = _log_weights(model, arguments, traces)
+    converged, message = _verdict(rounds, settled, variables, inference.steps, start, end)
+    shape = pareto_shape(end)
     if shape > UNRELIABLE:
         message += (
             f" Its draws are not those of the posterior in the tails (Pareto's k is {shape:.1f}, "
-            f"above {UNRELIABLE}), as is common with many sites."
+            f"above {UNRELIABLE})."
         )
     elbo = tuple(float(np.mean(r)) for r in rounds)
     return draws, Diagnostics("svi", converged, message, elbo, pareto_shape=shape)
 
 
 def _verdict(
-    rounds: list[np.ndarray], settled: bool, variables: int, most: int
+    rounds: list[np.ndarray], settled: bool, variables: int, most: int, start: Tensor, end: Tensor
 ) -> tuple[bool, str]:
-    """Return whether a fit converged, from the ELBO of single draws in rounds, and what to say."""
+    """Return whether a fit converged, and what to say.
+
+    It is judged by the ELBO of single draws: in rounds of steps, and of the guide at start and end.
+    """
     last = rounds[-1]
     if not all(np.isfinite(r).all() for r in rounds):
         return False, "The ELBO is not finite: the fit has failed. Lower the learning rate."
@@ -270,6 +284,12 @@ def _verdict(
         return False, (
             f"The ELBO of single draws is spread by {last.std():.0f}: some lie far out, and the fit"
             " has failed. Lower the learning rate, or give fewer sites or terms."
+        )
+    first, now = (x[torch.isfinite(x)].numpy() for x in (start, end))
+    if _below(now, first):
+        return False, (
+            f"The ELBO fell from {first.mean():.1f} to {now.mean():.1f}: the fit is worse than its "
+            "start. Lower the learning rate."
         )
     if not settled:
         return False, (
@@ -294,12 +314,26 @@ def _values(traces: list[poutine.Trace]) -> dict[str, Tensor]:
 
 def _log_weights(
     model: Model, arguments: tuple[object, ...], traces: list[poutine.Trace]
-) -> Iterator[Tensor]:
-    """Yield the log density of the model less that of the guide, at draws of the guide."""
+) -> Tensor:
+    """Return the log density of the model less that of the guide, at draws of the guide.
+
+    These are the logarithms of importance weights, and their mean is the ELBO.
+    """
+    found = []
     with torch.no_grad():
         for trace in traces:
             there = poutine.trace(poutine.replay(model, trace)).get_trace(*arguments)
-            yield torch.as_tensor(there.log_prob_sum()) - torch.as_tensor(trace.log_prob_sum())
+            posterior, drawn = (torch.as_tensor(t.log_prob_sum()) for t in (there, trace))
+            found.append(posterior - drawn)
+    return torch.stack(found)
+
+
+def _below(values: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether a mean is lower than another by more than noise and a ten-thousandth."""
+    if not values.size or not others.size:
+        return False
+    noise = math.sqrt((values.var() + others.var()) / 2 * (1 / values.size + 1 / others.size))
+    return bool(others.mean() - values.mean() > max(3 * noise, 1e-4 * abs(others.mean())))
 
 
 class _Mean:

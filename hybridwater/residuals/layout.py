@@ -32,6 +32,9 @@ class Layout:
         Name of the dimension of sites.
     unit : str
         Unit of flow.
+    step : float or None
+        Time between records [s]: terms and memory are counted in records. None if it is not known,
+        as of fits that were saved before it was kept.
     flow : numpy.ndarray, shape (site,)
         Mean observed flow.
     scaling : Scaling
@@ -43,6 +46,7 @@ class Layout:
     sites: tuple[str, ...]
     dimension: str | None
     unit: str
+    step: float | None
     flow: np.ndarray
     scaling: Scaling
     attributes: dict[str, tuple[float, float]]
@@ -65,6 +69,7 @@ class Layout:
             simulation.sites,
             simulation.dimension,
             simulation.unit,
+            simulation.step,
             flow,
             Scaling.of(z, valid),
             {name: _scale(table[:, k]) for k, name in enumerate(names)},
@@ -76,7 +81,7 @@ class Layout:
         index = [self.sites.index(site) for site in sites]
         scaling = Scaling(self.scaling.centre[index], self.scaling.spread[index])
         return Layout(
-            tuple(sites), self.dimension, self.unit, self.flow[index], scaling,
+            tuple(sites), self.dimension, self.unit, self.step, self.flow[index], scaling,
             self.attributes, self.covariates,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 from hybridwater.errors import DataError, DeclarationError
-from hybridwater.residuals import margins, persistence
+from hybridwater.residuals import margins, persistence, sites
 from hybridwater.residuals.discrepancy import get_discrepancy
 from hybridwater.residuals.hierarchy import Population
 from hybridwater.residuals.inference import Diagnostics, Inference, infer
@@ -142,22 +142,26 @@ class ResidualModel:
         weight = self._worth(pairs)
         draws, diagnostics = self._margins(pairs, weight, self._at_rate(inference))
         found = {"margins": diagnostics}
+        n, seen = self.margins(pairs).predictive_numbers(pairs, draws), pairs.valid & ~pairs.dry
+        if not bool(torch.isfinite(n).all()):
+            raise DataError(
+                f"Errors have no distribution: {diagnostics.message}",
+                where="fit of single records",
+                fix="Give a smaller Inference(learning_rate=...), or a simpler model",
+            )
         if self.autocorrelated:
             chain = persistence.Persistence(len(pairs.persistence))
-            n = self.margins(pairs).predictive_numbers(pairs, draws)
-            if not bool(torch.isfinite(n).all()):
-                raise DataError(
-                    f"Errors have no distribution: {diagnostics.message}",
-                    where="fit of single records",
-                    fix="Give a smaller Inference(learning_rate=...), or a simpler model",
-                )
-            arguments = (n, pairs.valid & ~pairs.dry, pairs.persistence, pairs.attributes)
+            arguments = (n, seen, pairs.persistence, pairs.attributes)
             population = Population(chain.prior(), pairs.attributes)
             chained, found["persistence"] = infer(
                 chain.model, arguments, (persistence.COEFFICIENTS,), inference, population
             )
             draws = draws | {"persistence": chained[persistence.COEFFICIENTS]}
-        return ResidualPosterior(self, layout, draws, found)
+            terms, mean = pairs.persistence[..., 1:], draws["persistence"].mean(0)
+            n = chain.innovations(n[:, :-1], n[:, 1:], terms, mean)
+            seen = seen[:, :-1] & seen[:, 1:]
+        together = torch.as_tensor(sites.correlation(n.numpy(), seen.numpy()))
+        return ResidualPosterior(self, layout, draws, found, together)
 
     @property
     def terms(self) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:

@@ -17,6 +17,7 @@ FEWEST = 60
 """Observations that a site must have to be fitted."""
 
 _A_COPY = 1 - 1e-9  # least correlation
+_ROUNDING = 1e-9  # of the mean of a site: what is no more than this below zero is zero
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Records:
         Labels of the records.
     unit : str
         Unit of the values.
+    step : float
+        Time from one record to the next [s].
     """
 
     values: np.ndarray
@@ -42,6 +45,7 @@ class Records:
     dimension: str | None
     times: pd.DatetimeIndex
     unit: str
+    step: float
 
 
 def read_records(
@@ -79,7 +83,7 @@ def read_records(
             where=str(data.name or what),
             fix="Select or stack until only 'time' and one dimension of sites are left",
         )
-    check_time(data)
+    step = check_time(data).total_seconds()
     dimension = others[0] if others else None
     if dimension and dimension not in data.coords:
         raise DataError(
@@ -90,8 +94,10 @@ def read_records(
     ordered = data.transpose(*others, "time")
     values = np.atleast_2d(np.asarray(units.to_units(ordered.astype(float), unit).values))
     sites = tuple(str(s) for s in data[dimension].values) if dimension else ("",)
-    records = Records(values, sites, dimension, data.indexes["time"], unit)
+    records = Records(values, sites, dimension, data.indexes["time"], unit, step)
     _refuse(records, what, np.isinf(values), "infinite", "Replace infinite values")
+    size = np.abs(np.nan_to_num(values, posinf=0.0, neginf=0.0)).mean(axis=1, keepdims=True)
+    values[(values < 0) & (values >= -_ROUNDING * size)] = 0.0
     _refuse(records, what, values < 0, "negative", "Set missing-value codes to NaN; see the values")
     if not gaps:
         _refuse(records, what, np.isnan(values), "missing (NaN)", "Simulate the whole period")

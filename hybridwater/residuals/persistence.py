@@ -71,8 +71,22 @@ class Persistence:
             logsigmoid(logit) + log_normal(slow), logsigmoid(-logit) + log_normal(fast)
         )
 
+    def innovations(
+        self, before: Tensor, now: Tensor, terms: Tensor, coefficients: Tensor
+    ) -> Tensor:
+        """Return the place of a step among those that were to be expected, as a normal number.
+
+        Standard normal and independent in time if the chain is right; shape (..., site, time).
+        """
+        logit, slow, fast = self._parts(terms, coefficients)
+        share = torch.sigmoid(logit)
+        below = torch.zeros_like(now)
+        for part, r in ((share, slow), (1 - share, fast)):
+            below = below + part * torch.special.ndtr((now - r * before) / torch.sqrt(1 - r * r))
+        return torch.special.ndtri(torch.clamp(below, 1e-12, 1 - 1e-12))
+
     def draw_steps(
-        self, terms: Tensor, coefficients: Tensor, generator: torch.Generator
+        self, terms: Tensor, coefficients: Tensor, together: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Draw what every step of the chain does.
 
@@ -82,6 +96,8 @@ class Persistence:
             Shape (term, site, time).
         coefficients : torch.Tensor
             Shape (member, site, coefficient).
+        together : torch.Tensor
+            Factor of the correlation of sites (site, site), lower triangular.
         generator : torch.Generator
             Source of randomness.
 
@@ -93,7 +109,7 @@ class Persistence:
         logit, slow, fast = self._parts(terms, coefficients)
         uniform = torch.rand(logit.shape, generator=generator, dtype=logit.dtype)
         memory = torch.where(uniform < torch.sigmoid(logit), slow, fast)
-        noise = torch.randn(logit.shape, generator=generator, dtype=logit.dtype)
+        noise = together @ torch.randn(logit.shape, generator=generator, dtype=logit.dtype)
         return memory, torch.sqrt(1 - memory**2) * noise
 
     def _parts(self, terms: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,12 +45,15 @@ class ResidualPosterior:
         errors are autocorrelated, ``persistence`` (draw, site, coefficient).
     diagnostics : dict of str to Diagnostics
         Of the fit of ``margins`` and of ``persistence``.
+    correlation : torch.Tensor
+        Of innovations between sites (site, site).
     """
 
     model: ResidualModel
     layout: Layout
     draws: dict[str, torch.Tensor]
     diagnostics: dict[str, Diagnostics]
+    correlation: torch.Tensor
 
     def __repr__(self) -> str:
         lines = [f"<ResidualPosterior of {len(self.layout.sites)} sites, {self.model.transform}>"]
@@ -72,6 +75,10 @@ class ResidualPosterior:
         seed: int = 0,
     ) -> xr.DataArray:
         """Draw an ensemble of what may be observed, given a simulation.
+
+        Sites of a member have errors of one day in common as they had in the fit, so that members
+        are right about sums and means over sites, too; see
+        :mod:`hybridwater.residuals.sites`.
 
         Parameters
         ----------
@@ -107,6 +114,13 @@ class ResidualPosterior:
         """
         _check_request(self.model.autocorrelated, members, observed, lead)
         simulation, pairs, values = self._laid_out(simulated, observed, covariates)
+        if lead is not None and lead > values.shape[1]:
+            raise DataError(
+                f"A lead of {lead} records is longer than the simulation, which has "
+                f"{values.shape[1]} records.",
+                where="lead",
+                fix="Give a shorter lead, or a longer simulation",
+            )
         rows, layout = self._rows(simulation), self.layout.rows(simulation.sites)
         generator = torch.Generator().manual_seed(seed)
         count = len(self.draws["coefficients"])
@@ -216,6 +230,13 @@ class ResidualPosterior:
         """Lay out a simulation of any period, and observations, NaN where there are none."""
         simulation = read_records(simulated, "simulation", unit=self.layout.unit)
         self._rows(simulation)
+        if self.layout.step not in (None, simulation.step):
+            raise DataError(
+                f"The simulation has a record every {simulation.step:g} s, and the fit had one "
+                f"every {self.layout.step:g} s: its terms and memory are counted in records.",
+                where="time",
+                fix="Resample the simulation, or fit again",
+            )
         layout = self.layout.rows(simulation.sites)
         extra = read_covariates(covariates, simulation, list(self.layout.covariates))
         values = np.full(simulation.values.shape, np.nan)
@@ -248,15 +269,17 @@ class ResidualPosterior:
         coefficients = self.draws["coefficients"][picked][:, rows]
         transform = self.draws["transform"][picked]
         margin = self.model.margins(pairs)
+        together = torch.linalg.cholesky(self.correlation[rows][:, rows])
         if "persistence" not in self.draws:
             shape = (len(picked), *pairs.simulated.shape)
-            n = torch.randn(shape, generator=generator, dtype=torch.float64)
+            n = together @ torch.randn(shape, generator=generator, dtype=torch.float64)
         else:
             memory, innovation = Persistence(len(pairs.persistence)).draw_steps(
-                pairs.persistence, self.draws["persistence"][picked][:, rows], generator
+                pairs.persistence, self.draws["persistence"][picked][:, rows], together, generator
             )
             past = _past(margin, pairs, coefficients, transform) if updated else None
-            n = run_chain(memory, innovation, past, lead, generator)
+            start = torch.randn(memory.shape[:2], generator=generator, dtype=memory.dtype)
+            n = run_chain(memory, innovation, past, lead, start @ together.T)
         return margin.flow(n, pairs, coefficients, transform).numpy()
 
     def _wrapped(
@@ -295,7 +318,7 @@ def run_chain(
     innovation: torch.Tensor,
     past: torch.Tensor | None,
     lead: int | None,
-    generator: torch.Generator,
+    start: torch.Tensor,
 ) -> torch.Tensor:
     """Run the chain of normal numbers.
 
@@ -308,21 +331,21 @@ def run_chain(
     lead : int, optional
         Records between the latest observation that is known and the one drawn; if left out, all
         observations are known.
-    generator : torch.Generator
-        For the state before the first record.
+    start : torch.Tensor
+        Before the first record, (member, site).
 
     Returns
     -------
     torch.Tensor
         Same shape.
     """
-    members, sites, times = memory.shape
-    start = torch.randn((members, sites), generator=generator, dtype=memory.dtype)
     if past is None or lead is None:
         return _run(memory, innovation, past, start)
     # the chain as known at each time: observed, or propagated over gaps
     known = _run(memory, innovation, past, start)
-    known = torch.cat([start[..., None].expand(-1, -1, lead), known[..., : times - lead]], -1)
+    known = torch.cat(
+        [start[..., None].expand(-1, -1, lead), known[..., : memory.shape[-1] - lead]], -1
+    )
     for step in range(lead - 1, -1, -1):
         m = torch.roll(memory, step, -1)
         e = torch.roll(innovation, step, -1)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hybridwater.residuals.posterior import ResidualPosterior
 
 DOCUMENT, TENSORS = "residuals.json", "residuals.safetensors"
-_SCHEMA = 1
+_SCHEMA = 2
+_READ = (1, 2)  # the first knows neither the time step nor the correlation of sites
 
 
 def save(posterior: ResidualPosterior, directory: Path) -> Path:
@@ -31,6 +32,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
 
     layout = posterior.layout
     tensors = {n: v.contiguous() for n, v in posterior.draws.items()}
+    tensors["correlation"] = posterior.correlation.contiguous()
     for name, values in (
         ("flow", layout.flow),
         ("centre", layout.scaling.centre),
@@ -45,6 +47,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
         "sites": list(layout.sites),
         "dimension": layout.dimension,
         "unit": layout.unit,
+        "step": layout.step,
         "attributes": layout.attributes,
         "covariates": layout.covariates,
         "diagnostics": {n: dataclasses.asdict(d) for n, d in posterior.diagnostics.items()},
@@ -62,6 +65,7 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
 
 def load(directory: Path) -> ResidualPosterior:
     """Read a posterior; see :meth:`ResidualPosterior.load`."""
+    import torch
     from safetensors.torch import load as unpack
 
     from hybridwater.residuals.model import ResidualModel
@@ -73,9 +77,9 @@ def load(directory: Path) -> ResidualPosterior:
     try:
         document = json.loads((directory / DOCUMENT).read_text("utf-8"))
         packed = (directory / TENSORS).read_bytes()
-        if document["schema"] != _SCHEMA:
+        if document["schema"] not in _READ:
             raise WeightsError(
-                f"The posterior has schema {document['schema']}, this version reads {_SCHEMA}.",
+                f"The posterior has schema {document['schema']}, this version reads {_READ}.",
                 str(directory),
                 "Use the version of hybridwater that wrote it",
             )
@@ -93,6 +97,7 @@ def load(directory: Path) -> ResidualPosterior:
             tuple(document["sites"]),
             document["dimension"],
             document["unit"],
+            document.get("step"),
             flow,
             Scaling(centre, spread),
             {n: (v[0], v[1]) for n, v in document["attributes"].items()},
@@ -102,7 +107,9 @@ def load(directory: Path) -> ResidualPosterior:
             n: Diagnostics(**{**d, "elbo": tuple(d["elbo"])})
             for n, d in document["diagnostics"].items()
         }
-        return ResidualPosterior(ResidualModel(**document["model"]), layout, tensors, diagnostics)
+        model = ResidualModel(**document["model"])
+        together = tensors.pop("correlation", torch.eye(len(layout.sites), dtype=torch.float64))
+        return ResidualPosterior(model, layout, tensors, diagnostics, together)
     except HybridwaterError:
         raise
     except Exception as error:

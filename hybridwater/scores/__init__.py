@@ -2,9 +2,9 @@
 
 Single simulations: :func:`nse`, :func:`kge`, :func:`log_nse`, :func:`bias`,
 :func:`high_flow_bias`, :func:`low_flow_bias`. Ensembles: :func:`crps`, :func:`interval_score`,
-:func:`energy_score`; what they are compared with: :func:`climatology`, :func:`persistence`,
-:func:`skill`. Whether an ensemble is as uncertain as it should be: :func:`pit`,
-:func:`rank_histogram`, :func:`flatness`, :func:`coverage`, :func:`spread_skill`,
+:func:`energy_score`; what they are compared with: :func:`climatology`, :func:`persistence` (by its
+:func:`absolute_error`), :func:`skill`. Whether an ensemble is as uncertain as it should be:
+:func:`pit`, :func:`rank_histogram`, :func:`flatness`, :func:`coverage`, :func:`spread_skill`,
 :func:`reliability`. How rare a flow is: :func:`return_period`.
 
 All take :class:`xarray.DataArray` with ``units`` and a ``time`` dimension, ensembles also with
@@ -28,10 +28,11 @@ from hybridwater.scores.deterministic import (
     low_flow_bias,
     nse,
 )  # fmt: skip
-from hybridwater.scores.probabilistic import crps, energy_score, interval_score
+from hybridwater.scores.probabilistic import absolute_error, crps, energy_score, interval_score
 from hybridwater.scores.references import climatology, persistence, return_period, skill
 
 __all__ = [
+    "absolute_error",
     "bias",
     "climatology",
     "coverage",

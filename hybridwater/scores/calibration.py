@@ -130,7 +130,7 @@ def flatness(
     Raises
     ------
     DataError
-        If there are fewer than five blocks.
+        If there are fewer than five blocks, or no value at all.
 
     References
     ----------
@@ -148,6 +148,10 @@ def flatness(
         )
     valid = np.isfinite(values)
     number = np.minimum(np.floor(np.where(valid, values, 0) * bins), bins - 1).astype(int)
+    if not valid.any():
+        raise DataError(
+            "There is no value to test.", where="pit", fix="See why no forecast has an observation"
+        )
     daily = np.stack([((number == k) & valid).sum(1) for k in range(bins)], axis=1)
     whole = daily.sum(0) / daily.sum()
     rng = np.random.default_rng(seed)
@@ -155,9 +159,10 @@ def flatness(
     starts = rng.integers(0, len(values), (resamples, count))
     days = (starts[..., np.newaxis] + np.arange(block)) % len(values)
     resampled = daily[days.reshape(resamples, -1)].sum(1)
+    resampled = resampled[resampled.any(1)]  # others have no histogram
     chance = ((resampled / resampled.sum(1, keepdims=True) - whole) ** 2).sum(1)
     statistic = ((whole - 1 / bins) ** 2).sum()
-    p_value = (1 + (chance >= statistic).sum()) / (1 + resamples)
+    p_value = (1 + (chance >= statistic).sum()) / (1 + len(chance))
     found = {
         "statistic": statistic,
         "p_value": p_value,
@@ -182,7 +187,9 @@ def coverage(
     observed : xarray.DataArray
         Shape (..., time).
     level : float
-        Probability that the interval should hold.
+        Probability that the interval should hold. Of m members none holds more than
+        ``(m - 1) / (m + 1)``: 90 % takes 19 of them, and of fewer the interval ends at the lowest
+        and the highest.
     by : xarray.DataArray, optional
         Group of every record or series, any dimensions of ``observed``: for example
         ``observed["time.season"]``, or classes of a site's area. Groups by what is forecast, never

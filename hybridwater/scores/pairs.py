@@ -50,6 +50,8 @@ def with_members(
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Bring an ensemble and observations together; missing where any member or the truth is.
 
+    Members that failed, and so are missing throughout, are left out.
+
     Parameters
     ----------
     ensemble : xarray.DataArray
@@ -65,7 +67,7 @@ def with_members(
     Raises
     ------
     DataError
-        If there are not two members, or as :func:`hybridwater.scores.nse`.
+        If there are not two members with values, or as :func:`hybridwater.scores.nse`.
     UnitError
         If units are missing or incompatible.
     """
@@ -82,7 +84,19 @@ def with_members(
             where=str(observed.name or "observed"),
             fix="Give the observations alone",
         )
-    ensemble = ensemble.astype(float).transpose(..., "time", "member")
+    ensemble = there(ensemble.astype(float).transpose(..., "time", "member"))
+    if ensemble.sizes["member"] < 2:
+        raise DataError(
+            "Fewer than two members of the ensemble have any value where there are observations.",
+            where=str(ensemble.name or "ensemble"),
+            fix="See the variable 'failure' of the ensemble for why members failed",
+        )
     observed = observed.astype(float).transpose(*(d for d in ensemble.dims if d != "member"))
     valid = ensemble.notnull().all("member") & observed.notnull()
     return ensemble.where(valid), observed.where(valid)
+
+
+def there(ensemble: xr.DataArray) -> xr.DataArray:
+    """Return the members that are not missing throughout."""
+    others = [d for d in ensemble.dims if d != "member"]
+    return ensemble.isel(member=ensemble.notnull().any(others).values)

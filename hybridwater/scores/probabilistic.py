@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.errors import DataError
-from hybridwater.scores.pairs import with_members
+from hybridwater.scores.pairs import paired, with_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,6 +56,40 @@ def crps(ensemble: xr.DataArray, observed: xr.DataArray, *, fair: bool = False) 
         "continuous ranked probability score"
     )  # fmt: skip
     return _like(observed, values, "crps", name, ensemble.attrs["units"])
+
+
+def absolute_error(forecast: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Absolute error of every record of a single forecast, which is its CRPS.
+
+    For the skill of an ensemble against a single forecast, such as that of
+    :func:`hybridwater.scores.persistence`.
+
+    Parameters
+    ----------
+    forecast, observed : xarray.DataArray
+        Shape (..., time).
+
+    Returns
+    -------
+    xarray.DataArray
+        Shape (..., time), in the unit of the forecast, best 0; NaN where either is missing.
+
+    Raises
+    ------
+    DataError
+        If there is no common time, or other coordinates differ.
+    UnitError
+        If units are missing or incompatible.
+
+    References
+    ----------
+    Gneiting, T. and Raftery, A. E. (2007), J. Am. Stat. Assoc. 102, 359-378, sec. 4.2.
+    doi:10.1198/016214506000001437
+    """
+    forecast, observed = paired(forecast, observed)
+    error = abs(forecast.astype(float) - observed.astype(float)).transpose(*observed.dims)
+    unit = forecast.attrs["units"]
+    return _like(observed, error.values, "absolute_error", "absolute error", unit)
 
 
 def interval_score(
@@ -142,10 +176,18 @@ def energy_score(ensemble: xr.DataArray, observed: xr.DataArray, dim: str) -> xr
 
 
 def central_interval(ensemble: xr.DataArray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the central interval of members in the last dimension."""
-    tail = (1 - level) / 2
+    """Return the ends of the central interval of members, without the dimension of these."""
+    tail, axis = (1 - level) / 2, ensemble.get_axis_num("member")
     # Weibull's positions: k of m members are below the k / (m + 1) quantile
-    return tuple(np.quantile(ensemble.values, [tail, 1 - tail], axis=-1, method="weibull"))
+    return tuple(np.quantile(ensemble.values, [tail, 1 - tail], axis=axis, method="weibull"))
+
+
+def reach(members: int) -> float:
+    """Return the probability of what lies between the lowest and the highest member.
+
+    No central interval of more can be had of so few: it ends at these.
+    """
+    return (members - 1) / (members + 1)
 
 
 def check_level(level: float) -> None:

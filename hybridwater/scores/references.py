@@ -50,20 +50,26 @@ def climatology(
     others = series.isel(time=0, drop=True)
     flat = series.values.reshape(-1, series.sizes["time"])
     day, wanted = series["time"].dt.dayofyear.values, times.dt.dayofyear.values
-    apart = np.abs(day - wanted[:, np.newaxis]) % _YEAR
-    near = np.minimum(apart, _YEAR - apart) <= (_YEAR if window is None else window)
-    usable = near & np.isfinite(flat)[:, np.newaxis]
-    counts = usable.sum(-1)
-    if not counts.all():
-        row, t = (int(k[0]) for k in np.nonzero(counts == 0))
-        raise DataError(
-            "There is no observation to take a climatology from.",
-            where=f"series {row}, time {times.values[t]}",
-            fix="Widen the window, or leave the series out",
-        )
-    first = np.argsort(~usable, axis=-1, kind="stable")  # usable records come first
-    pick = np.take_along_axis(first, np.arange(counts.max()) % counts[..., np.newaxis], axis=-1)
-    members = np.take_along_axis(flat[:, np.newaxis], pick, axis=-1)
+    if window is None:
+        day, wanted, window = np.zeros_like(day), np.zeros_like(wanted), _YEAR
+    found = {}
+    for one in np.unique(wanted):  # not each of the times: days of the year come again
+        apart = np.abs(day - one) % _YEAR
+        usable = (np.minimum(apart, _YEAR - apart) <= window) & np.isfinite(flat)
+        counts = usable.sum(-1)
+        if not counts.all():
+            raise DataError(
+                "There is no observation to take a climatology from.",
+                where=f"series {int(np.argmin(counts))}, time {times.values[wanted == one][0]}",
+                fix="Widen the window, or leave the series out",
+            )
+        first = np.argsort(~usable, axis=-1, kind="stable")  # usable records come first
+        found[one] = first[:, : counts.max()].copy(), counts[:, np.newaxis]
+    most = max(first.shape[1] for first, _ in found.values())
+    members = np.empty((len(flat), times.size, most))
+    for one, (first, counts) in found.items():
+        pick = np.take_along_axis(first, np.arange(most) % counts, axis=-1)
+        members[:, wanted == one] = np.take_along_axis(flat, pick, axis=-1)[:, np.newaxis]
     members = members.reshape(*others.shape, times.size, -1)
     result = xr.DataArray(
         members,
@@ -77,6 +83,8 @@ def climatology(
 
 def persistence(observed: xr.DataArray, lead: int = 1) -> xr.DataArray:
     """Return the forecast that nothing changes: the observation ``lead`` records before.
+
+    Its CRPS is :func:`hybridwater.scores.absolute_error`.
 
     Parameters
     ----------

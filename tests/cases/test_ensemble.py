@@ -6,16 +6,20 @@ import signal
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from coupled_case import CASE, write_case
 from typer.testing import CliRunner
 
+from hybridwater import scores
 from hybridwater.cases import load_coupled, load_ensemble
 from hybridwater.cases.coupled_simulator import CoupledSimulator
+from hybridwater.cases.ensemble_report import ensemble_sections
 from hybridwater.cli import app
 from hybridwater.ensembles import Design, Ensemble, Residual
 from hybridwater.errors import CaseError, EnsembleError
+from hybridwater.units import to_units
 
 SOURCES = """
 [ensemble]
@@ -131,6 +135,13 @@ def test_command_writes_members_and_report(case, observed, tmp_path):
         assert found.sizes["source"] == 2
 
 
+def test_a_warmup_of_the_whole_run_is_said_in_words(case):
+    case.write_text(CASE + SOURCES.replace("members = 6", "members = 2\nwarmup = 59"))
+    done = call(case)
+    assert done.exit_code == 2
+    assert "leaves none of 59" in done.output.replace("\n", " ")
+
+
 def test_attribution_is_in_the_report(case, tmp_path):
     text = CASE + SOURCES.replace("members = 6", "members = 4\nattribution = true")
     case.write_text(text)
@@ -138,6 +149,33 @@ def test_attribution_is_in_the_report(case, tmp_path):
     assert done.exit_code == 0, done.output
     assert "16 of 16 members" in done.output
     assert "Whose variance it is" in (tmp_path / "run" / "ensemble.html").read_text()
+
+
+def test_a_report_of_what_is_left(case, observed, tmp_path, monkeypatch):
+    """A member of an attribution failed, and observations begin after the warmup."""
+    head = "members = 4\nattribution = true\nwarmup = 10\nfailed = 'leave_out'\nretries = 0"
+    case.write_text(CASE + SOURCES.replace("members = 6", head) + OBSERVED)
+    with xr.open_dataset(tmp_path / "gages.nc") as opened:
+        late = opened.load().isel(time=slice(15, None))
+    late.to_netcdf(tmp_path / "gages.nc")
+    simulate = CoupledSimulator.simulate
+
+    def failing(self, members):
+        if members[0].number == 1:
+            raise ValueError("it rained too much")
+        return simulate(self, members)
+
+    monkeypatch.setattr(CoupledSimulator, "simulate", failing)
+    loaded = load_ensemble(case, off=["start"])
+    with loaded.run(progress=False) as found:
+        first, *_, section = ensemble_sections(loaded, found)
+        members = found["lake.runoff_flux"].drop_sel(member=1).load()
+    assert "1 of 16 members failed" in first.text
+    assert any("Whose variance it is" in figure.caption for figure in section.figures)
+    table = section.tables[0].frame
+    expected = scores.crps(members, late["runoff"]).mean("time")
+    assert table["CRPS"].to_numpy() == pytest.approx(expected.values)
+    assert "So few members reach no further than the central 88 %" in section.text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -162,6 +200,23 @@ def test_ctrl_c_and_resume_give_the_same_bytes(case, tmp_path, monkeypatch):
     assert whole.read_bytes() == resumed.read_bytes()
 
 
+def test_with_other_records_it_is_not_resumed(case, tmp_path, monkeypatch):
+    simulate = CoupledSimulator.simulate
+
+    def interrupted(self, members):
+        if members[0].number == 3:
+            raise KeyboardInterrupt
+        return simulate(self, members)
+
+    monkeypatch.setattr(CoupledSimulator, "simulate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="3 of 6 members"):
+        load_ensemble(case).run()
+    monkeypatch.setattr(CoupledSimulator, "simulate", simulate)
+    (tmp_path / "hill.csv").write_text((tmp_path / "hill.csv").read_text().replace(",0.0", ",1.0"))
+    with pytest.raises(EnsembleError, match="of another ensemble: simulator was"):
+        load_ensemble(case).run(resume=True)
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_bytes(case, tmp_path):
     for workers in (1, 2):
@@ -171,12 +226,13 @@ def test_processes_give_the_same_bytes(case, tmp_path):
 
 
 class Wetter:
-    """A residual model by which half a millimetre is missing every day."""
+    """A residual model by which half a millimetre is missing every day, in its own unit."""
 
     draws: ClassVar = {}
 
     def sample(self, simulated, members, seed):
-        return (simulated + 0.5).expand_dims(member=members)
+        drawn = (simulated + 0.5).expand_dims(member=members)
+        return to_units(drawn.assign_attrs(units="kg m-2 d-1"), "kg m-2 s-1")
 
 
 def test_an_injected_error_is_water_in_the_ledger(case, tmp_path):
@@ -191,6 +247,34 @@ def test_an_injected_error_is_water_in_the_ledger(case, tmp_path):
         more = found["lake.reservoir_amount"].values[0, :, 0] - before
     t = np.arange(1, len(more) + 1)
     np.testing.assert_allclose(more, 50 * (1 - np.exp(-0.01 * t)), rtol=1e-10)  # 0.5 / rate
+
+
+class Burst:
+    """A residual model of one day on which water is missing, another amount at each gage."""
+
+    draws: ClassVar = {}
+
+    def sample(self, simulated, members, seed):
+        missing = xr.DataArray([1.0, 2.0], {"gage": ["lower", "upper"]})
+        day = simulated["time"] == simulated["time"][10]
+        drawn = simulated + missing * day
+        return drawn.transpose(*simulated.dims).expand_dims(member=members)
+
+
+def test_errors_of_gages_go_into_their_cells_on_their_day(tmp_path):
+    case = write_case(tmp_path, CASE.replace("area = 1e6", "area = [1e6, 2e6, 4e6]"))
+    gages = xr.DataArray([2, 0], {"gage": ["lower", "upper"]})
+    runs = CoupledSimulator(case, sites={"lake.runoff_flux": gages})
+    sources = {"error": Residual("lake.runoff_flux", Burst(), inject="lake.recharge_flux")}
+    model = load_coupled(case).build()
+    model.run("2001-03-01", progress=False)
+    with Ensemble(runs, sources, Design(1)).run(tmp_path / "e.nc") as found:
+        assert float(found["ledger_residual"][0]) < 1e-12
+        more = found["lake.reservoir_amount"][0].values
+    more = more - model.output("lake")["reservoir_amount"].values
+    late = np.arange(len(more)) - 10
+    left = np.where(late < 0, 0, 100 * (1 - np.exp(-0.01)) * np.exp(-0.01 * late))
+    np.testing.assert_allclose(more, left[:, None] * [2.0, 0.0, 1.0], atol=1e-10)
 
 
 def test_an_error_that_cannot_be_injected_is_refused(case, tmp_path):
@@ -219,6 +303,7 @@ def edited(old, new):
         (edited("members", "memebrs"), "did you mean 'members'"),
         (edited("members = 6", 'members = "6"'), "a whole number"),
         (edited("members = 6", "members = 0"), "0 members"),
+        (edited("members = 6", "members = 1"), "a report needs two"),
         (edited("seed = 4", 'design = "sobol"'), "power of two"),
         (edited("seed = 4", 'outputs = ["q"]'), "of the ensemble of a fit"),
         (edited('kind = "forcing"', 'kind = "forcings"'), "did you mean 'forcing'"),
@@ -239,7 +324,26 @@ def test_what_cannot_be_is_refused_at_the_door(tmp_path, text, told):
         load_ensemble(write_case(tmp_path, text))
 
 
+@pytest.mark.parametrize(("cell", "told"), [(-1, "no whole numbers"), (np.nan, "no whole numbers")])
+def test_sites_in_no_cell_are_refused_at_the_door(case, observed, tmp_path, cell, told):
+    case.write_text(CASE + SOURCES + OBSERVED)
+    with xr.open_dataset(tmp_path / "gages.nc") as opened:
+        moved = opened.load().assign(cell=("gage", [float(cell)]))
+    moved.to_netcdf(tmp_path / "gages.nc")
+    with pytest.raises(CaseError, match=told):
+        load_ensemble(case)
+
+
 def test_what_only_a_run_can_tell_is_told_by_the_member(tmp_path):
+    days = pd.date_range("2001-01-01", periods=9)
+    gages = xr.Dataset(
+        {"runoff": (("gage", "time"), np.ones((1, 9)), {"units": "mm d-1"}), "cell": ("gage", [7])},
+        {"gage": ["sea"], "time": days},
+    )
+    gages.to_netcdf(tmp_path / "gages.nc")
+    case = write_case(tmp_path, CASE + SOURCES + OBSERVED)
+    with pytest.raises(EnsembleError, match="has 1 cells, and a site is in number 7"):
+        load_ensemble(case, members=2).run(tmp_path / "sites.nc")
     case = write_case(tmp_path, edited("lake.content", "lake.contnet"))
     with pytest.raises(EnsembleError, match="did you mean 'content'"):
         load_ensemble(case).run()

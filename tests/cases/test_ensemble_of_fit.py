@@ -95,6 +95,7 @@ def test_of_a_fit(case, tmp_path):
         ('["k"]', '["kk"]', "no parameter 'kk'"),
         ("warmup = 20", 'outputs = ["qq"]', "no output 'qq'"),
         ("warmup = 20", "[ensemble.observed]", "key 'output' is missing"),
+        ("warmup = 20", "warmup = 181", "warmup of 181 records leaves none of 181"),
     ],
 )
 def test_what_the_model_does_not_have(case, old, new, told):
@@ -105,7 +106,8 @@ def test_what_the_model_does_not_have(case, old, new, told):
 
 
 def test_several_fits_and_a_residual_model(case, tmp_path):
-    from hybridwater.residuals import Inference, ResidualModel
+    from hybridwater.ensembles import ParameterPosterior
+    from hybridwater.residuals import Diagnostics, Inference, ResidualModel
 
     fitted = load(case).fit()
     load(case).fit(directory=tmp_path / "second")
@@ -128,6 +130,13 @@ kind = "residual"
 output = "q"
 posterior = "residuals"
 """
+    draws = xr.Dataset({"k": ("draw", np.full(20, 0.04), {"units": "d-1"})})
+    told = Diagnostics("svi", True, "")
+    ParameterPosterior(draws, ("k",), told, "a").save(tmp_path / "k.nc")
+    of_one = '\n[ensemble.sources.k]\nkind = "posterior"\nfile = "k.nc"\n'
+    case.write_text(CASE[: CASE.index("[ensemble.sources.parameters]")] + of_one)
+    with pytest.raises(CaseError, match=r"that of basin 'a', and what runs is a, b.*source 'k'"):
+        load_ensemble(case)
     # k stays as fitted: with other flows than those of the fit, errors have another scale.
     head = CASE[: CASE.index("[ensemble.sources.parameters]")]
     case.write_text(head + more)

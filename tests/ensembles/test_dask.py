@@ -1,5 +1,8 @@
 """Ensembles on a Dask cluster that is there already."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -80,6 +83,30 @@ def test_workers_that_started_julia_solve_with_it(tmp_path):
     ):
         assert there.attrs["engine"] == "julia"
         np.testing.assert_allclose(there["q"], here["q"], rtol=1e-12)
+
+
+def test_a_scheduler_that_is_lost_is_no_failure_of_members(tmp_path):
+    path, parts = tmp_path / "e.nc", tmp_path / "e.nc.parts"
+    slow = Ensemble(Formula(double, pause=0.2), X, Design(20))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None,
+        silence_logs=50,
+    ) as lost:  # fmt: skip
+
+        def lose():
+            while not list(parts.glob("[0-9]*.json")):
+                time.sleep(0.05)
+            lost.sync(lost.scheduler.close)
+
+        thread = threading.Thread(target=lose)
+        thread.start()
+        with pytest.raises(EnsembleError, match=r"scheduler of the Dask cluster was lost.*resume"):
+            slow.run(path, workers=lost.scheduler_address, failed="leave_out")
+        thread.join()
+    assert 1 <= len(list(parts.glob("[0-9]*.json"))) < 5
+    slow.run(path, resume=True).close()
+    made().run(tmp_path / "here.nc").close()
+    assert path.read_bytes() == (tmp_path / "here.nc").read_bytes()
 
 
 def test_a_cluster_that_does_not_answer(tmp_path, monkeypatch):

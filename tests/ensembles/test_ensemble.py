@@ -137,7 +137,8 @@ def test_if_all_fail_nothing_is_written(tmp_path):
 
 
 def test_switching_one_off_leaves_the_draws_of_the_others():
-    sources = {**X, "z": Parameters({"a": normal(0, 1), "b": normal(0, 1)}), "w": X["x"]}
+    sources = {**X, "z": Parameters({"a": normal(0, 1), "b": normal(0, 1)})}
+    sources["w"] = Parameters({"y": uniform(1, 3)})
     both = Ensemble(Formula(double), sources, Design(8, "sobol"))
     one = Ensemble(Formula(double), sources, Design(8, "sobol"), off=["z"])
     for number in range(8):
@@ -146,6 +147,13 @@ def test_switching_one_off_leaves_the_draws_of_the_others():
             a, b = both.member(number).draws[name], one.member(number).draws[name]
             assert a.seed == b.seed
             np.testing.assert_array_equal(a.uniforms, b.uniforms)
+
+
+def test_two_sources_of_one_number_are_refused():
+    both = {**X, "other": Parameters(factors={"x": uniform(1, 2)})}
+    with pytest.raises(EnsembleError, match="parameter 'x' is decided by two sources, 'x' and 'ot"):
+        Ensemble(Formula(double), both)
+    Ensemble(Formula(double), both, off=["other"])
 
 
 def test_bad_requests(tmp_path):

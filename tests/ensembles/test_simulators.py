@@ -1,11 +1,14 @@
 """Members of a model, against the same model run alone."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 import hybridwater as hw
+from hybridwater import units
 from hybridwater.ensembles import (
     Design,
     Draw,
@@ -15,11 +18,14 @@ from hybridwater.ensembles import (
     InitialState,
     Member,
     ModelSimulator,
+    ParameterPosterior,
     Parameters,
+    Residual,
     lognormal,
     uniform,
 )
 from hybridwater.errors import DeclarationError, EnsembleError
+from hybridwater.residuals import Diagnostics
 from hybridwater.training import Stage
 
 
@@ -181,6 +187,62 @@ def test_fits(ude, forcing, tmp_path):
             alone = chosen.simulate(forcing)
             np.testing.assert_allclose(found["q"].sel(member=number), alone["q"], rtol=1e-9)
         assert len(np.unique(found["q"].isel(basin=0, time=9).values)) == 2
+
+
+class Doubling:
+    """A residual model of twice the flow, fitted to flow in metres."""
+
+    draws: ClassVar = {}
+
+    def sample(self, simulated, members, seed):
+        drawn = units.to_units((2 * simulated).assign_attrs(units="mm d-1"), "m d-1")
+        return drawn.expand_dims(member=members)
+
+
+def test_what_may_be_observed_has_the_unit_of_what_is_simulated(ude, forcing, tmp_path):
+    runs = ModelSimulator(ude, forcing, outputs=["q"])
+    ensemble = Ensemble(runs, {"error": Residual("q", Doubling())}, Design(2))
+    with ensemble.run(tmp_path / "e.nc") as found:
+        assert found["q_observable"].attrs["units"] == "mm d-1"
+        np.testing.assert_allclose(found["q_observable"], 2 * found["q"], rtol=1e-12)
+
+
+def test_fits_that_run_otherwise_are_refused(ude, forcing):
+    data = forcing.assign(q=forcing["prcp"])
+    how = {"observed": {"q": "q"}, "train": slice(None), "warmup": 0, "show_progress": False}
+    how["schedule"] = (Stage("joint", 1, 0.01),)
+    plain, finer, steady = (
+        hw.fit(ude, data, **how, **more) for more in ({}, {"substeps": 8}, {"begin": "steady"})
+    )
+    for other in (finer, steady):
+        with pytest.raises(EnsembleError, match="begin, or are solved, in different ways"):
+            Fits([plain, other])
+    with pytest.raises(EnsembleError, match="begin otherwise than what is run"):
+        Ensemble(ModelSimulator(plain, forcing, outputs=["q"]), {"fit": Fits([steady])})
+
+
+def test_a_posterior_of_one_basin_is_not_one_of_others(ude, forcing):
+    draws = xr.Dataset({"k": ("draw", np.linspace(0.1, 0.2, 30), {"units": "d-1"})})
+    own = ParameterPosterior(draws, ("k",), Diagnostics("svi", True, ""), "a")
+    with pytest.raises(EnsembleError, match="that of basin 'a', and what runs is a, b"):
+        Ensemble(ModelSimulator(ude, forcing, outputs=["q"]), {"posterior": own})
+    Ensemble(ModelSimulator(ude, forcing.isel(basin=[0]), outputs=["q"]), {"posterior": own})
+    close = ParameterPosterior(draws + 1e-9, ("k",), own.diagnostics, "a")
+    assert str(close) != str(own)  # or an ensemble of the one would be resumed with the other
+
+
+def test_a_posterior_is_saved_and_loaded(tmp_path):
+    draws = xr.Dataset({"k": ("draw", np.linspace(0.1, 0.2, 30), {"units": "d-1"})})
+    told = Diagnostics("svi", True, "settled", (1.0, 2.5), pareto_shape=0.4)
+    own = ParameterPosterior(draws, ("k",), told, "a")
+    again = ParameterPosterior.load(own.save(tmp_path / "posterior.nc"))
+    assert (str(again), again.diagnostics, again.basin) == (str(own), told, "a")
+    xr.testing.assert_identical(again.draws, draws)
+    draws.to_netcdf(tmp_path / "other.nc")
+    with pytest.raises(EnsembleError, match="no posterior of parameters"):
+        ParameterPosterior.load(tmp_path / "other.nc")
+    with pytest.raises(EnsembleError):
+        ParameterPosterior.load(tmp_path / "none.nc")
 
 
 def test_members_of_a_fit_begin_where_it_does(ude, forcing, tmp_path):

@@ -66,6 +66,12 @@ def test_noise_in_space_is_correlated_by_distance(weather):
     assert (lower @ lower.T)[0, 1] == pytest.approx(np.exp(-east / 100), abs=1e-3)
 
 
+def test_one_record_has_nothing_to_remember(weather):
+    rain = Forcing("prcp", factor=lognormal(0.3), time="3 d")
+    one = rain.apply(weather.isel(time=[0]), draw())
+    np.testing.assert_array_equal(one, rain.apply(weather, draw()).isel(time=[0]))
+
+
 def test_space_alone(weather):
     rain = Forcing("prcp", factor=lognormal(0.3), length="100 km")
     changed = rain.apply(weather, draw())

@@ -5,6 +5,7 @@ import xarray as xr
 from hybridwater import scores
 from hybridwater.errors import DataError, UnitError
 from hybridwater.report import coverage_chart, fan_chart, pit_histogram, variance_chart
+from hybridwater.scores.probabilistic import central_interval
 
 
 @pytest.fixture
@@ -24,6 +25,26 @@ def test_a_fan_has_two_bands_a_median_and_the_truth(ensemble, observed):
     assert outer > inner
     inside = float(scores.coverage(ensemble.isel(basin=0), observed.isel(basin=0)))
     assert f"{inside:.0%} of the observations" in figure.caption
+
+
+def test_a_fan_is_drawn_where_coverage_is_scored(ensemble, observed):
+    one = ensemble.isel(basin=0)
+    failed = one.where(one["member"] != 3)
+    (axes,) = fan_chart(failed, observed.isel(basin=0)).axes
+    outer = axes.collections[0].get_paths()[0].vertices[:, 1]
+    lower, upper = central_interval(one.drop_sel(member=3), 0.9)
+    for drawn, scored in ((outer.min(), lower.min()), (outer.max(), upper.max())):
+        assert drawn == pytest.approx(scored)
+    linear = one.drop_sel(member=3).quantile(0.95, "member").max()
+    assert outer.max() > 1.02 * float(linear)
+
+
+def test_few_members_do_not_reach_far(ensemble, observed):
+    few = ensemble.isel(member=slice(0, 10))
+    caption = fan_chart(few.isel(basin=0)).caption
+    assert "reach no further than the central 82%" in caption  # 9 / 11
+    assert "no more than 82%" in coverage_chart(few, observed).caption
+    assert "reach" not in fan_chart(ensemble.isel(basin=0, member=slice(0, 19))).caption
 
 
 def test_a_fan_of_many_sites_is_refused(ensemble):

@@ -28,13 +28,16 @@ def storms(sites, times, seed=0):
     return flow * np.logspace(0, 2, sites)[:, np.newaxis]
 
 
-def erring(simulated, memory=0.8, bias=0.1, scale=0.3, seed=1):
-    """Observations: Box-Cox errors of power 0.2 with an AR(1) in them."""
+def erring(simulated, memory=0.8, bias=0.1, scale=0.3, seed=1, shared=0.0):
+    """Observations: Box-Cox errors of power 0.2, an AR(1) with a correlation between sites."""
     rng = np.random.default_rng(seed)
     n = np.empty_like(simulated)
     now = rng.standard_normal(len(simulated))
     for t in range(simulated.shape[1]):
-        now = memory * now + np.sqrt(1 - memory**2) * rng.standard_normal(len(now))
+        fresh = rng.standard_normal(len(now))
+        if shared:
+            fresh = np.sqrt(shared) * rng.standard_normal() + np.sqrt(1 - shared) * fresh
+        now = memory * now + np.sqrt(1 - memory**2) * fresh
         n[:, t] = now
     level = simulated.mean(1, keepdims=True)
     for _ in range(30):  # the model scales by the mean of what is observed

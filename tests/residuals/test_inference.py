@@ -5,7 +5,10 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from synthetic import erring, flows, storms
 
+from hybridwater.errors import DeclarationError
+from hybridwater.residuals import ResidualModel
 from hybridwater.residuals.hierarchy import SITE
 from hybridwater.residuals.inference import Inference, NotConverged, _verdict, infer
 
@@ -49,6 +52,20 @@ def test_a_density_that_is_never_a_number_is_said_in_words():
 def test_a_fit_is_judged_by_the_elbo_of_its_draws(spread, settled, converged, said):
     swings = np.tile([-1.0, 1.0], 50)
     rounds = [-1000.0 + 30.0 * swings, -1000.0 + spread * swings]
-    found, message = _verdict(rounds, settled, 900, 1500)
+    elbo = torch.as_tensor(-1000.0 + 30.0 * swings)
+    found, message = _verdict(rounds, settled, 900, 1500, elbo, elbo)
     assert found is converged
     assert said in message
+
+
+def test_a_fit_that_is_worse_than_its_start_has_not_converged():
+    simulated, model = storms(1, 150), ResidualModel(autocorrelated=False)
+    wild = Inference(learning_rate=1.0, steps=100, draws=50, seed=1)
+    with pytest.warns(NotConverged, match=r"ELBO fell from .* to .* Lower the learning rate"):
+        model.fit(flows(simulated), flows(erring(simulated)), inference=wild)
+
+
+@pytest.mark.parametrize("wrong", [{"draws": 0}, {"chains": 0}, {"seed": -1}, {"steps": 0}])
+def test_what_cannot_be_is_refused_at_the_door(wrong):
+    with pytest.raises(DeclarationError, match="cannot be: draws"):
+        Inference(**wrong)

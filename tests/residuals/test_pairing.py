@@ -46,6 +46,16 @@ def test_bad_pairs_are_refused(pair, spoil, message):
         read_pair(simulated.assign_attrs(keep), observed.assign_attrs(keep))
 
 
+def test_what_rounding_left_below_zero_is_zero(pair):
+    dry = pair[0].copy()
+    dry[0, 3] = -1e-17
+    assert read_records(dry, "simulation").values[0, 3] == 0.0
+    assert dry[0, 3] == -1e-17  # what was given stays as it is
+    dry[0, 3] = -1e-6 * dry[0].mean()
+    with pytest.raises(DataError, match="negative"):
+        read_records(dry, "simulation")
+
+
 def test_bad_units_are_refused(pair):
     simulated, observed = pair
     with pytest.raises(UnitError, match="cannot be converted"):

@@ -11,8 +11,10 @@ def chain(members, times, coefficients):
     terms = torch.stack([torch.ones(1, times), (torch.arange(times) % 7 == 0)[None]]).double()
     generator = torch.Generator().manual_seed(0)
     wanted = torch.tensor([coefficients], dtype=torch.float64).expand(members, 1, -1)
-    memory, innovation = persistence.draw_steps(terms, wanted, generator)
-    return persistence, terms, wanted, run_chain(memory, innovation, None, None, generator)
+    alone = torch.eye(1, dtype=torch.float64)
+    memory, innovation = persistence.draw_steps(terms, wanted, alone, generator)
+    start = torch.randn((members, 1), generator=generator, dtype=torch.float64)
+    return persistence, terms, wanted, run_chain(memory, innovation, None, None, start)
 
 
 def test_single_errors_stay_standard_normal_whatever_the_chain_does():
@@ -36,3 +38,10 @@ def test_the_density_of_a_step_is_what_steps_do():
     assert abs(below[-1] - 1) < 1e-6
     found = stats.kstest(now[near], lambda x: np.interp(x, grid.numpy(), below))
     assert found.pvalue > 1e-3
+
+
+def test_innovations_are_standard_normal_and_independent():
+    persistence, terms, wanted, n = chain(8000, 6, [0.5, -2.0, 3.0, -1.0])
+    found = persistence.innovations(n[..., :-1], n[..., 1:], terms[..., 1:], wanted)[:, 0].numpy()
+    assert stats.kstest(found[:, 2], "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(found[:, 1:].T)[~np.eye(4, dtype=bool)]).max() < 0.04

@@ -1,9 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 
 from hybridwater import scores
 from hybridwater.errors import DataError, UnitError, WeightsError
 from hybridwater.residuals import Inference, ResidualModel, ResidualPosterior
+
+HALF_A_DAY = np.timedelta64(12, "h")
 
 
 def later(pair):
@@ -88,6 +92,25 @@ def test_damaged_files_are_refused(posterior, tmp_path, name):
         ResidualPosterior.load(tmp_path)
 
 
+def test_a_file_of_before_knows_no_time_step_and_is_read(pair, posterior, tmp_path):
+    simulated, _ = later(pair)
+    halves = simulated["time"].values[0] + np.arange(200) * HALF_A_DAY
+    twice = simulated.assign_coords(time=halves)
+    posterior.save(tmp_path)
+    with pytest.raises(DataError, match="every 43200 s, and the fit had one every 86400 s"):
+        ResidualPosterior.load(tmp_path).sample(twice)
+    file = tmp_path / "residuals.json"
+    document = json.loads(file.read_text())
+    assert document.pop("step") == 86400.0
+    file.write_text(json.dumps({**document, "schema": 1}))
+    old = ResidualPosterior.load(tmp_path)
+    np.testing.assert_array_equal(old.sample(simulated, 3), posterior.sample(simulated, 3))
+    assert old.sample(twice, 3).sizes["time"] == 200
+    file.write_text(json.dumps({**document, "schema": 3}))
+    with pytest.raises(WeightsError, match="has schema 3"):
+        ResidualPosterior.load(tmp_path)
+
+
 def test_parameters_are_named(posterior):
     table = posterior.parameters()
     assert list(table["bias_term"].values) == ["constant", "level", "previous", "recent", "wetness"]
@@ -105,12 +128,14 @@ def test_one_series_without_sites(pair):
 
 
 def test_bad_requests_are_refused(pair, posterior):
-    simulated, _ = later(pair)
+    simulated, observed = later(pair)
     with pytest.raises(DataError, match="was not fitted"):
         posterior.sample(simulated.assign_coords(gage=["g0", "g1", "g2", "h3"]))
     with pytest.raises(DataError, match="members"):
         posterior.sample(simulated, 0)
     with pytest.raises(DataError, match="lead"):
         posterior.sample(simulated, lead=1)
+    with pytest.raises(DataError, match=r"lead of 201 records.* 200 records"):
+        posterior.sample(simulated, observed=observed, lead=201)
     with pytest.raises(UnitError):
         posterior.sample(simulated.assign_attrs(units="mm d-1"))

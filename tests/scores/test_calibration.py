@@ -37,17 +37,35 @@ def test_overconfident_forecasts_are_found_out(calibrated):
 
 def test_the_test_of_flatness_has_its_size_although_days_are_alike():
     # AR(1) of 0.9: days are alike, yet every single one is uniform
+    from scipy.signal import lfilter
     from scipy.stats import norm
 
     rng = np.random.default_rng(1)
     found = []
-    for _ in range(60):
-        n = np.empty(1500)
-        n[0] = rng.standard_normal()
-        for t in range(1, 1500):
-            n[t] = 0.9 * n[t - 1] + np.sqrt(0.19) * rng.standard_normal()
+    for _ in range(150):
+        n = rng.standard_normal(1500)
+        n[1:] *= np.sqrt(0.19)
+        n = lfilter([1.0], [1.0, -0.9], n)
         found.append(float(scores.flatness(flow(norm.cdf(n)), resamples=199)["p_value"]))
-    assert np.mean(np.array(found) < 0.05) < 0.2  # 0.05 for blocks without end; without: 0.9
+    size = np.mean(np.array(found) < 0.05)  # 0.05 for blocks without end; without blocks: 0.9
+    assert 0.02 < size < 0.12  # 0.078 in 400 other series
+
+
+def test_a_member_that_failed_does_not_count(calibrated):
+    members, truth = calibrated
+    spoilt = members.where(members["member"] != 7)
+    rest = members.drop_sel(member=7)
+    for score in (scores.crps, scores.coverage, scores.pit, scores.rank_histogram):
+        found = score(spoilt, truth)
+        assert np.isfinite(found).all()
+        np.testing.assert_array_equal(found, score(rest, truth))
+    with pytest.raises(DataError, match="Fewer than two members"):
+        scores.crps(members.where(members["member"] == 7), truth)
+
+
+def test_of_nothing_there_is_no_histogram_to_test():
+    with pytest.raises(DataError, match="no value to test"):
+        scores.flatness(flow(np.full(400, np.nan)))
 
 
 def test_dry_days_are_spread_over_the_members_that_are_dry():

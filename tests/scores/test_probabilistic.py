@@ -33,6 +33,23 @@ def test_the_fair_score_does_not_depend_on_the_number_of_members(calibrated):
     assert float(scores.crps(members.isel(member=slice(0, 5)), truth).mean()) > 1.1 * all_
 
 
+def test_skill_against_persistence_by_hand():
+    truth = flow([1.0, 3.0, np.nan, 4.0])
+    same = scores.persistence(truth)
+    found = scores.absolute_error((same * 1000).assign_attrs(units="L s-1"), truth)
+    np.testing.assert_allclose(found, [np.nan, 2000.0, np.nan, np.nan])
+    assert found.attrs["units"] == "L s-1"
+    members = ensemble([[0.0, 2.0, 2.0, 2.0], [0.0, 4.0, 2.0, 2.0]])  # a CRPS of 0.5 on that day
+    assert float(scores.skill(scores.crps(members, truth), found)) == pytest.approx(0.75)
+
+
+def test_a_single_forecast_is_an_ensemble_that_agrees(calibrated):
+    members, truth = calibrated
+    one = members.isel(member=0, drop=True)
+    agreed = one.expand_dims(member=3)
+    np.testing.assert_allclose(scores.absolute_error(one, truth), scores.crps(agreed, truth))
+
+
 def test_interval_score_by_hand():
     # 9 members: Weibull's 10 % and 90 % quantiles are the first and the last: width 8
     members = ensemble(np.arange(1.0, 10.0)[:, np.newaxis])
@@ -46,6 +63,15 @@ def test_energy_score_of_one_site_is_the_crps(calibrated):
     found = scores.energy_score(members, truth, "gage")
     assert found.dims == ("time",)
     np.testing.assert_allclose(found, scores.crps(members, truth).isel(gage=0))
+
+
+def test_energy_score_of_three_sites_by_its_definition(calibrated):
+    members, truth = (data.isel(time=slice(0, 40)) for data in calibrated)
+    found = scores.energy_score(members, truth, "gage")
+    x, y = members.values, truth.values  # (member, gage, time), (gage, time)
+    miss = np.linalg.norm(x - y, axis=1).mean(0)
+    spread = np.linalg.norm(x[:, None] - x[None], axis=2).mean((0, 1))
+    np.testing.assert_allclose(found, miss - spread / 2)
 
 
 def test_missing_values_are_missing_scores(calibrated):

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -22,6 +24,21 @@ def test_climatology_of_the_season_crosses_new_year():
     members = scores.climatology(past, day, window=2)
     assert set(members.values[:, 0]) >= {362.0, 363.0, 364.0, 365.0, 366.0, 0.0, 727.0, 728.0}
     assert not set(members.values[:, 0]) & {100.0, 500.0}
+
+
+def test_climatology_of_many_years_takes_little_more_than_its_members():
+    rng = np.random.default_rng(0)
+    past = flow(rng.gamma(1.0, 1.0, (2, 2200)), ("gage", "time"))
+    tracemalloc.start()
+    members = scores.climatology(past, past["time"], window=10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * members.nbytes  # every record against every other would take 30 times that
+    mid = past["time"].dt.dayofyear
+    for t in (0, 1000, 2199):
+        apart = abs(mid - mid[t])
+        near = np.minimum(apart, 365 - apart) <= 10
+        assert set(members.values[:, 1, t]) == set(past.values[1, near.values])
 
 
 def test_climatology_without_observations_is_refused():
