@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hybridwater.errors import DataError, SettingsError, nearest
+from hybridwater.mgn import parallel
 from hybridwater.mgn.course import Course
 from hybridwater.mgn.routing import GageRouting
 from hybridwater.mgn.runoff import RunoffCoupler
@@ -126,7 +127,7 @@ class Schooling:
         The first of these steps, in which the network says nothing: offsets of cells are learned
         alone, on all days at once.
     window : int
-        Days in the loss of each later step, drawn at random.
+        Days in the loss of each later step, drawn at random: by each process its own.
     warm : int
         Days before them that are routed, so that rivers are full.
     rate, place_rate : float
@@ -230,7 +231,7 @@ def train_on_discharge(
     SettingsError
         If the window is longer than the record, or there is another run in the directory.
     WeightsError
-        If a checkpoint is damaged or nothing can be written.
+        If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
     school = _School(coupler, record, routing, schooling or Schooling(), days, gages, seed)
     return school.conduct(directory, resume, checkpoint_every, progress)
@@ -301,6 +302,7 @@ class _School(Course):
             "record": self.record.digest(),
             "targets": digest.hexdigest(),
             "seed": self.seed,
+            "windows": parallel.processes(),
         }
 
     def _rates(self) -> list[float]:
@@ -314,7 +316,8 @@ class _School(Course):
             self._refresh()
         start, window = 0, len(self.observed)
         if not silent:
-            start, window = int(self.random.choice(self.starts)), plan.window
+            drawn = self.random.choice(self.starts, size=parallel.processes())
+            start, window = int(parallel.part(torch.from_numpy(drawn))), plan.window
         first = max(start - plan.warm, 0)
         rows = slice(first, start + window)
         before = self.stores[first - 1] if first else None

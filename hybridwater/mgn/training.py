@@ -121,7 +121,7 @@ def train_dynamics(
     SettingsError
         If a lesson is longer than all episodes, or there is another run in the directory.
     WeightsError
-        If a checkpoint is damaged or nothing can be written.
+        If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
     course = _Course(dynamics, episodes, lessons, seed)
     return course.conduct(directory, resume, checkpoint_every, progress)
