@@ -190,7 +190,8 @@ class MeshGraphNetwork(nn.Module):
         check_features(graph, values, a.inputs)
         nodes, kept = {}, {}
         for name in a.inputs:
-            x = self.normalisers[name](values[name].to(a.dtype).movedim(-2, 0))
+            # In double, as a small change of a large value is lost in float32.
+            x = self.normalisers[name](values[name].double().movedim(-2, 0)).to(a.dtype)
             if a.memory:
                 kept[name] = _remembered(memory, name, x, a.memory)
                 x = torch.cat([x, kept[name]], dim=-1)
@@ -270,8 +271,8 @@ class MeshGraphNetwork(nn.Module):
             if relation not in graph.edge_types or not {source, target} <= nodes.keys():
                 continue
             store = graph[relation]
-            features = store.edge_attr.to(self.architecture.dtype)
-            latents = self.edge_encoders[name](self.edge_normalisers[name](features))
+            features = self.edge_normalisers[name](store.edge_attr.double())
+            latents = self.edge_encoders[name](features.to(self.architecture.dtype))
             index[name] = store.edge_index
             edges[name] = latents.view(latents.shape[0], *[1] * spread, latents.shape[1])
         return index, edges

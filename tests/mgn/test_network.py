@@ -110,3 +110,15 @@ def test_graphs_and_values_that_do_not_fit(graph, network, values, squares):
     values["land"][3, 1] = float("inf")
     with pytest.raises(DataError, match="'rain' is not finite"):
         network(graph, values)
+
+
+def test_small_changes_of_large_features_are_not_lost_in_single_precision(squares):
+    graph = make_graph({"land": squares(4, 4)}, levels=1)
+    seen = []
+    for offset in (0.0, 1e6):
+        torch.manual_seed(0)
+        inputs, outputs = {"land": ["head"]}, {"land": ["flow"]}
+        network = MeshGraphNetwork(Architecture.of(graph, inputs, outputs=outputs, width=8))
+        heads = offset + torch.linspace(-0.5, 0.5, 16, dtype=torch.float64).unsqueeze(-1)
+        seen.append(network(graph, {"land": heads}).nodes["land"])
+    torch.testing.assert_close(*seen, rtol=0.02, atol=1e-3)
