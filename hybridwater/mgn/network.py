@@ -15,7 +15,7 @@ from hybridwater.mgn.geometry import PARTS
 from hybridwater.mgn.graph import node_type
 from hybridwater.mgn.layers import EdgeUpdate, NodeUpdate, Perceptron, Prolong, Restrict
 from hybridwater.mgn.normaliser import Normaliser
-from hybridwater.mgn.validation import check_features
+from hybridwater.mgn.validation import check_edges, check_features
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -180,8 +180,8 @@ class MeshGraphNetwork(nn.Module):
         Raises
         ------
         MeshError
-            If the graph lacks a relation, or has more levels than a network that does not share
-            its weights among them.
+            If the graph lacks a relation, has features of edges that are not finite, or more levels
+            than a network that does not share its weights among them.
         DataError
             If features are missing or not finite, or the memory is that of other cells.
         """
@@ -223,6 +223,8 @@ class MeshGraphNetwork(nn.Module):
                     f"{found.get(name, 'none')}: {nearest(name, found)}.",
                     fix="Make the graph with the components and links of the training",
                 )
+        for relation in graph.edge_types:
+            check_edges(graph[relation], relation)
         chains = {n: c for n, c in levels_of(graph).items() if n in a.inputs}
         deepest = max(map(len, chains.values()))
         if a.cycle != "flat" and a.sharing in ("none", "steps") and deepest != a.levels:

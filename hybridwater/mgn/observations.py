@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hybridwater.data.times import check_time
 from hybridwater.errors import DataError, SettingsError, nearest
 from hybridwater.mgn import parallel
 from hybridwater.mgn.course import Course
@@ -57,6 +58,14 @@ class RunoffRecord:
                 f"{tuple(self.observed.shape)}.",
                 fix="Give the same days, and the same cells of the land",
             )
+        bad = ~torch.isfinite(self.given)
+        if bool(bad.any()):
+            day, cell, flux = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"{int(bad.sum())} values of what land gave are not finite.",
+                f"day {day}, cell {cell}, flux {flux}",
+                "Fill gaps before",
+            )
 
     @classmethod
     def from_dataset(
@@ -72,7 +81,8 @@ class RunoffRecord:
         Parameters
         ----------
         land : xarray.Dataset
-            Variables over ``time`` and one dimension of cells; fluxes in units of kg m-2 d-1.
+            Variables over ``time``, day by day, and one dimension of cells; fluxes in units of
+            kg m-2 d-1.
         observed : xarray.DataArray
             Discharge over ``time`` and one dimension of gages, in units of m3 s-1. Times without
             are missing.
@@ -84,7 +94,8 @@ class RunoffRecord:
         Raises
         ------
         DataError
-            If a variable is missing.
+            If a variable is missing, times of the land are not days in their order without a gap,
+            or a time of the observations is there twice.
         UnitError
             If units do not fit.
         """
@@ -93,6 +104,15 @@ class RunoffRecord:
         for name in (*given, *signals):
             if name not in land:
                 raise DataError(f"'{name}' is missing: {nearest(name, map(str, land.data_vars))}")
+        step = check_time(land)
+        if step.total_seconds() != 86400.0:
+            raise DataError(f"The steps are {step} long, not a day.", fix="Give means of days")
+        times = observed.indexes.get("time")
+        if times is None or not times.is_unique:
+            raise DataError(
+                "The observations have no times, or one of them twice.",
+                fix='Keep one of the two: observed.drop_duplicates("time")',
+            )
         fluxes = [units.to_units(land[n], "kg m-2 d-1") for n in given]
         flow = units.to_units(observed, "m3 s-1").transpose("time", ...)
         flow = flow.reindex(time=land["time"])

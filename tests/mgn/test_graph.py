@@ -98,7 +98,7 @@ def test_columns_and_rivers_without_places():
 
 def test_rivers_are_linked_to_meshes_in_the_plane(squares):
     land, shares = squares(3, 1), csr_array(np.eye(3))
-    middles = land.centroids + [30.0, 40.0]  # 50 m away
+    middles = np.add(land.centroids, [30.0, 40.0])  # 50 m away
     for points, crs, distance in ((middles, "", 50.0), (np.zeros((0, 2)), "OGC:CRS84", 0.0)):
         river = RiverNetwork([1, 2, -1], [1000.0] * 3, points=points, crs=crs)
         to = {("land", "river"): basin_map(land, river, [0, 1, 2])}
@@ -129,6 +129,7 @@ def test_what_cannot_be_a_graph_is_refused(parts, squares, drains):
     for given, message in (
         ({"parts": {}}, "at least one component"),
         ({"parts": {"a": 3}}, "neither areas nor lengths"),
+        ({"levels": 0}, "no graph of 0 levels.*component 'land'"),
         ({"parts": {"a b": river}}, "cannot have the name 'a b'"),
         ({"parts": {"a": river, "a_1": river}}, "cannot have the name 'a_1'"),
         ({"parts": {"river": alone}}, "1 cells have no edge.*component 'river', cell 2"),
