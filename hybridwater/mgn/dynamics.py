@@ -63,6 +63,17 @@ class Dynamics(nn.Module, abc.ABC):
         """Name of the component."""
         return next(iter(self.network.architecture.inputs))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the states, forcings and static features that it reads, in this order."""
+        inputs = self.network.architecture.inputs[self.component]
+        return tuple(inputs[: len(inputs) - len(self.own)])
+
+    @property
+    def state_count(self) -> int:
+        """Number of states."""
+        return len(self.spread)
+
     @abc.abstractmethod
     def forward(
         self,
@@ -103,9 +114,7 @@ class Dynamics(nn.Module, abc.ABC):
         DataError
             As :meth:`Episode.check_like`.
         """
-        inputs = self.network.architecture.inputs[self.component]
-        names = inputs[: len(inputs) - len(self.own)]
-        episode.check_like(self.component, names, self.units, self.step)
+        episode.check_like(self.component, self.names, self.units, self.step)
 
     def rollout(self, episode: Episode, *, start: int = 0, span: int = 1) -> Tensor:
         """Run from the state at one time of an episode to its end, on its graph and forcing.
@@ -177,6 +186,11 @@ class IncrementDynamics(Dynamics):
     ) -> None:
         super().__init__(network, spread, **known)
         self.inertia = inertia
+
+    @property
+    def state_count(self) -> int:
+        """Number of states, changes included."""
+        return len(self.spread) * (2 if self.inertia else 1)
 
     @classmethod
     def of(
@@ -379,7 +393,38 @@ class FluxDynamics(Dynamics):
         DataError
             As `check_states`.
         """
+        return self.exchange(graph, states, forcing, static, span)[0]
+
+    def exchange(
+        self,
+        graph: HeteroData,
+        states: Tensor,
+        forcing: Tensor,
+        static: Tensor,
+        span: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states a step later, and what came from elsewhere.
+
+        Parameters
+        ----------
+        graph, states, forcing, static, span
+            As in the class above.
+
+        Returns
+        -------
+        states : torch.Tensor
+            Shape (..., n_cells, n_states).
+        brought : torch.Tensor
+            Shape (..., n_cells): the change of the first state by its source, as far as bounds
+            allowed; negative where it was taken.
+
+        Raises
+        ------
+        DataError
+            As `check_states`.
+        """
         self.check_states(states)
+        brought = torch.zeros_like(states[..., 0])
         name, measure = self.component, graph[self.component].measure
         share = _shares(graph, self.relation, self.form, self.typical)
         times = self.steps(graph, span)
@@ -394,11 +439,13 @@ class FluxDynamics(Dynamics):
             depth = states[..., 0]
             if self.source is not None:
                 depth = depth + forcing[..., self.source] * (span / times)
+            # clipped of rounding, and of what the source would take or bring beyond the bounds
+            amounts = (depth * measure).clamp(*bounds)
+            brought = brought + (amounts / measure - states[..., 0])
             booked = self.head(
                 graph,
                 said,
-                # of rounding, and of what the source would take or bring beyond the bounds
-                {name: (depth * measure).clamp(*bounds)},
+                {name: amounts},
                 potentials={name: depth},
                 least={name: bounds[0]},
                 most={name: bounds[1]},
@@ -406,7 +453,7 @@ class FluxDynamics(Dynamics):
             )
             after = (booked.amounts[name] / measure).unsqueeze(-1)
             states = torch.cat([after, states[..., 1:]], dim=-1)
-        return states
+        return states, brought
 
     def steps(self, graph: HeteroData, span: float = 1.0) -> int:
         """Return into how many steps one is divided on a mesh."""
