@@ -36,7 +36,7 @@ class LearnedDynamics(DeclaredComponent):
     Parameters
     ----------
     weights : Dynamics, str or path-like
-        Trained dynamics, or their file.
+        Trained dynamics, or their file; without, a configuration file names them.
     mesh : Mesh or RiverNetwork
         The cells.
     initial : mapping of str to array_like
@@ -56,8 +56,8 @@ class LearnedDynamics(DeclaredComponent):
     Raises
     ------
     ComponentError
-        If the weights know no units or step, states or features are not those of the training, or
-        values are not one per cell.
+        If there is no mesh, the weights know no units or step, states or features are not those of
+        the training, or values are not one per cell.
     DataError
         If an initial state leaves its bounds.
     WeightsError
@@ -71,9 +71,9 @@ class LearnedDynamics(DeclaredComponent):
     def __init__(
         self,
         *,
-        weights: Dynamics | str | Path,
-        mesh: Any,
-        initial: Mapping[str, Any],
+        weights: Dynamics | str | Path | None = None,
+        mesh: Any = None,
+        initial: Mapping[str, Any] | None = None,
         static: Mapping[str, Any] | None = None,
         graph: HeteroData | None = None,
         storativity: float = 1.0,
@@ -85,6 +85,13 @@ class LearnedDynamics(DeclaredComponent):
         from hybridwater.mgn import Dynamics, FluxDynamics, load_dynamics, make_graph
         from hybridwater.mgn.normaliser import Normaliser
 
+        super().__init__(start=start, inputs=inputs, meshes={0: mesh})
+        if weights is None:  # the configuration file names them
+            return
+        if mesh is None:
+            raise ComponentError(
+                "Learned dynamics need cells.", f"component '{self.name}'", "Give a mesh"
+            )
         made = weights if isinstance(weights, Dynamics) else load_dynamics(weights)
         if made.step is None or not all(made.units):
             raise ComponentError(
@@ -92,14 +99,14 @@ class LearnedDynamics(DeclaredComponent):
                 f"component '{self.name}'",
                 "Train them on episodes that do, such as those of Episode.from_dataset",
             )
-        super().__init__(step=made.step, start=start, inputs=inputs, meshes={0: mesh})
+        self._step = made.step
         self.dynamics = made.eval()
         self.graph = make_graph({made.component: mesh}) if graph is None else graph
         self._measure = self.graph[made.component].measure.numpy()
         last = len(made.names) - len(static or {})
         self._names = made.names[: made.state_count]
         self._forcings = made.names[made.state_count : last]
-        self._initial = self._table("initial", initial, self._names)
+        self._initial = self._table("initial", initial or {}, self._names)
         self._static = self._table("static", static or {}, made.names[last:])
         made.check_states(torch.from_numpy(self._initial))
         unit = dict(zip(made.names, made.units, strict=True))

@@ -99,6 +99,7 @@ def test_a_well_takes_no_more_than_there_is():
 def test_what_does_not_fit_is_refused():
     for options, message in (
         ({"weights": dynamics(units=("m", ""))}, "no step or not all units"),
+        ({"mesh": None}, "need cells"),
         ({"weights": dynamics(step=None)}, "no step or not all units"),
         ({"weights": dynamics(units=("K", "K"))}, "'depth' in 'K' is no water"),
         ({"initial": {"dept": 1.0}}, "did you mean 'depth'"),

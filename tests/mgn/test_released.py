@@ -42,7 +42,6 @@ def test_a_card_says_where_weights_come_from(folder):
 
 
 def test_a_card_does_not_name_the_commit_of_another_repository(tmp_path, monkeypatch):
-    assert len(cards.commit()) >= 40
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     named = ["git", "-C", tmp_path, "-c", "user.name=A", "-c", "user.email=a@b"]
     subprocess.run([*named, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
