@@ -20,6 +20,9 @@ from hybridwater.mgn.validation import check_edges, check_features
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
+_NOISE = 1e-8
+"""Rounding of features of edges."""
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
@@ -114,7 +117,10 @@ class MeshGraphNetwork(nn.Module):
         self.architecture = a = architecture
         size, width = a.layers, a.width
         self.normalisers = nn.ModuleDict({n: Normaliser(len(f)) for n, f in a.inputs.items()})
-        self.edge_normalisers = nn.ModuleDict({r: Normaliser(n) for r, n in a.relations.items()})
+        # Features of edges are ratios, of coordinates that may be large: no more than noise is none.
+        self.edge_normalisers = nn.ModuleDict(
+            {r: Normaliser(n, noise=_NOISE) for r, n in a.relations.items()}
+        )
         self.encoders = nn.ModuleDict(
             {n: Perceptron(len(f) + a.memory, size, width) for n, f in a.inputs.items()}
         )

@@ -24,15 +24,17 @@ class Normaliser(nn.Module):
         Number of features.
     most : int
         Rows after which it gathers no more.
+    noise : float
+        Standard deviation up to which a feature is the rounding of a constant.
     """
 
     total: Tensor
     squares: Tensor
     rows: Tensor
 
-    def __init__(self, size: int, most: int = 1_000_000) -> None:
+    def __init__(self, size: int, most: int = 1_000_000, noise: float = 0.0) -> None:
         super().__init__()
-        self.most = most
+        self.most, self.noise = most, noise
         self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
@@ -51,10 +53,10 @@ class Normaliser(nn.Module):
 
     @property
     def _variance(self) -> tuple[Tensor, Tensor]:
-        """Return the variance, and whether it is more than the rounding of its two sums."""
+        """Return the variance, and whether it is more than rounding, of its two sums or before."""
         variance = (self.squares / self.rows.clamp(min=1.0) - self.mean**2).clamp(min=0.0)
         least = 1e-14 * torch.maximum(self.mean**2, torch.ones_like(self.mean) * 1e-30)
-        return variance, variance > least
+        return variance, variance > least.clamp(min=self.noise**2)
 
     @property
     def spread(self) -> Tensor:
