@@ -117,7 +117,7 @@ class MeshGraphNetwork(nn.Module):
         self.architecture = a = architecture
         size, width = a.layers, a.width
         self.normalisers = nn.ModuleDict({n: Normaliser(len(f)) for n, f in a.inputs.items()})
-        # Features of edges are ratios, of coordinates that may be large: no more than noise is none.
+        # Features of edges are ratios of coordinates that may be large: noise is none of them.
         self.edge_normalisers = nn.ModuleDict(
             {r: Normaliser(n, noise=_NOISE) for r, n in a.relations.items()}
         )
