@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,21 +82,31 @@ def train_coupler(
         raise CaseError("There is no table [train].", str(case.path), "Add reference = '...'")
     rows: list[dict[str, Any]] = []
     written: list[Path] = []
-    for link, remap, weights in _untrained(case, training):
-        series = _Reference(training.reference, link, remap)
-        samples = series.samples()
-        split = round(len(samples[0]) * (1.0 - training.held_out))
-        first, rest = (series.part(samples, s) for s in (slice(None, split), slice(split, None)))
-        if not _fit(remap, first, training, link.label, resume, progress):
-            return Trained(pd.DataFrame(rows), written, interrupted=True)
-        warmup = training.choices.get("warmup", 0)
-        found = [
-            {"exchange": link.label, "part": name, **_assess(remap, part, warmup)}
-            for name, part in (("train", first), ("held out", rest))
-        ]
-        rows += found
-        _release(remap, weights, link, training, series, pd.DataFrame(found))
-        written.append(weights)
+    # Closed at once where a training fails or is interrupted, and with it the model.
+    with contextlib.closing(_untrained(case, training)) as every:
+        for link, remap, weights in every:
+            series = _Reference(training.reference, link, remap)
+            samples = series.samples()
+            split = round(len(samples[0]) * (1.0 - training.held_out))
+            warmup = training.choices.get("warmup", 0)
+            if len(samples[0]) - split <= warmup:
+                raise DataError(
+                    f"{len(samples[0]) - split} times are held out, and {warmup} of them do not "
+                    "count, so that nothing is left to test on.",
+                    f"exchange '{link.label}', [train]",
+                    "Raise held_out, shorten warmup, or give a longer reference",
+                )
+            first = series.part(samples, slice(None, split))
+            rest = series.part(samples, slice(split, None))
+            if not _fit(remap, first, training, link.label, resume, progress):
+                return Trained(pd.DataFrame(rows), written, interrupted=True)
+            found = [
+                {"exchange": link.label, "part": name, **_assess(remap, part, warmup)}
+                for name, part in (("train", first), ("held out", rest))
+            ]
+            rows += found
+            _release(remap, weights, link, training, series, pd.DataFrame(found))
+            written.append(weights)
     if not rows:
         raise CaseError(
             "No exchange is learned.", str(case.path), 'Write remap = "learned" in one of them'
@@ -106,7 +117,7 @@ def train_coupler(
     return Trained(errors, written, interrupted=False)
 
 
-def _untrained(case: CoupledCase, training: Training) -> Iterator[tuple[Link, LearnedRemap, Path]]:
+def _untrained(case: CoupledCase, training: Training) -> Generator[tuple[Link, LearnedRemap, Path]]:
     """Yield each learned exchange as it is connected, its remap before training, and its file."""
     import torch
 
@@ -116,28 +127,27 @@ def _untrained(case: CoupledCase, training: Training) -> Iterator[tuple[Link, Le
         dataclasses.replace(e, remap=e.learned.baseline) if isinstance(e.learned, Learned) else e
         for e in exchanges
     )
-    model = dataclasses.replace(case, exchanges=plain).build()
-    links = {link.label: link for link in model.links}
-    for exchange in exchanges:
-        own = exchange.learned
-        if not (is_learned(exchange) and isinstance(own, Learned)):
-            continue
-        where, weights = f"exchange '{exchange.label}'", Path(own.weights)
-        if weights.suffix != ".safetensors":
-            raise CaseError(
-                f"The weights '{weights}' come with the package and are not trained here.",
-                where,
-                "Name a file that ends in .safetensors",
-            )
-        link = links[exchange.label]
-        ends = {
-            "source": (link.source, cells_of(link.source, link.given)),
-            "target": (link.target, cells_of(link.target, link.taken)),
-        }
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(training.choices.get("seed", 0))
-            yield link, make_learned(exchange, ends, where, step=link.source.step), weights
-    model.close()
+    with contextlib.closing(dataclasses.replace(case, exchanges=plain).build()) as model:
+        links = {link.label: link for link in model.links}
+        for exchange in exchanges:
+            own = exchange.learned
+            if not (is_learned(exchange) and isinstance(own, Learned)):
+                continue
+            where, weights = f"exchange '{exchange.label}'", Path(own.weights)
+            if weights.suffix != ".safetensors":
+                raise CaseError(
+                    f"The weights '{weights}' come with the package and are not trained here.",
+                    where,
+                    "Name a file that ends in .safetensors",
+                )
+            link = links[exchange.label]
+            ends = {
+                "source": (link.source, cells_of(link.source, link.given)),
+                "target": (link.target, cells_of(link.target, link.taken)),
+            }
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(training.choices.get("seed", 0))
+                yield link, make_learned(exchange, ends, where, step=link.source.step), weights
 
 
 Arrays = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]

@@ -31,6 +31,7 @@ BUILT_IN = {
     "prms-land": BuiltIn(f"{_HERE}.prms_land:PrmsLand", "pywatershed"),
     "prms-groundwater": BuiltIn(f"{_HERE}.prms_groundwater:PrmsGroundwater", "pywatershed"),
     "learned-runoff": BuiltIn(f"{_HERE}.learned_runoff:LearnedRunoff", "pywatershed"),
+    "learned-dynamics": BuiltIn(f"{_HERE}.learned_dynamics:LearnedDynamics"),
     "prms-channel": BuiltIn(f"{_HERE}.prms_channel:PrmsChannel", "pywatershed"),
     "starfit": BuiltIn(f"{_HERE}.starfit:Starfit", "pywatershed"),
     "landlab-groundwater": BuiltIn(f"{_HERE}.landlab_groundwater:LandlabGroundwater", "landlab"),

@@ -14,7 +14,7 @@ from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link, cells_of
 from hybridwater.coupling.quantities import measure
 from hybridwater.coupling.route import Cells, Route, make_remap, same_cells
-from hybridwater.errors import CouplingError, HybridwaterError
+from hybridwater.errors import CouplingError, HybridwaterError, nearest
 from hybridwater.files import open_netcdf
 
 if TYPE_CHECKING:
@@ -151,10 +151,18 @@ def make_learned(
         If something does not fit.
     """
     from hybridwater.mgn import LearnedRemap
+    from hybridwater.mgn.configuration import CHOICES
     from hybridwater.mgn.released import find_weights
 
     own = exchange.learned
     assert isinstance(own, Learned)
+    for choice in own.network:
+        if choice not in CHOICES:
+            raise CouplingError(
+                f"There is no choice '{choice}' of a network ({nearest(choice, CHOICES)}).",
+                where,
+                f"Choose {', '.join(CHOICES)}",
+            )
     for end, (participant, cells) in ends.items():
         if cells.mesh is None:
             raise CouplingError(

@@ -182,7 +182,9 @@ def coarsen_rivers(network: RiverNetwork, *, ratio: float = 4.0, least: int = 16
     """
     _check_choices(ratio, least, network.name)
     measure = np.maximum(network.lengths, 1.0)
-    points = sphere.to_vectors(network.points) * sphere.EARTH_RADIUS
+    points = network.points
+    if network.crs == LONLAT:
+        points = sphere.to_vectors(points) * sphere.EARTH_RADIUS
     levels = [Level(measure, points, network.connectivity, network)]
     parents = []
     while levels[-1].measure.size > least:
@@ -322,4 +324,5 @@ def _joined_rivers(rivers: RiverNetwork, labels: np.ndarray, measure: np.ndarray
         areas=np.bincount(labels, rivers.areas, count),
         points=_means(labels, measure, rivers.points),
         name=rivers.name,
+        crs=rivers.crs,
     )

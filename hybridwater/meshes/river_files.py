@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from hybridwater.errors import MeshError, MissingDependency, nearest
 from hybridwater.files import open_netcdf
 from hybridwater.meshes import sphere
+from hybridwater.meshes.columns import LONLAT
 from hybridwater.meshes.rivers import RiverNetwork
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ def d8_network(
         flow, outlet = fine, np.arange(fine.size).reshape(fine.shape)
         area = fine.area
     length = _river_lengths(fine, np.ravel(outlet), latlon)
-    return _river_cells(flow, np.ravel(area), length, least_area, name)
+    crs = LONLAT if latlon else ""
+    return _river_cells(flow, np.ravel(area), length, least_area, name, crs)
 
 
 def _river_lengths(fine: Any, outlet: np.ndarray, latlon: bool) -> np.ndarray:
@@ -153,7 +156,7 @@ def _river_lengths(fine: Any, outlet: np.ndarray, latlon: bool) -> np.ndarray:
 
 
 def _river_cells(
-    flow: Any, area: np.ndarray, length: np.ndarray, least_area: float, name: str
+    flow: Any, area: np.ndarray, length: np.ndarray, least_area: float, name: str, crs: str
 ) -> RiverNetwork:
     """Keep the cells that are rivers, with the land that drains into each."""
     target = np.asarray(flow.idxs_ds).ravel()
@@ -169,6 +172,7 @@ def _river_cells(
         area[inside],
         np.stack([np.ravel(x), np.ravel(y)], axis=1),
         name,
+        crs,
     )
     river = cells.upstream_areas >= least_area
     if not river.any():
@@ -180,4 +184,4 @@ def _river_cells(
     # Land drains to the first river cell; from there on the network carries it.
     land = RiverNetwork(np.where(river, -1, to), cells.lengths).accumulate(cells.areas)
     kept = cells.select(river)
-    return RiverNetwork(kept.to, kept.lengths, kept.names, land[river], kept.points, name)
+    return dataclasses.replace(kept, areas=land[river])

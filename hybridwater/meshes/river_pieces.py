@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridwater.errors import MeshError
+from hybridwater.meshes.columns import LONLAT
 from hybridwater.meshes.gradient import Reconstruction
 from hybridwater.meshes.remap import Remap
 from hybridwater.meshes.rivers import RiverNetwork
@@ -86,6 +87,7 @@ class RiverPieces:
             areas=self._reaches.shares @ self.base.areas,
             points=self._points(),
             name=self.base.name,
+            crs=self.base.crs,
         )
 
     def _points(self) -> np.ndarray:
@@ -102,7 +104,9 @@ class RiverPieces:
             inner &= middle <= known[after]
             share = (middle - known[after - 1]) / (known[after] - known[after - 1])
             one, two = (self.base.points[line.order[after - k]] for k in (1, 0))
-            way = (two - one + 180.0) % 360.0 - 180.0  # the short way round
+            way = two - one
+            if self.base.crs == LONLAT:
+                way = (way + 180.0) % 360.0 - 180.0  # the short way round
             found[inner] = (one + share[:, None] * way)[inner]
         return found
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridwater import units
 from hybridwater.errors import MeshError, nearest
+from hybridwater.meshes.columns import LONLAT
 from hybridwater.meshes.river_checks import check_network
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ class RiverNetwork:
     areas : array_like, optional
         Shape (n_reaches,), in m2: the land that drains directly into each reach. NaN if unknown.
     points : array_like, optional
-        Shape (n_reaches, 2), longitude and latitude [degrees] of each reach, NaN if unknown.
+        Shape (n_reaches, 2), where each reach is, in the coordinates of ``crs``; NaN if unknown.
     name : str
         Name of the network.
+    crs : str
+        ``"OGC:CRS84"``, longitude and latitude [degrees], or any other: coordinates in the plane
+        [m], as those of a planar :class:`Mesh`.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class RiverNetwork:
     areas: np.ndarray = field(default_factory=lambda: np.zeros(0))
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     name: str = "rivers"
+    crs: str = LONLAT
 
     def __post_init__(self) -> None:
         to = np.array(self.to)
@@ -92,6 +97,7 @@ class RiverNetwork:
         areas: np.ndarray | None = None,
         points: np.ndarray | None = None,
         name: str = "rivers",
+        crs: str = LONLAT,
     ) -> RiverNetwork:
         """Make a network of reaches that name their targets.
 
@@ -101,7 +107,7 @@ class RiverNetwork:
             Shape (n_reaches,), unique numbers or texts.
         to : sequence
             Shape (n_reaches,), identifier of the next reach.
-        lengths, areas, points, name
+        lengths, areas, points, name, crs
             As in the class.
         outlet : sequence
             Values of ``to`` that mean that a reach leaves the network.
@@ -145,6 +151,7 @@ class RiverNetwork:
             np.zeros(0) if areas is None else areas,
             np.zeros((0, 2)) if points is None else points,
             name,
+            crs,
         )
 
     @classmethod
@@ -360,4 +367,5 @@ class RiverNetwork:
             self.areas[keep],
             self.points[keep],
             self.name,
+            self.crs,
         )

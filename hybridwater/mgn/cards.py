@@ -116,7 +116,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 def commit() -> str:
     """Return the commit of this package where it is worked on, or nothing where it is installed."""
-    folder = Path(hybridwater.__file__).parent
+    folder = Path(hybridwater.__file__).parents[1]
+    if not (folder / ".git").exists():  # or git finds that of those who use the package
+        return ""
     asked = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)

@@ -25,6 +25,10 @@ _CHOICES = {
 }
 
 
+CHOICES = (*_CHOICES, "width", "depth", "hidden", "memory")
+"""What is free to choose of an architecture; the rest follows from graphs, inputs and outputs."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """The shape of a network, without its size in any mesh.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -56,6 +57,11 @@ class Course(ABC):
         self.seconds = 0.0
         self.losses: list[tuple[float, ...]] = []
 
+    @property
+    def device(self) -> torch.device:
+        """Where the module lies."""
+        return next(self.module.parameters()).device
+
     @abstractmethod
     def configuration(self) -> dict[str, Any]:
         """Return what makes this run this run."""
@@ -100,7 +106,13 @@ class Course(ABC):
         -------
         pandas.DataFrame
             The losses.
+
+        Raises
+        ------
+        WeightsError
+            If a loss or its gradient is not finite.
         """
+        parallel.share(self.module)
         folder = None
         if directory is not None:
             folder = Path(directory)
@@ -134,7 +146,7 @@ class Course(ABC):
                 bar.update(task, completed=len(self.losses))
                 if folder is not None and len(self.losses) % every == 0:
                     self.keep(folder)
-                if parallel.mean(interrupt.asked):
+                if parallel.mean(interrupt.asked, self.device):
                     raise KeyboardInterrupt
 
     def _step(self) -> None:
@@ -146,10 +158,18 @@ class Course(ABC):
         with parallel.together(self.module):
             loss = self._loss()
             loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        value = parallel.mean(loss.item(), self.device)
+        # All processes have the same two numbers, and end together.
+        if not (math.isfinite(value) and bool(torch.isfinite(norm))):
+            raise WeightsError(
+                f"The training diverged: the loss is {value:.3g}, its gradient {float(norm):.3g}.",
+                f"{self.title}, iteration {len(self.losses) + 1}",
+                "Train at a lower rate; the weights are still those of the iteration before",
+            )
         self.optimiser.step()
         self.seconds += time.perf_counter() - begun
-        self.losses.append((*place, parallel.mean(loss.item()), self.seconds))
+        self.losses.append((*place, value, self.seconds))
 
     def keep(self, folder: Path) -> None:
         """Write everything that is needed to go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
 
+_ROUNDING = 1e-12
+"""Rounding of a state at a bound, relative to the largest of all cells."""
+
+
 class Dynamics(nn.Module, abc.ABC):
     """What all learned dynamics of one component have in common.
 
@@ -30,20 +34,45 @@ class Dynamics(nn.Module, abc.ABC):
         Reads the states, forcings and static features of the one component.
     spread : torch.Tensor
         Shape (n_states,): typical change of each state in a step.
+    units : sequence of str
+        Of states, forcings and static features, as in :class:`~hybridwater.mgn.Episode`.
+    step : float, optional
+        Length of a step of the episodes [s]; None if it is not known.
     """
 
     kind = ""
+    own: ClassVar[tuple[str, ...]] = ()
+    """Features that the network reads beside those of the episodes."""
     spread: Tensor
 
-    def __init__(self, network: MeshGraphNetwork, spread: Tensor) -> None:
+    def __init__(
+        self,
+        network: MeshGraphNetwork,
+        spread: Tensor,
+        *,
+        units: Sequence[str] = (),
+        step: float | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("spread", spread.double())
+        self.units, self.step = tuple(units), step
 
     @property
     def component(self) -> str:
         """Name of the component."""
         return next(iter(self.network.architecture.inputs))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the states, forcings and static features that it reads, in this order."""
+        inputs = self.network.architecture.inputs[self.component]
+        return tuple(inputs[: len(inputs) - len(self.own)])
+
+    @property
+    def state_count(self) -> int:
+        """Number of states."""
+        return len(self.spread)
 
     @abc.abstractmethod
     def forward(
@@ -70,6 +99,23 @@ class Dynamics(nn.Module, abc.ABC):
             Length of the step, in steps of the episodes of the training.
         """
 
+    def bounded(self, states: Tensor) -> Tensor:
+        """Return states within their bounds, if they have any."""
+        return states
+
+    def check_states(self, states: Tensor) -> None:
+        """Refuse states, shape (..., n_cells, n_states), that leave their bounds, if any."""
+
+    def check_episode(self, episode: Episode) -> None:
+        """Refuse an episode of other variables, units or steps than those of the training.
+
+        Raises
+        ------
+        DataError
+            As :meth:`Episode.check_like`.
+        """
+        episode.check_like(self.component, self.names, self.units, self.step)
+
     def rollout(self, episode: Episode, *, start: int = 0, span: int = 1) -> Tensor:
         """Run from the state at one time of an episode to its end, on its graph and forcing.
 
@@ -86,7 +132,18 @@ class Dynamics(nn.Module, abc.ABC):
         -------
         torch.Tensor
             Shape (n, n_cells, n_states): states at the times ``start``, ``start + span``, ...
+
+        Raises
+        ------
+        DataError
+            If the episode is not one of these dynamics (`check_episode`), has no such step, or its
+            first state leaves its bounds.
         """
+        self.check_episode(episode)
+        if not 0 <= start < len(episode.states) - span or span < 1:
+            raise DataError(
+                f"There is no step of span {span} from time {start} in {len(episode.states)} times."
+            )
         self.eval()
         states = [episode.states[start]]
         with torch.no_grad():
@@ -97,7 +154,12 @@ class Dynamics(nn.Module, abc.ABC):
 
     def about(self) -> dict[str, Any]:
         """Return what is kept beside the weights."""
-        return {"kind": self.kind, "spread": self.spread.tolist()}
+        return {
+            "kind": self.kind,
+            "spread": self.spread.tolist(),
+            "units": list(self.units),
+            "step": self.step,
+        }
 
     def save(self, path: str | Path) -> Path:
         """Write weights and everything else that `load_dynamics` needs."""
@@ -109,7 +171,7 @@ class IncrementDynamics(Dynamics):
 
     Parameters
     ----------
-    network, spread
+    network, spread, units, step
         As in the class above; one node output per state.
     inertia : bool
         Whether the second half of the states are the last changes of the first half, and the
@@ -119,16 +181,29 @@ class IncrementDynamics(Dynamics):
 
     kind = "increment"
 
-    def __init__(self, network: MeshGraphNetwork, spread: Tensor, *, inertia: bool = False) -> None:
-        super().__init__(network, spread)
+    def __init__(
+        self, network: MeshGraphNetwork, spread: Tensor, *, inertia: bool = False, **known: Any
+    ) -> None:
+        super().__init__(network, spread, **known)
         self.inertia = inertia
+
+    @property
+    def state_count(self) -> int:
+        """Number of states, changes included."""
+        return len(self.spread) * (2 if self.inertia else 1)
 
     @classmethod
     def of(
         cls, episodes: Sequence[Episode], *, inertia: bool = False, **choices: Any
     ) -> IncrementDynamics:
-        """Make dynamics for the component of episodes; choices are those of `Architecture`."""
-        first = episodes[0]
+        """Make dynamics for the component of episodes; choices are those of `Architecture`.
+
+        Raises
+        ------
+        DataError
+            If episodes differ in names, units or steps.
+        """
+        first = _first(episodes)
         count = first.states.shape[-1] // (2 if inertia else 1)
         column = slice(count, None) if inertia else slice(None)
         spread = _spread([e.states[..., column].diff(dim=0) for e in episodes])
@@ -138,7 +213,7 @@ class IncrementDynamics(Dynamics):
             outputs={first.component: first.names[:count]},
             **choices,
         )
-        return cls(MeshGraphNetwork(architecture), spread, inertia=inertia)
+        return cls(MeshGraphNetwork(architecture), spread, inertia=inertia, **_known(first))
 
     def forward(
         self,
@@ -176,7 +251,7 @@ class FluxDynamics(Dynamics):
     ----------
     network : MeshGraphNetwork
         One output for the edges between neighbours, or downstream.
-    spread : torch.Tensor
+    spread, units, step
         As in the class above.
     typical : float
         Flux of a step per weight of an edge (:func:`hybridwater.mgn.fluxes.edge_weight`).
@@ -189,6 +264,7 @@ class FluxDynamics(Dynamics):
     """
 
     kind = "flux"
+    own = ("log_step_number",)
 
     def __init__(
         self,
@@ -201,8 +277,9 @@ class FluxDynamics(Dynamics):
         least: float | None = 0.0,
         most: float | None = None,
         source: int | None = None,
+        **known: Any,
     ) -> None:
-        super().__init__(network, spread)
+        super().__init__(network, spread, **known)
         (self.relation,) = network.architecture.edge_outputs
         self.head = ConservativeHead({self.relation: typical}, form)
         self.typical, self.number = typical, number
@@ -239,9 +316,11 @@ class FluxDynamics(Dynamics):
         Raises
         ------
         DataError
-            If there is no such forcing.
+            If there is no such forcing, a state leaves its bounds, the first state does not flow
+            from high to low (``"difference"``) or change at all, or episodes differ in names,
+            units or steps.
         """
-        first = episodes[0]
+        first = _first(episodes)
         name = first.component
         place = None if source is None else _place(first, source)
         kind = "beside" if (name, "beside", name) in first.graph.edge_types else "downstream"
@@ -252,11 +331,11 @@ class FluxDynamics(Dynamics):
         )
         architecture = Architecture.of(
             first.graph,
-            {name: (*first.names, "log_step_number")},
+            {name: (*first.names, *cls.own)},
             edge_outputs={relation: ["flux"]},
             **choices,
         )
-        return cls(
+        made = cls(
             MeshGraphNetwork(architecture),
             _spread([e.states.diff(dim=0) for e in episodes]),
             typical=typical,
@@ -265,7 +344,39 @@ class FluxDynamics(Dynamics):
             least=least,
             most=most,
             source=place,
+            **_known(first),
         )
+        for episode in episodes:
+            made.check_states(episode.states)
+        return made
+
+    def check_states(self, states: Tensor) -> None:
+        """Refuse states, shape (..., n_cells, n_states), that leave their bounds.
+
+        Raises
+        ------
+        DataError
+            If the first state does by more than rounding, so that bringing it back would create
+            or destroy water.
+        """
+        depth = states[..., 0]
+        rounding = _ROUNDING * float(depth.detach().abs().max())
+        low, high = _wide(self.least, -torch.inf), _wide(self.most, torch.inf)
+        bad = (depth < low - rounding) | (depth > high + rounding)
+        if bool(bad.any()):
+            place = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"'{self.network.architecture.inputs[self.component][0]}' is "
+                f"{float(depth[tuple(place)]):.3g} and leaves its bounds, {low:g} to {high:g} "
+                f"({int(bad.sum())} such values).",
+                f"component '{self.component}', cell {place[-1]}",
+                "Give bounds that all states keep, with least=... and most=... (None for none)",
+            )
+
+    def bounded(self, states: Tensor) -> Tensor:
+        """See the class above."""
+        low, high = _wide(self.least, -torch.inf), _wide(self.most, torch.inf)
+        return torch.cat([states[..., :1].clamp(low, high), states[..., 1:]], dim=-1)
 
     def forward(
         self,
@@ -275,14 +386,52 @@ class FluxDynamics(Dynamics):
         static: Tensor,
         span: float = 1.0,
     ) -> Tensor:
-        """See the class above."""
+        """See the class above.
+
+        Raises
+        ------
+        DataError
+            As `check_states`.
+        """
+        return self.exchange(graph, states, forcing, static, span)[0]
+
+    def exchange(
+        self,
+        graph: HeteroData,
+        states: Tensor,
+        forcing: Tensor,
+        static: Tensor,
+        span: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states a step later, and what came from elsewhere.
+
+        Parameters
+        ----------
+        graph, states, forcing, static, span
+            As in the class above.
+
+        Returns
+        -------
+        states : torch.Tensor
+            Shape (..., n_cells, n_states).
+        brought : torch.Tensor
+            Shape (..., n_cells): the change of the first state by its source, as far as bounds
+            allowed; negative where it was taken.
+
+        Raises
+        ------
+        DataError
+            As `check_states`.
+        """
+        self.check_states(states)
+        brought = torch.zeros_like(states[..., 0])
         name, measure = self.component, graph[self.component].measure
         share = _shares(graph, self.relation, self.form, self.typical)
         times = self.steps(graph, span)
         step = torch.log((share * (span / times)).clamp(min=1e-6)).unsqueeze(-1)
         bounds = [
-            torch.full_like(measure, none) if b is None else b * measure
-            for b, none in ((self.least, -torch.inf), (self.most, torch.inf))
+            _wide(bound, none) * measure
+            for bound, none in ((self.least, -torch.inf), (self.most, torch.inf))
         ]
         for _ in range(times):
             values = _joined(states, forcing, torch.cat([static, step], dim=-1))
@@ -290,11 +439,13 @@ class FluxDynamics(Dynamics):
             depth = states[..., 0]
             if self.source is not None:
                 depth = depth + forcing[..., self.source] * (span / times)
+            # clipped of rounding, and of what the source would take or bring beyond the bounds
+            amounts = (depth * measure).clamp(*bounds)
+            brought = brought + (amounts / measure - states[..., 0])
             booked = self.head(
                 graph,
                 said,
-                # a depth at a bound is an amount at it but for rounding
-                {name: (depth * measure).clamp(*bounds)},
+                {name: amounts},
                 potentials={name: depth},
                 least={name: bounds[0]},
                 most={name: bounds[1]},
@@ -302,7 +453,7 @@ class FluxDynamics(Dynamics):
             )
             after = (booked.amounts[name] / measure).unsqueeze(-1)
             states = torch.cat([after, states[..., 1:]], dim=-1)
-        return states
+        return states, brought
 
     def steps(self, graph: HeteroData, span: float = 1.0) -> int:
         """Return into how many steps one is divided on a mesh."""
@@ -330,6 +481,22 @@ def load_dynamics(path: str | Path) -> Dynamics:
         raise WeightsError("The file holds a network but no dynamics.", str(path))
     spread = torch.tensor(about.pop("spread"), dtype=torch.float64)
     return kinds[kind](network, spread, **about).eval()
+
+
+def _first(episodes: Sequence[Episode]) -> Episode:
+    """Return the first of episodes, which are all of the same variables, units and steps."""
+    first = episodes[0]
+    for episode in episodes:
+        episode.check_like(first.component, first.names, first.units, first.step)
+    return first
+
+
+def _known(episode: Episode) -> dict[str, Any]:
+    return {"units": episode.units, "step": episode.step}
+
+
+def _wide(bound: float | None, none: float) -> float:
+    return none if bound is None else bound
 
 
 def _joined(states: Tensor, forcing: Tensor, static: Tensor) -> Tensor:
@@ -380,7 +547,15 @@ def _typical(
             around = around.index_add(0, j, weight**2)
             top += float(change.square().mean().sqrt())
             bottom += float(around.mean().sqrt())
-    return max(top / max(bottom, 1e-300), 1e-300)
+    if top > 0.0 and bottom > 0.0:
+        return top / bottom
+    does = "flow from high to low" if form == "difference" else "change"
+    raise DataError(
+        f"'{episodes[0].names[0]}' does not {does} in these episodes.",
+        f"component '{episodes[0].component}'",
+        "Learn from episodes in which it does, name what comes from elsewhere with source=..., "
+        "or let it flow anywhere with form='free'",
+    )
 
 
 def _shares(graph: HeteroData, relation: str, form: Form, typical: float) -> Tensor:

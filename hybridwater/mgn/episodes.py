@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hybridwater.data.times import check_time
 from hybridwater.errors import DataError, nearest
 from hybridwater.mgn.configuration import levels_of
+from hybridwater.units import linear
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,14 +37,19 @@ class Episode:
     static : array_like, optional
         Shape (n_cells, n_static).
     weights : array_like, optional
-        Shape (n_cells,): how much a cell counts in the loss. By default, its measure.
-    names : tuple of str
+        Shape (n_cells,): how much a cell counts in the loss, not negative. By default, its measure.
+    names : sequence of str, optional
         Of states, forcings and static features, in this order.
+    units : sequence of str, optional
+        Of the same; empty where not known.
+    step : float, optional
+        Length of a step [s]; None if it is not known.
 
     Raises
     ------
     DataError
-        If shapes do not fit, the graph has several components, or a value is not finite.
+        If shapes or numbers of names or units do not fit, the graph has several components, a value
+        is not finite, or no cell counts.
     """
 
     graph: HeteroData
@@ -50,6 +58,8 @@ class Episode:
     static: Tensor
     weights: Tensor
     names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    step: float | None = None
 
     def __init__(
         self,
@@ -60,6 +70,8 @@ class Episode:
         static: np.ndarray | Tensor | None = None,
         weights: np.ndarray | Tensor | None = None,
         names: Sequence[str] = (),
+        units: Sequence[str] = (),
+        step: float | None = None,
     ) -> None:
         components = list(levels_of(graph))
         if len(components) != 1:
@@ -85,9 +97,23 @@ class Episode:
         if times < 2:
             raise DataError("There is only one time.", fix="Give at least two")
         mean = self.weights.mean()
+        if not mean > 0.0 or bool((self.weights < 0.0).any()):
+            raise DataError(
+                "A weight is negative, or all are zero.",
+                f"component '{components[0]}'",
+                "Give weights of cells that are positive, and zero where a cell does not count",
+            )
         object.__setattr__(self, "weights", self.weights / mean)
         object.__setattr__(self, "graph", graph)
         object.__setattr__(self, "names", tuple(names) or self._numbered())
+        object.__setattr__(self, "units", tuple(units) or ("",) * sum(self.sizes))
+        object.__setattr__(self, "step", step)
+        if not len(self.names) == len(self.units) == sum(self.sizes):
+            raise DataError(
+                f"There are {len(self.names)} names and {len(self.units)} units of "
+                f"{sum(self.sizes)} states, forcings and static features.",
+                f"component '{components[0]}'",
+            )
 
     @classmethod
     def from_dataset(
@@ -108,7 +134,8 @@ class Episode:
             As in the class.
         data : xarray.Dataset
             Variables over ``time`` and ``cell``; static ones over ``cell``. Forcings have a value
-            per time, of the step that begins there; the last one is not used.
+            per time, of the step that begins there; the last one is not used. Attributes
+            ``units`` and equal steps of a coordinate ``time`` are kept.
         states, forcing, static : sequence of str
             Names of variables.
         cell : str
@@ -117,7 +144,8 @@ class Episode:
         Raises
         ------
         DataError
-            As the class, and if a variable is missing or has other dimensions.
+            As the class, and if a variable is missing or has other dimensions, or times are not
+            dates, or are unsorted, duplicate or irregular.
         """
         for name in (*states, *forcing, *static):
             dims = (cell,) if name in static else ("time", cell)
@@ -135,12 +163,15 @@ class Episode:
             return np.stack([data[n].transpose(*dims).values for n in names], axis=-1)
 
         force = stacked(forcing, "time", cell)
+        names = (*states, *forcing, *static)
         return cls(
             graph,
             stacked(states, "time", cell),  # type: ignore[arg-type]
             forcing=None if force is None else force[:-1],
             static=stacked(static, cell),
-            names=(*states, *forcing, *static),
+            names=names,
+            units=[str(data[n].attrs.get("units", "")) for n in names],
+            step=check_time(data).total_seconds() if "time" in data.coords else None,
         )
 
     @property
@@ -154,11 +185,58 @@ class Episode:
         return self.states.shape[-1], self.forcing.shape[-1], self.static.shape[-1]
 
     def digest(self) -> str:
-        """Return a digest of the numbers."""
-        found = hashlib.sha256()
-        for tensor in (self.states, self.forcing, self.static, self.weights):
+        """Return a digest of the numbers, of what they are, and of the graph."""
+        found = hashlib.sha256(repr((self.names, self.units, self.step)).encode())
+        ground = [
+            store[key]
+            for store in self.graph.stores
+            for key in ("measure", "edge_index", "edge_attr")
+            if key in store
+        ]
+        for tensor in (self.states, self.forcing, self.static, self.weights, *ground):
             found.update(tensor.numpy().tobytes())
         return found.hexdigest()
+
+    def check_like(
+        self, component: str, names: Sequence[str], units: Sequence[str], step: float | None
+    ) -> None:
+        """Refuse this episode where another one is wanted.
+
+        Parameters
+        ----------
+        component : str
+            Name of the component.
+        names, units, step
+            As in the class.
+
+        Raises
+        ------
+        DataError
+            If the component, names or their order, or, where both are known, units or lengths of
+            steps differ.
+        """
+        where = f"component '{self.component}'"
+        if (self.component, self.names) != (component, tuple(names)):
+            raise DataError(
+                f"The episode has {', '.join(self.names)}, not {', '.join(names)} "
+                f"of '{component}'.",
+                where,
+                "Give the states, forcings and static features of the training, in their order",
+            )
+        for name, mine, wanted in zip(names, self.units, units, strict=False):
+            if mine and wanted and linear(mine, wanted) != (1.0, 0.0, 0):
+                raise DataError(
+                    f"'{name}' is in '{mine}', in the training it was in '{wanted}'.",
+                    where,
+                    "Convert it with hybridwater.units.to_units",
+                )
+        if step and self.step and not math.isclose(step, self.step):
+            raise DataError(
+                f"The steps of the episode are {self.step:g} s long, those of the training "
+                f"{step:g} s.",
+                where,
+                "Resample the episode; the network takes longer steps with span=...",
+            )
 
     def _numbered(self) -> tuple[str, ...]:
         kinds = ("state", "forcing", "static")

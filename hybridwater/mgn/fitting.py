@@ -196,7 +196,7 @@ def fit_remap(
     SettingsError
         If a choice is not possible, or there is another run in the directory.
     WeightsError
-        If a checkpoint is damaged or nothing can be written.
+        If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
     course = _Course(remap, Samples(remap, given, arrived, states), Study(**choices))
     return course.conduct(directory, resume, checkpoint_every, progress)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hybridwater.errors import DataError, SettingsError, nearest
-from hybridwater.mgn.configuration import levels_of
+from hybridwater.errors import DataError, MeshError, SettingsError, nearest
+from hybridwater.mgn.configuration import label, levels_of
 from hybridwater.mgn.limiter import move
 from hybridwater.mgn.network import Decoded
 
@@ -86,7 +86,7 @@ def pairs(graph: HeteroData, relation: str) -> tuple[Tensor, Tensor]:
     index : torch.Tensor
         Shape (2, n_pairs): the two cells.
     """
-    index = graph[tuple(relation.split(" "))].edge_index
+    index = _edges(graph, relation, "edge_index").edge_index
     if relation.split(" ")[1] != "beside":
         return torch.arange(index.shape[1]), index
     edges = torch.nonzero(index[0] < index[1])[:, 0]
@@ -102,7 +102,8 @@ def edge_weight(graph: HeteroData, relation: str, form: Form) -> Tensor:
     which does not know the grid.
     """
     source, kind, target = relation.split(" ")
-    store = graph[source, kind, target]
+    needed = {"beside": ("width", "distance"), "overlaps": ("share",)}
+    store = _edges(graph, relation, *needed.get(kind, ()))
     edges, index = pairs(graph, relation)
     if kind == "beside":
         width = store.width[edges]
@@ -193,6 +194,8 @@ class ConservativeHead(nn.Module):
         ------
         DataError
             If amounts are missing or leave their bounds, or potentials are missing.
+        MeshError
+            If the graph has no such edges, or they lack what fluxes need.
         """
         names = [n for n in levels_of(graph) if n in amounts]
         sizes = [amounts[n].shape[-1] for n in names]
@@ -256,7 +259,7 @@ class ConservativeHead(nn.Module):
         weight = edge_weight(graph, relation, self.form) * self.typical[relation]
         there = None
         if kind == "beside":
-            reverse = graph[source, kind, target].reverse[edges]
+            reverse = _edges(graph, relation, "reverse").reverse[edges]
             there = said.index_select(-1, reverse)
         if self.form == "free":
             return weight * (here if there is None else here - there)
@@ -285,6 +288,22 @@ class ConservativeHead(nn.Module):
             wide = torch.as_tensor(value, dtype=torch.float64)
             found.append(wide.expand_as(amounts[name]) if wide.ndim < 2 else wide)
         return found
+
+
+def _edges(graph: HeteroData, relation: str, *needed: str) -> Any:
+    """Return the edges of a relation; asking the graph itself would add them to it."""
+    known = [label(r) for r in graph.edge_types]
+    if relation not in known:
+        raise MeshError(f"There are no edges '{relation}': {nearest(relation, known)}")
+    store = graph[tuple(relation.split(" "))]
+    for key in needed:
+        if key not in store:
+            raise MeshError(
+                f"The edges have no '{key}'.",
+                f"edges '{relation}'",
+                "Make the graph with hybridwater.mgn.make_graph",
+            )
+    return store
 
 
 def _with(bounds: list[Tensor], outside: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -177,13 +178,13 @@ def _add_levels(graph: HeteroData, name: str, made: Levels) -> None:
 def _add_link(
     graph: HeteroData, source: str, target: str, finest: Mapping[str, Nodes], shares: csr_array
 ) -> None:
-    one, other = finest[source], finest[target]
+    one, other = _one_space(finest[source], finest[target])
     where = f"link '{source}' to '{target}'"
     if one.points.shape[1] != other.points.shape[1]:
         raise MeshError(
             "One component lies in the plane and the other on the sphere.",
             where,
-            "Give both in the same kind of coordinates",
+            "Give both in the same kind of coordinates; RiverNetwork(..., crs=...) for the plane",
         )
     shares.sort_indices()
     into = np.repeat(np.arange(shares.shape[0]), np.diff(shares.indptr))
@@ -193,16 +194,25 @@ def _add_link(
     amount = given * one.measure[index[0]]
     received = amount / np.bincount(into, amount, shares.shape[0])[into]
     back, place = _turned(index)
-    for relation, ends, parts, reverse in (
-        ((source, "overlaps", target), index, (given, received), np.argsort(place)),
-        ((target, "overlaps", source), back, (received[place], given[place]), place),
+    for relation, nodes, ends, parts, reverse in (
+        ((source, "overlaps", target), (one, other), index, (given, received), np.argsort(place)),
+        ((target, "overlaps", source), (other, one), back, (received[place], given[place]), place),
     ):
         if relation in graph.edge_types:
             raise MeshError("Two links connect these components.", where, "Give one of them")
-        features, distance = edge_features(
-            finest[relation[0]], finest[relation[2]], ends, kind="overlaps", shares=parts
-        )
+        features, distance = edge_features(*nodes, ends, kind="overlaps", shares=parts)
         _add(graph, relation, ends, features, distance, share=parts[0], reverse=reverse)
+
+
+def _one_space(*ends: Nodes) -> list[Nodes]:
+    """Return nodes of which those at unknown places lie in the space of the others."""
+    known = [nodes.points.shape[1] for nodes in ends if not np.isnan(nodes.points).all()]
+    return [
+        dataclasses.replace(nodes, points=np.full((len(nodes.measure), known[0]), np.nan))
+        if known and np.isnan(nodes.points).all()
+        else nodes
+        for nodes in ends
+    ]
 
 
 def _turned(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,8 @@ def make_levels(
     Raises
     ------
     MeshError
-        If the part is neither, or elevations are not one finite number per cell.
+        If the part is neither, the count less than one, or elevations are not one finite number
+        per cell.
     """
     if isinstance(part, Mesh):
         chain = coarsen(part, ratio=ratio, least=least)
@@ -77,6 +78,8 @@ def make_levels(
             where,
             "Give a Mesh (column_mesh if only areas and places are known) or a RiverNetwork",
         )
+    if count is not None and count < 1:
+        raise MeshError(f"There is no graph of {count} levels.", where, "Give levels=1 or more")
     height = _elevations(elevation, part.size, where)
     last = len(chain.levels) if count is None else min(count, len(chain.levels))
     rivers = isinstance(part, RiverNetwork)

@@ -15,10 +15,13 @@ from hybridwater.mgn.geometry import PARTS
 from hybridwater.mgn.graph import node_type
 from hybridwater.mgn.layers import EdgeUpdate, NodeUpdate, Perceptron, Prolong, Restrict
 from hybridwater.mgn.normaliser import Normaliser
-from hybridwater.mgn.validation import check_features
+from hybridwater.mgn.validation import check_edges, check_features
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+_NOISE = 1e-8
+"""Rounding of features of edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,10 @@ class MeshGraphNetwork(nn.Module):
         self.architecture = a = architecture
         size, width = a.layers, a.width
         self.normalisers = nn.ModuleDict({n: Normaliser(len(f)) for n, f in a.inputs.items()})
-        self.edge_normalisers = nn.ModuleDict({r: Normaliser(n) for r, n in a.relations.items()})
+        # Features of edges are ratios of coordinates that may be large: noise is none of them.
+        self.edge_normalisers = nn.ModuleDict(
+            {r: Normaliser(n, noise=_NOISE) for r, n in a.relations.items()}
+        )
         self.encoders = nn.ModuleDict(
             {n: Perceptron(len(f) + a.memory, size, width) for n, f in a.inputs.items()}
         )
@@ -180,8 +186,8 @@ class MeshGraphNetwork(nn.Module):
         Raises
         ------
         MeshError
-            If the graph lacks a relation, or has more levels than a network that does not share
-            its weights among them.
+            If the graph lacks a relation, has features of edges that are not finite, or more levels
+            than a network that does not share its weights among them.
         DataError
             If features are missing or not finite, or the memory is that of other cells.
         """
@@ -190,7 +196,8 @@ class MeshGraphNetwork(nn.Module):
         check_features(graph, values, a.inputs)
         nodes, kept = {}, {}
         for name in a.inputs:
-            x = self.normalisers[name](values[name].to(a.dtype).movedim(-2, 0))
+            # In double, as a small change of a large value is lost in float32.
+            x = self.normalisers[name](values[name].double().movedim(-2, 0)).to(a.dtype)
             if a.memory:
                 kept[name] = _remembered(memory, name, x, a.memory)
                 x = torch.cat([x, kept[name]], dim=-1)
@@ -222,6 +229,8 @@ class MeshGraphNetwork(nn.Module):
                     f"{found.get(name, 'none')}: {nearest(name, found)}.",
                     fix="Make the graph with the components and links of the training",
                 )
+        for relation in graph.edge_types:
+            check_edges(graph[relation], relation)
         chains = {n: c for n, c in levels_of(graph).items() if n in a.inputs}
         deepest = max(map(len, chains.values()))
         if a.cycle != "flat" and a.sharing in ("none", "steps") and deepest != a.levels:
@@ -270,8 +279,8 @@ class MeshGraphNetwork(nn.Module):
             if relation not in graph.edge_types or not {source, target} <= nodes.keys():
                 continue
             store = graph[relation]
-            features = store.edge_attr.to(self.architecture.dtype)
-            latents = self.edge_encoders[name](self.edge_normalisers[name](features))
+            features = self.edge_normalisers[name](store.edge_attr.double())
+            latents = self.edge_encoders[name](features.to(self.architecture.dtype))
             index[name] = store.edge_index
             edges[name] = latents.view(latents.shape[0], *[1] * spread, latents.shape[1])
         return index, edges

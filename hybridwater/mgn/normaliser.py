@@ -8,6 +8,9 @@ from torch import Tensor, nn
 FAR = 10.0
 """A feature this many standard deviations from the mean of the training is out of its range."""
 
+_SAME = 1e-6
+"""What a value that never varied may differ by, relative to itself, or to one if that is more."""
+
 
 class Normaliser(nn.Module):
     """Brings features to mean zero and spread one, by what it has seen.
@@ -21,15 +24,17 @@ class Normaliser(nn.Module):
         Number of features.
     most : int
         Rows after which it gathers no more.
+    noise : float
+        Standard deviation up to which a feature is the rounding of a constant.
     """
 
     total: Tensor
     squares: Tensor
     rows: Tensor
 
-    def __init__(self, size: int, most: int = 1_000_000) -> None:
+    def __init__(self, size: int, most: int = 1_000_000, noise: float = 0.0) -> None:
         super().__init__()
-        self.most = most
+        self.most, self.noise = most, noise
         self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
@@ -47,12 +52,17 @@ class Normaliser(nn.Module):
         return self.total / self.rows.clamp(min=1.0)
 
     @property
+    def _variance(self) -> tuple[Tensor, Tensor]:
+        """Return the variance, and whether it is more than rounding, of its two sums or before."""
+        variance = (self.squares / self.rows.clamp(min=1.0) - self.mean**2).clamp(min=0.0)
+        least = 1e-14 * torch.maximum(self.mean**2, torch.ones_like(self.mean) * 1e-30)
+        return variance, variance > least.clamp(min=self.noise**2)
+
+    @property
     def spread(self) -> Tensor:
         """Standard deviation, shape (features,); one where nothing varies or nothing was seen."""
-        variance = self.squares / self.rows.clamp(min=1.0) - self.mean**2
-        # What is left of the squares of a constant is rounding, and no spread.
-        least = 1e-12 * torch.maximum(self.mean**2, torch.ones_like(self.mean) * 1e-30)
-        return torch.where(variance > least, variance.clamp(min=0.0).sqrt(), 1.0)
+        variance, varies = self._variance
+        return torch.where(varies, variance.sqrt(), 1.0)
 
     @torch.no_grad()
     def gather(self, x: Tensor) -> None:
@@ -63,8 +73,13 @@ class Normaliser(nn.Module):
         self.rows += flat.shape[0]
 
     def far(self, x: Tensor) -> Tensor:
-        """Say which values of shape (..., features) are out of range; none if it saw nothing."""
-        return ((x - self.mean).abs() > FAR * self.spread) & (self.rows > 0.0)
+        """Say which values of shape (..., features) are out of range; none if it saw nothing.
+
+        Where nothing varied, any other value is out of range.
+        """
+        same = _SAME * self.mean.abs().clamp(min=1.0)
+        reach = torch.where(self._variance[1], FAR * self.spread, same)
+        return ((x - self.mean).abs() > reach) & (self.rows > 0.0)
 
     def within(self, x: Tensor) -> Tensor:
         """Return values of shape (..., features), the mean where they are out of range."""

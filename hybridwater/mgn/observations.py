@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hybridwater.data.times import check_time
 from hybridwater.errors import DataError, SettingsError, nearest
+from hybridwater.mgn import parallel
 from hybridwater.mgn.course import Course
 from hybridwater.mgn.routing import GageRouting
 from hybridwater.mgn.runoff import RunoffCoupler
@@ -56,6 +58,14 @@ class RunoffRecord:
                 f"{tuple(self.observed.shape)}.",
                 fix="Give the same days, and the same cells of the land",
             )
+        bad = ~torch.isfinite(self.given)
+        if bool(bad.any()):
+            day, cell, flux = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"{int(bad.sum())} values of what land gave are not finite.",
+                f"day {day}, cell {cell}, flux {flux}",
+                "Fill gaps before",
+            )
 
     @classmethod
     def from_dataset(
@@ -71,7 +81,8 @@ class RunoffRecord:
         Parameters
         ----------
         land : xarray.Dataset
-            Variables over ``time`` and one dimension of cells; fluxes in units of kg m-2 d-1.
+            Variables over ``time``, day by day, and one dimension of cells; fluxes in units of
+            kg m-2 d-1.
         observed : xarray.DataArray
             Discharge over ``time`` and one dimension of gages, in units of m3 s-1. Times without
             are missing.
@@ -83,7 +94,8 @@ class RunoffRecord:
         Raises
         ------
         DataError
-            If a variable is missing.
+            If a variable is missing, times of the land are not days in their order without a gap,
+            or a time of the observations is there twice.
         UnitError
             If units do not fit.
         """
@@ -92,6 +104,15 @@ class RunoffRecord:
         for name in (*given, *signals):
             if name not in land:
                 raise DataError(f"'{name}' is missing: {nearest(name, map(str, land.data_vars))}")
+        step = check_time(land)
+        if step.total_seconds() != 86400.0:
+            raise DataError(f"The steps are {step} long, not a day.", fix="Give means of days")
+        times = observed.indexes.get("time")
+        if times is None or not times.is_unique:
+            raise DataError(
+                "The observations have no times, or one of them twice.",
+                fix='Keep one of the two: observed.drop_duplicates("time")',
+            )
         fluxes = [units.to_units(land[n], "kg m-2 d-1") for n in given]
         flow = units.to_units(observed, "m3 s-1").transpose("time", ...)
         flow = flow.reindex(time=land["time"])
@@ -126,7 +147,7 @@ class Schooling:
         The first of these steps, in which the network says nothing: offsets of cells are learned
         alone, on all days at once.
     window : int
-        Days in the loss of each later step, drawn at random.
+        Days in the loss of each later step, drawn at random: by each process its own.
     warm : int
         Days before them that are routed, so that rivers are full.
     rate, place_rate : float
@@ -230,7 +251,7 @@ def train_on_discharge(
     SettingsError
         If the window is longer than the record, or there is another run in the directory.
     WeightsError
-        If a checkpoint is damaged or nothing can be written.
+        If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
     school = _School(coupler, record, routing, schooling or Schooling(), days, gages, seed)
     return school.conduct(directory, resume, checkpoint_every, progress)
@@ -301,6 +322,7 @@ class _School(Course):
             "record": self.record.digest(),
             "targets": digest.hexdigest(),
             "seed": self.seed,
+            "windows": parallel.processes(),
         }
 
     def _rates(self) -> list[float]:
@@ -314,7 +336,8 @@ class _School(Course):
             self._refresh()
         start, window = 0, len(self.observed)
         if not silent:
-            start, window = int(self.random.choice(self.starts)), plan.window
+            drawn = self.random.choice(self.starts, size=parallel.processes())
+            start, window = int(parallel.part(torch.from_numpy(drawn))), plan.window
         first = max(start - plan.warm, 0)
         rows = slice(first, start + window)
         before = self.stores[first - 1] if first else None

@@ -1,5 +1,7 @@
 """Training in several processes: each takes its part of every batch, and gradients are averaged.
 
+All begin with the weights of the first process.
+
 Nothing is set up here. Where `torch.distributed` has been initialized (``torchrun``, gloo on
 processors, nccl on graphics cards), trainings share their work; otherwise they run alone. Every
 process draws the same random numbers, and takes its part of them.
@@ -73,11 +75,21 @@ def open_together(folder: Path, configuration: dict[str, Any], resume: bool) -> 
     wait()
 
 
-def mean(value: float) -> float:
-    """Return the mean of a number over all processes."""
+def share(module: nn.Module) -> None:
+    """Give all processes the weights of the first, however each of them began."""
+    if _shared():
+        for tensor in (*module.parameters(), *module.buffers()):
+            distributed.broadcast(tensor.data, src=0)
+
+
+def mean(value: float, device: torch.device) -> float:
+    """Return the mean of a number over all processes, sent from where the module lies.
+
+    Nccl takes nothing that lies elsewhere.
+    """
     if not _shared():
         return value
-    sent = torch.tensor(value, dtype=torch.float64)
+    sent = torch.tensor(value, dtype=torch.float64, device=device)
     distributed.all_reduce(sent)
     return float(sent) / processes()
 

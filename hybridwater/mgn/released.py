@@ -88,8 +88,6 @@ def verify_weights(name: str | Path) -> Verified:
     WeightsError
         If there are no released weights of that name.
     """
-    import torch
-
     from hybridwater.mgn.storage import load_network
 
     path = find_weights(name)
@@ -98,8 +96,6 @@ def verify_weights(name: str | Path) -> Verified:
     except HybridwaterError as error:
         return Verified(path, problem=error.what)
     kind, size = str(about.get("kind", "network")), network.size
-    if not all(bool(torch.isfinite(values).all()) for values in network.state_dict().values()):
-        return Verified(path, kind, size, problem="A weight is not finite.")
     try:
         card = read_card(card_path(path))
     except HybridwaterError as error:

@@ -274,7 +274,7 @@ class RunoffCoupler(nn.Module):
             )
         made.network = network
         offsets = load_beside(path)["offsets"]
-        same = about["place"] == made.about()["place"]
+        same = about["place"] in (made._place(), made._place(points=False))
         with torch.no_grad():
             made.offsets.copy_(offsets if same else offsets.mean(dim=0))
         return made.eval()
@@ -300,8 +300,16 @@ class RunoffCoupler(nn.Module):
             "signals": [[name, unit] for name, unit in self.signals.items()],
             "memory": list(self.memory),
             "unobserved": self.unobserved,
-            "place": hashlib.sha256(self.graph[LAND].measure.numpy().tobytes()).hexdigest()[:16],
+            "place": self._place(),
         }
+
+    def _place(self, *, points: bool = True) -> str:
+        """Return what tells this land from other land; first weights knew areas alone."""
+        land = self.graph[LAND]
+        found = hashlib.sha256(land.measure.numpy().tobytes())
+        if points:  # to a metre, as the last digits are not the same on all machines
+            found.update((land.points.round() + 0.0).numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def remember(self, signals: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return what the network reads of signals: their logarithms, now and in running means.
@@ -481,10 +489,11 @@ def _drainage(shares: Any, reaches: int, cells: int) -> Tensor:
     from scipy.sparse import coo_array
 
     entries = coo_array(shares)
-    if entries.shape != (reaches, cells) or (entries.sum(axis=0) > 1.0 + 1e-12).any():
+    possible = (entries.data >= 0.0).all() and (entries.sum(axis=0) <= 1.0 + 1e-12).all()
+    if entries.shape != (reaches, cells) or not possible:
         raise DataError(
             f"Shares of the shape {entries.shape} are not of {reaches} reaches and {cells} cells, "
-            "or give more than there is.",
+            "are negative or not finite, or give more than there is.",
             "learned exchange",
         )
     return sparse_tensor(entries)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import hybridwater
@@ -85,8 +86,8 @@ def load_network(
     Raises
     ------
     WeightsError
-        If there is no such file, it is damaged, has another schema, or its architecture is not the
-        expected one.
+        If there is no such file, it is damaged, has another schema, a weight is not finite, or its
+        architecture is not the expected one.
     """
     path = Path(path)
     where = str(path)
@@ -110,6 +111,10 @@ def load_network(
             where,
             "The file is damaged: copy or train it again",
         ) from error
+    if not all(bool(torch.isfinite(values).all()) for values in tensors.values()):
+        raise WeightsError(
+            "A weight is not finite.", where, "The training diverged: train at a lower rate"
+        )
     if expected is not None:
         _compare(architecture, expected, where)
     return network.eval(), about

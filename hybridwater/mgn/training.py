@@ -116,10 +116,12 @@ def train_dynamics(
 
     Raises
     ------
+    DataError
+        If an episode is not one of these dynamics, or a state leaves its bounds.
     SettingsError
         If a lesson is longer than all episodes, or there is another run in the directory.
     WeightsError
-        If a checkpoint is damaged or nothing can be written.
+        If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
     course = _Course(dynamics, episodes, lessons, seed)
     return course.conduct(directory, resume, checkpoint_every, progress)
@@ -138,6 +140,9 @@ class _Course(Course):
     ) -> None:
         self.dynamics, self.episodes, self.lessons = dynamics, list(episodes), list(lessons)
         self.seed = seed
+        for episode in self.episodes:
+            dynamics.check_episode(episode)
+            dynamics.check_states(episode.states)
         for k, lesson in enumerate(self.lessons):
             parallel.refuse_uneven(lesson.batch)
             if not self._long_enough(lesson):
@@ -193,10 +198,7 @@ class _Course(Course):
         if lesson.noise:
             shape = (lesson.batch, *states.shape[1:])
             noise = torch.randn(shape, generator=self.generator, dtype=torch.float64)
-            states = states + lesson.noise * spread * parallel.part(noise)
-            least, most = (getattr(self.dynamics, n, None) for n in ("least", "most"))
-            if least is not None or most is not None:
-                states = states.clamp(least, most)
+            states = self.dynamics.bounded(states + lesson.noise * spread * parallel.part(noise))
         total = states.new_zeros(())
         for k in range(lesson.push + lesson.rollout):
             at = begin + k * span

@@ -13,6 +13,9 @@ from hybridwater.errors import DataError, MeshError
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+    from torch_geometric.data.storage import EdgeStorage
+
+    from hybridwater.mgn.graph import Relation
 
 _NODES = ("measure", "length")
 _EDGES = ("edge_index", "edge_attr")
@@ -41,7 +44,7 @@ def validate(graph: HeteroData, *, isolated: bool = False) -> None:
     for name in graph.node_types:
         touched[name] = torch.zeros(_node_count(graph, name), dtype=torch.bool)
     for relation in graph.edge_types:
-        _check_edges(graph, relation)
+        _check_ends(graph, relation)
         if relation[1] in ("joins", "contains"):
             continue
         index = graph[relation].edge_index
@@ -81,8 +84,22 @@ def _node_count(graph: HeteroData, name: str) -> int:
     return len(store.measure)
 
 
-def _check_edges(graph: HeteroData, relation: tuple[str, str, str]) -> None:
-    store, where = graph[relation], f"edges '{' '.join(relation)}'"
+def check_edges(store: EdgeStorage, relation: Relation) -> None:
+    """Check that edges have features, one finite row each.
+
+    Parameters
+    ----------
+    store : torch_geometric.data.storage.EdgeStorage
+        The edges.
+    relation : tuple of str
+        Which, for errors.
+
+    Raises
+    ------
+    MeshError
+        If they have not.
+    """
+    where = f"edges '{' '.join(relation)}'"
     for key in _EDGES:
         if key not in store:
             raise MeshError(f"The edges have no '{key}'.", where, _ADVICE)
@@ -93,6 +110,18 @@ def _check_edges(graph: HeteroData, relation: tuple[str, str, str]) -> None:
             where,
             _ADVICE,
         )
+    bad = ~torch.isfinite(features).all(dim=1)
+    if bool(bad.any()):
+        raise MeshError(
+            f"{int(bad.sum())} edges have features that are not finite.",
+            f"{where}, edge {int(bad.int().argmax())}",
+            _ADVICE,
+        )
+
+
+def _check_ends(graph: HeteroData, relation: Relation) -> None:
+    check_edges(graph[relation], relation)
+    index, where = graph[relation].edge_index, f"edges '{' '.join(relation)}'"
     for side, name in ((0, relation[0]), (1, relation[2])):
         count = len(graph[name].measure)
         bad = (index[side] < 0) | (index[side] >= count)
@@ -103,13 +132,6 @@ def _check_edges(graph: HeteroData, relation: tuple[str, str, str]) -> None:
                 where,
                 "Count cells from zero",
             )
-    bad = ~torch.isfinite(features).all(dim=1)
-    if bool(bad.any()):
-        raise MeshError(
-            f"{int(bad.sum())} edges have features that are not finite.",
-            f"{where}, edge {int(bad.int().argmax())}",
-            _ADVICE,
-        )
 
 
 def check_features(

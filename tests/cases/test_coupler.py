@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from hybridwater import cases
 from hybridwater.cases.coupler import train_coupler
 from hybridwater.cli import app
-from hybridwater.errors import CaseError, DataError, SettingsError
+from hybridwater.coupling import CoupledModel
+from hybridwater.errors import CaseError, CouplingError, DataError, SettingsError
 from hybridwater.meshes import conservative_remap, write_remap
 from hybridwater.mgn import fitting
 from hybridwater.mgn.released import verify_weights
@@ -87,6 +88,18 @@ def test_a_case_is_trained_and_run_with_what_was_learned(case_file, tmp_path):
         model.close()
 
 
+def watched(monkeypatch):
+    """Return a list that gets every model that is closed."""
+    closed, close = [], CoupledModel.close
+
+    def counted(model):
+        closed.append(model)
+        close(model)
+
+    monkeypatch.setattr(CoupledModel, "close", counted)
+    return closed
+
+
 def test_a_training_goes_on(case_file, tmp_path, monkeypatch):
     step = fitting._Course._step
 
@@ -95,10 +108,12 @@ def test_a_training_goes_on(case_file, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         step(course)
 
+    closed = watched(monkeypatch)
     with monkeypatch.context() as patched:
         patched.setattr(fitting._Course, "_step", pressed)
         shown = CliRunner().invoke(app, ["train-coupler", str(case_file)])
     assert shown.exit_code == 130
+    assert len(closed) == 1
     assert "--resume" in shown.output
     assert not (tmp_path / "rain.safetensors").exists()
     with pytest.raises(SettingsError, match="a run in this directory already"):
@@ -123,6 +138,22 @@ def test_what_cannot_be_trained_on_is_refused(case_file, tmp_path):
     case = cases.load_coupled(write(tmp_path, LEARNS.replace('"rain.safetensors"', '"rain"')))
     with pytest.raises(CaseError, match="come with the package"):
         train_coupler(case)
+
+
+def test_a_training_that_cannot_be_tested_does_not_begin(case_file, tmp_path, monkeypatch):
+    closed = watched(monkeypatch)
+    text = LEARNS.replace("window = 2", "window = 20\nwarmup = 10")
+    with pytest.raises(DataError, match="10 times are held out, and 10 of them do not count"):
+        train_coupler(cases.load_coupled(write(tmp_path, text)))
+    assert len(closed) == 1
+    assert not (tmp_path / "case-training").exists()
+
+
+@pytest.mark.parametrize("choice", ["widht", "levels", "step"])
+def test_choices_that_a_network_has_not_are_refused(case_file, tmp_path, choice):
+    text = LEARNS.replace("width = 8", f"{choice} = 2")
+    with pytest.raises(CouplingError, match=f"no choice '{choice}' of a network .*exchange 'air"):
+        train_coupler(cases.load_coupled(write(tmp_path, text)))
 
 
 def test_a_reference_of_something_else_is_refused(reference, case_file, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from hybridwater.errors import MeshError, MissingDependency
-from hybridwater.meshes import d8_network, read_routelink
+from hybridwater.meshes import coarsen_rivers, d8_network, read_routelink
 
 # pyflwdir and affine 3.1 do not quite agree yet
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
@@ -75,6 +75,7 @@ def test_a_planar_raster():
     assert river.names == ("0", "1", "3", "4", "5")
     assert river.to.tolist() == [1, 3, 3, 4, -1]
     np.testing.assert_allclose(river.lengths, [100, 100, 100, 100, 0])
+    assert coarsen_rivers(river).levels[0].points[-1].tolist() == [250.0, -150.0]  # in the plane
     np.testing.assert_allclose(river.upstream_areas, [1e4, 2e4, 1e4, 4e4, 5e4])
     with pytest.raises(MeshError, match="flow directions are not valid"):
         d8_network(np.full((2, 2), 77), transform, latlon=False)

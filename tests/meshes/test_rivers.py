@@ -10,7 +10,7 @@ from scipy.sparse.linalg import spsolve
 
 from hybridwater.data import read_delaware, upstream_segments
 from hybridwater.errors import MeshError
-from hybridwater.meshes import RiverNetwork
+from hybridwater.meshes import RiverNetwork, RiverPieces, Sizing, coarsen_rivers
 
 # 0 and 1 meet in 2; 2 and 3 meet in 4, an outlet; 5 is alone
 SMALL = RiverNetwork([2, 2, 4, 4, -1, -1], [1.0, 2, 3, 4, 5, 6], areas=np.arange(6.0))
@@ -68,6 +68,18 @@ def test_part_of_a_network():
     assert part.lengths.tolist() == [3.0, 5.0, 6.0]
     assert SMALL.select(SMALL.basins == 5).size == 1
     assert SMALL.select([0, 1]).outlets.tolist() == [0, 1]
+
+
+def test_rivers_in_the_plane_stay_there():
+    points = np.arange(4)[:, None] * [3000.0, 4000.0]
+    river = RiverNetwork([1, 2, 3, -1], [5000.0] * 4, points=points, crs="EPSG:32618")
+    chain = coarsen_rivers(river, ratio=2, least=1)
+    assert chain.levels[0].points.tolist() == points.tolist()
+    assert chain.levels[1].points.tolist() == [[1500.0, 2000.0], [7500.0, 10000.0]]
+    halves = RiverPieces.of(river).resized(np.zeros(4), Sizing(2500.0, 2500.0, change=1.0)).network
+    np.testing.assert_allclose(np.diff(halves.points[1:-1], axis=0), [[1500.0, 2000.0]] * 5)
+    for made in (chain.levels[1].network, halves, river.select([0, 1])):
+        assert made.crs == "EPSG:32618"
 
 
 def test_pointers_by_name():

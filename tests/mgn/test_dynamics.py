@@ -7,10 +7,12 @@ from hybridwater.mgn import (
     Episode,
     FluxDynamics,
     IncrementDynamics,
+    Lesson,
     MeshGraphNetwork,
     load_dynamics,
     make_graph,
     save_network,
+    train_dynamics,
 )
 
 
@@ -65,6 +67,88 @@ def test_what_comes_from_elsewhere_is_added_and_taken_as_far_as_there_is(heat):
     assert fitted.typical == pytest.approx(FluxDynamics.of([plain], width=8).typical)
     with pytest.raises(DataError, match="did you mean 'recharge'"):
         FluxDynamics.of([episode(recharge)], source="recharg")
+
+
+def test_water_is_not_made_or_lost_where_states_leave_their_bounds(heat):
+    plain = heat(8, 100.0)
+    heads = Episode(plain.graph, plain.states - 4.0, names=["depth"])  # -4 to -2 m
+    with pytest.raises(
+        DataError, match=r"'depth' is -2\.02 and leaves its bounds, 0 to inf .*cell 0"
+    ):
+        FluxDynamics.of([heads], width=4)
+    free = FluxDynamics.of([heads], least=None, width=4)
+    said = free.rollout(heads)[:, :, 0]
+    torch.testing.assert_close(said.sum(dim=1), said[0].sum().expand(6), rtol=1e-13, atol=0.0)
+    bounded = FluxDynamics.of([plain], width=4)
+    with pytest.raises(DataError, match="leaves its bounds"):
+        bounded.rollout(heads)
+    with pytest.raises(DataError, match="leaves its bounds"):
+        train_dynamics(bounded, [heads], [Lesson(1)], progress=False)
+    # rounding is no matter
+    states = plain.states.clone()
+    states[0, 7] = -1e-14
+    assert bounded.rollout(Episode(plain.graph, states, names=["depth"]))[1:].min() >= 0.0
+
+
+def test_noise_of_a_training_leaves_other_states_alone(heat):
+    episode = heat(8, 100.0)
+    both = Episode(episode.graph, torch.cat([episode.states, episode.states - 4.0], dim=-1))
+    dynamics = FluxDynamics.of([both], width=4)
+    kept = dynamics.bounded(torch.full((8, 2), -1.0))
+    assert kept.T.tolist() == [[0.0] * 8, [-1.0] * 8]
+
+
+def test_what_does_not_flow_is_refused(heat):
+    episode = heat(8, 100.0)
+    uphill = Episode(episode.graph, episode.states.flip(0), names=["depth"])
+    with pytest.raises(DataError, match="'depth' does not flow from high to low"):
+        FluxDynamics.of([uphill], width=4)
+    FluxDynamics.of([uphill], form="free", width=4)
+    still = Episode(episode.graph, episode.states[:1].expand(6, 8, 1), names=["depth"])
+    with pytest.raises(DataError, match="'depth' does not change"):
+        FluxDynamics.of([still], form="free", width=4)
+
+
+@pytest.mark.parametrize("kind", [FluxDynamics, IncrementDynamics])
+def test_episodes_of_something_else_are_refused(tmp_path, heat, kind):
+    one = heat(8, 100.0)
+    states = torch.cat([one.states, 0.5 * one.states], dim=-1)
+
+    def episode(**other):
+        known = {"names": ("depth", "speed"), "units": ("m", "m s-1"), "step": 3600.0}
+        return Episode(one.graph, states, **(known | other))
+
+    dynamics = kind.of([episode()], width=4)
+    dynamics = load_dynamics(dynamics.save(tmp_path / "dynamics.safetensors"))
+    assert (dynamics.units, dynamics.step) == (("m", "m s-1"), 3600.0)
+    dynamics.rollout(episode(units=("metre", ""), step=None))
+    for other, message in (
+        (episode(names=("speed", "depth")), "has speed, depth, not depth, speed of 'land'"),
+        (episode(units=("mm", "m s-1")), "'depth' is in 'mm', in the training it was in 'm'"),
+        (episode(step=60.0), "are 60 s long, those of the training 3600 s"),
+    ):
+        with pytest.raises(DataError, match=message):
+            dynamics.rollout(other)
+        with pytest.raises(DataError, match=message):
+            train_dynamics(dynamics, [other], [Lesson(1)], progress=False)
+        with pytest.raises(DataError, match=message):
+            kind.of([episode(), other], width=4)
+
+
+def test_weights_without_units_are_read(tmp_path, heat):
+    dynamics = IncrementDynamics.of([heat(8, 100.0)], width=4)
+    old = {"kind": "increment", "spread": [1.0], "inertia": False}
+    path = save_network(dynamics.network, tmp_path / "old.safetensors", old)
+    assert (load_dynamics(path).units, load_dynamics(path).step) == ((), None)
+
+
+def test_a_rollout_has_a_step(heat):
+    episode = heat(8, 100.0)
+    dynamics = IncrementDynamics.of([episode], width=4)
+    assert len(dynamics.rollout(episode, span=5)) == 2
+    for given in ({"span": 6}, {"span": 0}, {"start": 5}, {"start": -1}):
+        with pytest.raises(DataError, match="There is no step of span"):
+            dynamics.rollout(episode, **given)
 
 
 def test_a_finer_mesh_takes_shorter_steps(heat):

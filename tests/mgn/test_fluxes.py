@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridwater.errors import DataError, SettingsError
+from hybridwater.errors import DataError, MeshError, SettingsError
 from hybridwater.meshes import conservative_remap
 from hybridwater.mgn import Architecture, ConservativeHead, Decoded, MeshGraphNetwork, make_graph
 from hybridwater.mgn.fluxes import edge_weight
@@ -158,3 +158,17 @@ def test_what_cannot_be_booked_is_refused(graph):
         ConservativeHead(SPREAD, "fre")
     with pytest.raises(SettingsError, match=r"'land' is 0.0, not positive"):
         ConservativeHead(SPREAD, unobserved={"land": 0.0})
+
+
+def test_edges_that_are_not_there_or_not_whole_are_refused(graph):
+    graph, said = graph.clone(), _said(graph)
+    full = {"land": torch.ones(36), "sea": torch.ones(9), "river": torch.ones(18)}
+    known = list(graph.edge_types)
+    with pytest.raises(MeshError, match="no edges 'land besides land': did you mean 'land beside"):
+        ConservativeHead({"land besides land": 1.0})(graph, said, full)
+    assert graph.edge_types == known
+    for key in ("reverse", "width"):
+        lacking = graph.clone()
+        del lacking["land", "beside", "land"][key]
+        with pytest.raises(MeshError, match=f"no '{key}'.*land beside land"):
+            ConservativeHead(SPREAD)(lacking, said, full)

@@ -96,6 +96,25 @@ def test_columns_and_rivers_without_places():
     assert (graph["river", "downstream", "river"].edge_attr[:, :2] == 0.0).all()
 
 
+def test_rivers_are_linked_to_meshes_in_the_plane(squares):
+    land, shares = squares(3, 1), csr_array(np.eye(3))
+    middles = np.add(land.centroids, [30.0, 40.0])  # 50 m away
+    for points, crs, distance in ((middles, "", 50.0), (np.zeros((0, 2)), "OGC:CRS84", 0.0)):
+        river = RiverNetwork([1, 2, -1], [1000.0] * 3, points=points, crs=crs)
+        to = {("land", "river"): basin_map(land, river, [0, 1, 2])}
+        graph = make_graph({"land": land, "river": river}, links=to, levels=1)
+        link = graph["land", "overlaps", "river"]
+        np.testing.assert_allclose(link.distance, distance)
+        back = make_graph({"river": river, "land": land}, links={("river", "land"): shares})
+        np.testing.assert_allclose(back["land", "overlaps", "river"].distance, distance)
+        along = graph["river", "downstream", "river"].edge_attr[:, 0]
+        assert along.tolist() == ([1.0, 1.0] if crs == "" else [0.0, 0.0])
+    # places in degrees do not fit
+    river = RiverNetwork([1, 2, -1], [1000.0] * 3, points=middles / 1e3)
+    with pytest.raises(MeshError, match=r"the other on the sphere.*crs="):
+        make_graph({"land": land, "river": river}, links={("land", "river"): shares})
+
+
 def test_a_real_river_network(shared_data):
     network = read_routelink(shared_data / "river_networks" / "nwm_lower_colorado" / "RouteLink.nc")
     graph = make_graph({"river": network}, isolated=True)
@@ -110,6 +129,7 @@ def test_what_cannot_be_a_graph_is_refused(parts, squares, drains):
     for given, message in (
         ({"parts": {}}, "at least one component"),
         ({"parts": {"a": 3}}, "neither areas nor lengths"),
+        ({"levels": 0}, "no graph of 0 levels.*component 'land'"),
         ({"parts": {"a b": river}}, "cannot have the name 'a b'"),
         ({"parts": {"a": river, "a_1": river}}, "cannot have the name 'a_1'"),
         ({"parts": {"river": alone}}, "1 cells have no edge.*component 'river', cell 2"),

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hybridwater.errors import DataError, MeshError
+from hybridwater.meshes import latlon_mesh
 from hybridwater.mgn import Architecture, MeshGraphNetwork, make_graph
 
 
@@ -110,3 +111,27 @@ def test_graphs_and_values_that_do_not_fit(graph, network, values, squares):
     values["land"][3, 1] = float("inf")
     with pytest.raises(DataError, match="'rain' is not finite"):
         network(graph, values)
+
+
+def test_small_changes_of_large_features_are_not_lost_in_single_precision(squares):
+    graph = make_graph({"land": squares(4, 4)}, levels=1)
+    seen = []
+    for offset in (0.0, 1e6):
+        torch.manual_seed(0)
+        inputs, outputs = {"land": ["head"]}, {"land": ["flow"]}
+        network = MeshGraphNetwork(Architecture.of(graph, inputs, outputs=outputs, width=8))
+        heads = offset + torch.linspace(-0.5, 0.5, 16, dtype=torch.float64).unsqueeze(-1)
+        seen.append(network(graph, {"land": heads}).nodes["land"])
+    torch.testing.assert_close(*seen, rtol=0.02, atol=1e-3)
+
+
+def test_rounding_of_features_of_edges_is_not_blown_up():
+    row = latlon_mesh(np.arange(0, 1.01, 0.125), [45.0, 45.1])  # north is where it is by rounding
+    graph = make_graph({"land": row}, levels=1)
+    seen = graph["land", "beside", "land"].edge_attr.std(dim=0)
+    assert 0.0 < seen[1] < 1e-10 < seen[0]
+    network = MeshGraphNetwork(Architecture.of(graph, {"land": ["head"]}, width=4))
+    network(graph, {"land": torch.rand(8, 1)})
+    spread = network.edge_normalisers["land beside land"].spread
+    assert spread[1] == 1.0
+    assert spread[0] < 1.0

@@ -47,3 +47,18 @@ def test_out_of_range_is_what_is_far_from_the_mean():
     within = normaliser.within(torch.tensor([[51.0, 1.5], [-1.0, -9.0]]))
     expected = torch.tensor([[normaliser.mean[0], 1.5], [-1.0, normaliser.mean[1]]])
     torch.testing.assert_close(within, expected, check_dtype=False)
+
+
+def test_what_never_varied_is_out_of_range_where_it_is_other():
+    normaliser = Normaliser(2)
+    normaliser(torch.tensor([0.0, 0.3]).expand(1000, 2))  # no snow in the training
+    found = normaliser.far(torch.tensor([[9.0, 0.3], [1e-9, 0.3 + 1e-7], [0.0, 0.31]]))
+    assert found.tolist() == [[True, False], [False, False], [False, True]]
+    assert normaliser.within(torch.tensor([9.0, 0.3]))[0] == 0.0
+
+
+def test_a_small_change_of_a_large_value_is_seen():
+    heads = 1000.0 + 1e-3 * torch.linspace(-1.0, 1.0, 1001, dtype=torch.float64).unsqueeze(-1)
+    normaliser = Normaliser(1)
+    normaliser(heads)
+    torch.testing.assert_close(normaliser(heads)[-1].item(), 3**0.5, rtol=0.01, atol=0.0)

@@ -92,6 +92,18 @@ def test_a_record_is_made_of_the_outputs_of_a_run():
     assert made.signals[0, 0].tolist() == [2.0, 1000.0]
     assert made.observed[:2].allclose(torch.ones(2, 5, dtype=torch.float64))
     assert bool(made.observed[2].isnan().all())
+    signals = {"snow": "kg m-2"}
+    for order, message in (([0, 2, 1], "not sorted"), ([0, 0, 1], "more than once")):
+        with pytest.raises(DataError, match=message):
+            RunoffRecord.from_dataset(
+                land.isel(time=order), flow, given=["runoff"], signals=signals
+            )
+    hours = land.assign_coords(time=time[0] + np.arange(3) * np.timedelta64(1, "h"))
+    with pytest.raises(DataError, match="not a day"):
+        RunoffRecord.from_dataset(hours, flow, given=["runoff"], signals=signals)
+    twice = flow.isel(time=[0, 0])
+    with pytest.raises(DataError, match="one of them twice"):
+        RunoffRecord.from_dataset(land, twice, given=["runoff"], signals=signals)
     with pytest.raises(DataError, match="'snoe' is missing: did you mean 'snow'"):
         RunoffRecord.from_dataset(land, flow, given=["runoff"], signals={"snoe": "kg m-2"})
 
@@ -100,6 +112,10 @@ def test_what_cannot_be_learned_from_is_refused():
     kept = record()
     with pytest.raises(DataError, match="same days"):
         RunoffRecord(kept.given[:5], kept.signals, kept.observed)
+    gap = kept.given.clone()
+    gap[3, 2, 1] = torch.nan
+    with pytest.raises(DataError, match=r"1 values .* not finite.*day 3, cell 2, flux 1"):
+        RunoffRecord(gap, kept.signals, kept.observed)
     with pytest.raises(DataError, match="The routing goes to 1 gages"):
         train_on_discharge(coupler(), kept, place()[2].at([2]), SHORT)
     with pytest.raises(SettingsError, match="The window has 90 days"):

@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from runoff_case import coupler
 from safetensors.torch import load_file
-from shared_training import make
+from shared_training import make, school
 
 from hybridwater.errors import SettingsError
 from hybridwater.mgn import fit_remap, parallel
@@ -40,11 +41,19 @@ def test_two_processes_train_one_network(tmp_path):
     assert [one[name] for name in rows] == [mine[name] for name in rows]
     losses = pd.read_csv(tmp_path / "run/losses.csv")["loss"]
     assert losses.tolist() == pytest.approx(table["loss"].tolist(), rel=0.1)
+    one, other = (load_file(tmp_path / f"discharge-{rank}.safetensors") for rank in (0, 1))
+    for name, values in one.items():
+        assert torch.equal(values, other[name]), name
+    # offsets alone are learned of all days, by all; then each has a window of its own
+    losses = pd.read_csv(tmp_path / "school/losses.csv")["loss"]
+    alone = school(coupler())["loss"]
+    assert losses[0] == pytest.approx(alone[0])
+    assert losses[1] != pytest.approx(alone[1], rel=1e-3)
 
 
 def test_alone_there_is_nothing_to_share(monkeypatch):
     assert (parallel.rank(), parallel.processes()) == (0, 1)
-    assert parallel.mean(3.0) == 3.0
+    assert parallel.mean(3.0, torch.device("cpu")) == 3.0
     assert parallel.part(torch.arange(3)).tolist() == [0, 1, 2]
     monkeypatch.setattr(parallel, "processes", lambda: 2)
     with pytest.raises(SettingsError, match="batch of 3 cannot be shared by 2"):

@@ -1,10 +1,12 @@
+import subprocess
+
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from hybridwater.cli import app
 from hybridwater.errors import WeightsError
-from hybridwater.mgn import released, save_network
+from hybridwater.mgn import cards, released, save_network
 from hybridwater.mgn.cards import read_card, write_card
 
 
@@ -37,6 +39,16 @@ def test_a_card_says_where_weights_come_from(folder):
     assert card["data"] == {"reference": "run"}
     assert card["versions"]["torch"]
     assert "Not for snow." in (folder / "rain.md").read_text()
+
+
+def test_a_card_does_not_name_the_commit_of_another_repository(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    named = ["git", "-C", tmp_path, "-c", "user.name=A", "-c", "user.email=a@b"]
+    subprocess.run([*named, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    package = tmp_path / ".venv/site-packages/hybridwater"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(cards.hybridwater, "__file__", str(package / "__init__.py"))
+    assert cards.commit() == ""
 
 
 def test_what_is_not_as_the_card_says_is_found(folder, network):

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from runoff_case import GIVEN, SIGNALS, STATIC, coupler, place, water
 
 from hybridwater.errors import DataError, MeshError, SettingsError, WeightsError
-from hybridwater.mgn import RunoffCoupler, make_graph
+from hybridwater.mgn import RunoffCoupler, make_graph, save_network
 
 
 def scrambled(seed, size=3.0, **choices):
@@ -80,9 +82,25 @@ def test_what_is_saved_is_what_is_read(tmp_path):
         RunoffCoupler.load(path, graph, shares)
 
 
-def test_weights_of_something_else_are_refused(tmp_path):
-    from hybridwater.mgn import save_network
+def test_offsets_stay_at_their_place(tmp_path):
+    graph, shares, _ = place()
+    made = scrambled(3)
+    path = made.save(tmp_path / "c.safetensors")
+    elsewhere = graph.clone()
+    elsewhere["land"].points = graph["land"].points.roll(1, dims=1)  # as large, and not there
+    for ground, same in ((graph, True), (elsewhere, False)):
+        read = RunoffCoupler.load(path, ground, shares, static=STATIC)
+        expected = made.offsets if same else made.offsets.mean(dim=0).expand_as(made.offsets)
+        torch.testing.assert_close(read.offsets, expected)
+    # the first weights knew areas alone
+    areas = hashlib.sha256(graph["land"].measure.numpy().tobytes()).hexdigest()[:16]
+    old = {**made.about(), "place": areas}
+    save_network(made.network, path, old, {"offsets": made.offsets})
+    read = RunoffCoupler.load(path, graph, shares, static=STATIC)
+    torch.testing.assert_close(read.offsets, made.offsets)
 
+
+def test_weights_of_something_else_are_refused(tmp_path):
     path = save_network(coupler().network, tmp_path / "n.safetensors", {"kind": "remap"})
     with pytest.raises(WeightsError, match="those of a 'remap'"):
         RunoffCoupler.load(path, *place()[:2], static=STATIC)
@@ -107,8 +125,9 @@ def test_choices_that_are_not_possible_are_refused():
             RunoffCoupler.of(graph, shares, **{**good, **bad})
     with pytest.raises(DataError, match="one finite number"):
         RunoffCoupler.of(graph, shares, **good, static={"land": {"slope": np.zeros(3)}})
-    with pytest.raises(DataError, match="more than there is"):
-        RunoffCoupler.of(graph, 2.0 * shares, **good)
+    for factor in (2.0, -1.0, np.nan):
+        with pytest.raises(DataError, match="more than there is"):
+            RunoffCoupler.of(graph, factor * shares, **good)
     from hybridwater.meshes import RiverNetwork
 
     with pytest.raises(MeshError, match="not land and river"):

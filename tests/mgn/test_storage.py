@@ -46,3 +46,10 @@ def test_damaged_and_missing_files(tmp_path, network):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="cannot be read"):
         load_network(path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, network):
+    with torch.no_grad():
+        next(network.parameters())[0] = torch.nan
+    with pytest.raises(WeightsError, match="A weight is not finite"):
+        load_network(save_network(network, tmp_path / "net.safetensors"))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import shared_training
 import torch
 
 from hybridwater.errors import SettingsError, WeightsError
@@ -8,6 +9,7 @@ from hybridwater.mgn import (
     FluxDynamics,
     IncrementDynamics,
     Lesson,
+    fit_remap,
     load_dynamics,
     train_dynamics,
 )
@@ -128,3 +130,12 @@ def test_noise_stays_within_bounds(heat):
     dynamics = make(heat)
     table = train_dynamics(dynamics, [episode], [Lesson(3, noise=1e3)], progress=False)
     assert np.isfinite(table.loss).all()
+
+
+def test_a_training_that_diverges_ends_with_the_weights_before(tmp_path):
+    remap, rain, truth = shared_training.make()
+    choices = {"iterations": 20, "rate": 1e20, "progress": False, "directory": tmp_path}
+    with pytest.raises(WeightsError, match=r"The training diverged: the loss is .*learned remap"):
+        fit_remap(remap, rain, truth, **choices)
+    assert all(bool(torch.isfinite(p).all()) for p in remap.correction.parameters())
+    assert not (tmp_path / "remap.safetensors").exists()

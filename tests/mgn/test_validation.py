@@ -39,6 +39,14 @@ def test_features_that_are_not_finite(broken):
         validate(broken)
 
 
+@pytest.mark.parametrize("kind", ["beside", "contains"])
+def test_features_that_a_network_is_given_later_are_not_finite(broken, network, values, kind):
+    ends = {"beside": ("land", "land"), "contains": ("land_1", "land")}[kind]
+    broken[ends[0], kind, ends[1]].edge_attr[7, 2] = float("nan")
+    with pytest.raises(MeshError, match=rf"not finite.*{kind} land', edge 7"):
+        network(broken, values)
+
+
 def test_an_edge_to_nowhere(broken):
     broken["land", "overlaps", "sea"].edge_index[1, 3] = 9
     with pytest.raises(MeshError, match="cell 9 of 'sea', which has 9"):
