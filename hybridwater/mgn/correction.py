@@ -66,6 +66,9 @@ class Correction(nn.Module):
     unobserved : float
         Standard deviation of the normal prior of the unobserved flux of a target cell, as a share
         of the mean that arrives; 0 for no such flux.
+    most : torch.Tensor, optional
+        Shape (n_target,): no correction brings an amount above it, infinite for no bound. Where it
+        is zero and the baseline brings nothing, nothing arrives.
     """
 
     def __init__(
@@ -75,9 +78,11 @@ class Correction(nn.Module):
         static: dict[str, Tensor],
         reach: float,
         unobserved: float = 0.0,
+        most: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.graph, self.network, self.static, self.reach = graph, network, static, reach
+        self.most = torch.tensor(torch.inf, dtype=torch.float64) if most is None else most
         (relation,) = network.architecture.edge_outputs
         self.unobserved = unobserved
         outside = {"target": unobserved} if unobserved else {}
@@ -122,6 +127,7 @@ class Correction(nn.Module):
             decoded,
             {"target": start},
             least={"target": start.clamp(max=0.0)},
+            most={"target": torch.maximum(self.most / scale, start)},
         )
         corrected = booked.amounts["target"] * scale
         outside = booked.unobserved.get("target", torch.zeros_like(start)) * scale

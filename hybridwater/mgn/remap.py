@@ -65,8 +65,9 @@ class LearnedRemap(Remap):
     """A conservative remap and a learned correction of what arrives.
 
     Sums are those of the conservative remap to rounding, at any weights; amounts that are not
-    negative stay so. With an unobserved flux, sums differ by that flux, which is told apart.
-    Outside the range of the training it is the conservative remap.
+    negative stay so, and nothing arrives at cells of a mesh that the conservative remap does not
+    cover, such as masked ones. With an unobserved flux, sums differ by that flux, which is told
+    apart. Outside the range of the training it is the conservative remap.
 
     Attributes
     ----------
@@ -109,6 +110,7 @@ class LearnedRemap(Remap):
         states: States | None = None,
         step: float = 86400.0,
         unobserved: float = 0.0,
+        most: float | np.ndarray | None = None,
         weights: str | Path | None = None,
         **choices: Any,
     ) -> LearnedRemap:
@@ -130,6 +132,10 @@ class LearnedRemap(Remap):
         unobserved : float
             Standard deviation of the prior of a flux from outside into each target cell, as a share
             of the mean that arrives, where there are no weights; 0 for no such flux.
+        most : float or array_like, optional
+            Most that may arrive at each target cell, per measure and in the unit of what is moved,
+            shape (n_target,) or a number. The correction adds nothing where the baseline brings
+            more.
         weights : path-like, optional
             Trained weights, of these or of other meshes; without them, it is the baseline until it
             is trained.
@@ -176,9 +182,11 @@ class LearnedRemap(Remap):
             wanted = network.architecture.inputs[name][1 + len(states[name]) :]
             chosen = {label: features[name][label] for label in wanted}
             static[name] = static_table(chosen, len(graph[name].measure), name)
+        measure = graph["target"].measure.numpy()
+        bounds = _most(remap, measure, most, lines=kind == "downstream")
         return cls(
             **{name: getattr(remap, name) for name in Remap.__dataclass_fields__},
-            correction=Correction(graph, network, static, reach, unobserved).eval(),
+            correction=Correction(graph, network, static, reach, unobserved, bounds).eval(),
             states=states,
             step=step,
         )
@@ -272,6 +280,22 @@ class LearnedRemap(Remap):
         own["states"] = {n: dict(names) for n, names in self.states.items()}
         own["unobserved"] = self.correction.unobserved
         return save_network(self.correction.network, path, {**(about or {}), **own})
+
+
+def _most(
+    remap: Remap, measure: np.ndarray, most: float | np.ndarray | None, *, lines: bool
+) -> Tensor:
+    """Return the most that may arrive at each target cell, nothing where cells are masked."""
+    bound = np.asarray(np.inf if most is None else most, dtype=float)
+    if bound.shape not in ((), measure.shape) or not (bound >= 0.0).all():
+        raise DataError(
+            f"most has the shape {bound.shape} or a value that is negative or not a number.",
+            f"remap '{remap.source}' to '{remap.target}'",
+            f"Give a number, or one for each of the {len(measure)} target cells",
+        )
+    # Water may well flow into a reach that no land drains to.
+    closed = np.zeros(len(measure), dtype=bool) if lines else remap.target_fraction == 0.0
+    return torch.from_numpy(np.where(closed, 0.0, bound * measure))
 
 
 def _both_ends(states: States) -> dict[str, dict[str, str]]:

@@ -24,6 +24,20 @@ def slope(squares):
     return make
 
 
+@pytest.fixture
+def random_weights():
+    """Make the weights of a learned remap random."""
+
+    def randomise(learned):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for weights in learned.correction.parameters():
+                weights.add_(torch.randn_like(weights))
+        return learned
+
+    return randomise
+
+
 def error(remap, rain, truth):
     return np.sqrt(np.mean((remap.amounts(rain) - truth) ** 2))
 
@@ -51,13 +65,10 @@ def test_it_learns_what_overlap_does_not_know_and_carries_it_over(slope, tmp_pat
     np.testing.assert_allclose(moved.sum(axis=1), rain.sum(axis=1), rtol=1e-13)
 
 
-def test_any_weights_conserve_and_keep_signs(slope):
-    torch.manual_seed(1)
+def test_any_weights_conserve_and_keep_signs(slope, random_weights):
     air, land, remap, static, rain, _ = slope(3, 500.0)
     learned = LearnedRemap.of(remap, air, land, target_static=static, width=8)
-    with torch.no_grad():
-        for weights in learned.correction.parameters():
-            weights.add_(torch.randn_like(weights))
+    random_weights(learned)
     moved = learned.amounts(rain)
     assert not np.allclose(moved, remap.amounts(rain))
     np.testing.assert_allclose(moved.sum(axis=1), rain.sum(axis=1), rtol=1e-13)
@@ -94,3 +105,31 @@ def test_what_does_not_fit_is_refused(slope, tmp_path):
     save_network(learned.correction.network, path)
     with pytest.raises(WeightsError, match="The weights read"):
         LearnedRemap.of(remap, air, land, target_static=static, weights=path)
+
+
+@pytest.mark.parametrize("unobserved", [0.0, 0.5])
+def test_masked_cells_get_nothing_and_declared_bounds_hold(slope, random_weights, unobserved):
+    air, land, _, static, rain, _ = slope(3, 500.0)
+    mask = np.arange(land.size) % 6 > 1
+    remap = conservative_remap(air, land, target_mask=mask)
+    base, most = remap.amounts(rain), 1.2 * rain.max(axis=1).mean() / air.areas[0]
+
+    def moved(most=None):
+        options = {"target_static": static, "unobserved": unobserved, "most": most, "width": 8}
+        learned = random_weights(LearnedRemap.of(remap, air, land, **options))
+        found = learned.amounts(rain)
+        outside = learned.moment.unobserved if unobserved else np.zeros_like(found)
+        assert (found >= 0.0).all()
+        assert (found[:, ~mask] == 0.0).all()
+        assert (outside[:, ~mask] == 0.0).all()
+        np.testing.assert_allclose((found - outside).sum(axis=1), base.sum(axis=1), rtol=1e-13)
+        return found
+
+    bound = np.maximum(base, most * land.areas)
+    assert (moved() > bound).any()
+    bounded = moved(most)
+    assert (bounded <= bound * (1.0 + 1e-14)).all()
+    assert (bounded > base).any()
+    for wrong in (-1.0, np.nan, np.ones(3)):
+        with pytest.raises(DataError, match="one for each of the 36 target cells"):
+            LearnedRemap.of(remap, air, land, target_static=static, most=wrong)
