@@ -40,7 +40,7 @@ def test_states_and_memory_tell_what_a_remap_alone_cannot_know(wetness):
     plain, reads, remembers = make(), make(states=STATES), make(memory=2)
     fit_remap(plain, rain, truth, **QUICK)
     table = fit_remap(reads, rain, truth, states=states, **QUICK)
-    fit_remap(remembers, rain, truth, window=3, warmup=1, **QUICK)
+    fit_remap(remembers, rain, truth, window=3, warmup=1, **{**QUICK, "iterations": 150})
     assert list(table) == ["iteration", "loss", "seconds"]
     assert len(table) == 100
     found = [
