@@ -36,6 +36,9 @@ class Learned:
     unobserved : float, optional
         Standard deviation of the prior of a flux from outside into each target cell, as a share of
         the mean that arrives; 0 for none. What the weights know by default.
+    elevation : str, optional
+        Which of the features is the elevation [m] of cells, at the ends that have it: edges then
+        know how steep the ground is.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Learned:
     features: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     unobserved: float | None = None
+    elevation: str | None = None
 
     def __post_init__(self) -> None:
         if self.unobserved is not None and not 0.0 <= self.unobserved < float("inf"):

@@ -178,13 +178,15 @@ def make_learned(
     if step is not None:
         choices = {"states": states, "step": step, **own.network}
         choices["unobserved"] = own.unobserved or 0.0
+    features = {end: _features(own.features.get(end, {}), c.count) for end, (_, c) in ends.items()}
     try:
         made = LearnedRemap.of(
             baseline,
             here.mesh,
             there.mesh,
-            source_static=_features(own.features.get("source", {}), here.count),
-            target_static=_features(own.features.get("target", {}), there.count),
+            source_static=features["source"],
+            target_static=features["target"],
+            elevations=_elevations(own.elevation, features, where),
             **choices,
         )
     except HybridwaterError as error:
@@ -207,6 +209,23 @@ def make_learned(
                 "Leave out reads, or give the weights of this exchange",
             )
     return made
+
+
+def _elevations(
+    name: str | None, features: Mapping[str, Mapping[str, np.ndarray]], where: str
+) -> dict[str, np.ndarray] | None:
+    """Return the elevation of the ends that have one."""
+    if name is None:
+        return None
+    found = {end: table[name] for end, table in features.items() if name in table}
+    if not found:
+        known = sorted({feature for table in features.values() for feature in table})
+        raise CouplingError(
+            f"There is no feature '{name}' ({nearest(name, known)}).",
+            f"{where}, elevation",
+            "Name one of the features of the source or of the target",
+        )
+    return found
 
 
 def _states(own: Learned, ends: Mapping[str, End], where: str) -> dict[str, dict[str, str]]:

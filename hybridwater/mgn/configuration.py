@@ -133,8 +133,8 @@ class Architecture:
         **choices
             The other parameters of the class.
         """
-        relations, levels = relations_of(graph), max(map(len, levels_of(graph).values()))
-        return cls(inputs, relations, levels=levels, **choices)
+        levels = max(map(len, levels_of(graph).values()))
+        return cls(inputs, **{"relations": relations_of(graph), "levels": levels, **choices})
 
     @property
     def layers(self) -> Size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,9 +122,13 @@ class Samples:
                 )
         if not all(np.isfinite(v).all() for v in (given, arrived, *now.values())):
             raise DataError("An amount or a state is not finite.", fix="Leave such samples out")
-        self.given, self.arrived = torch.from_numpy(given), torch.from_numpy(arrived)
-        self.base = torch.from_numpy(Remap.amounts(remap, given))
-        self.states = {name: torch.from_numpy(values) for name, values in now.items()}
+        self.remap = remap
+        device = remap.correction.device
+        base = Remap.amounts(remap, given)
+        self.given, self.arrived, self.base = (
+            torch.from_numpy(values).to(device) for values in (given, arrived, base)
+        )
+        self.states = {name: torch.from_numpy(values).to(device) for name, values in now.items()}
         share = remap.correction.graph["target"].measure
         self.share = share / share.sum()
 
@@ -135,7 +139,7 @@ class Samples:
         """Return what tells these samples from others."""
         found = hashlib.sha256()
         for values in (self.given, self.arrived, *self.states.values()):
-            found.update(np.ascontiguousarray(values.numpy()).tobytes())
+            found.update(np.ascontiguousarray(values.cpu().numpy()).tobytes())
         return found.hexdigest()
 
     def error(self, rows: Tensor, moved: Tensor) -> Tensor:
@@ -153,6 +157,7 @@ def fit_remap(
     arrived: np.ndarray,
     *,
     states: Mapping[str, np.ndarray] | None = None,
+    others: Sequence[Samples] = (),
     directory: str | Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
@@ -171,6 +176,9 @@ def fit_remap(
         Shape (samples, n_target).
     states : mapping of str to array_like, optional
         Per end, shape (samples, n_cells, n_states), where it reads states.
+    others : sequence of Samples
+        Of other meshes, whose remaps have the same weights (``LearnedRemap.of(weights=remap)``).
+        Each step learns from one of all, drawn at random.
     directory : path-like, optional
         Run directory: configuration, versions, checkpoint, and in the end ``remap.safetensors`` and
         ``losses.csv``.
@@ -198,7 +206,8 @@ def fit_remap(
     WeightsError
         If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
-    course = _Course(remap, Samples(remap, given, arrived, states), Study(**choices))
+    samples = [Samples(remap, given, arrived, states), *others]
+    course = _Course(samples, Study(**choices))
     return course.conduct(directory, resume, checkpoint_every, progress)
 
 
@@ -245,14 +254,22 @@ def assess_remap(remap: LearnedRemap, samples: Samples, warmup: int = 0) -> dict
 class _Course(Course):
     title, weights = "learned remap", "remap.safetensors"
 
-    def __init__(self, remap: LearnedRemap, samples: Samples, study: Study) -> None:
-        if len(samples) < study.window:
+    def __init__(self, samples: Sequence[Samples], study: Study) -> None:
+        shortest = min(map(len, samples))
+        if shortest < study.window:
             raise SettingsError(
-                f"A window of {study.window} samples is longer than the {len(samples)} there are."
+                f"A window of {study.window} samples is longer than the {shortest} there are."
+            )
+        self.remap = remap = samples[0].remap
+        correction = remap.correction
+        if any(s.remap.correction.network is not correction.network for s in samples):
+            raise SettingsError(
+                "Samples are of a remap with other weights.",
+                "others",
+                "Make it with LearnedRemap.of(..., weights=remap)",
             )
         parallel.refuse_uneven(study.batch)
-        self.remap, self.samples, self.study = remap, samples, study
-        correction = remap.correction
+        self.samples, self.study = samples, study
         optimiser = torch.optim.Adam(correction.parameters())
         super().__init__(correction, optimiser, study.iterations, study.seed)
 
@@ -262,22 +279,25 @@ class _Course(Course):
             "architecture": self.remap.correction.network.architecture.to_dict(),
             "states": {n: dict(names) for n, names in self.remap.states.items()},
             "study": dataclasses.asdict(self.study),
-            "samples": self.samples.digest(),
+            "samples": [samples.digest() for samples in self.samples],
         }
 
     def _rates(self) -> list[float]:
         return [self.study.rate * 0.1 ** (len(self.losses) / self.iterations)]
 
     def _loss(self) -> Tensor:
-        last = len(self.samples) - self.study.window + 1
+        which = int(self.random.integers(len(self.samples))) if len(self.samples) > 1 else 0
+        samples = self.samples[which]
+        last = len(samples) - self.study.window + 1
         begin = torch.from_numpy(self.random.integers(last, size=self.study.batch))
         begin = parallel.part(begin)
-        samples, total = self.samples, torch.zeros((), dtype=torch.float64)
+        total = samples.base.new_zeros(())
         memory: dict[str, Tensor] = {}
         for k in range(self.study.window):
             rows = begin + k
             now = {n: v[rows] for n, v in samples.states.items()}
-            found = self.remap.correction(samples.given[rows], samples.base[rows], now, memory)
+            correction = samples.remap.correction
+            found = correction(samples.given[rows], samples.base[rows], now, memory)
             memory = found.memory
             if k >= self.study.warmup:
                 # Minus the log posterior, times 2 noise^2 over the number of cells.

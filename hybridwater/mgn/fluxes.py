@@ -88,7 +88,7 @@ def pairs(graph: HeteroData, relation: str) -> tuple[Tensor, Tensor]:
     """
     index = _edges(graph, relation, "edge_index").edge_index
     if relation.split(" ")[1] != "beside":
-        return torch.arange(index.shape[1]), index
+        return torch.arange(index.shape[1], device=index.device), index
     edges = torch.nonzero(index[0] < index[1])[:, 0]
     return edges, index[:, edges]
 
@@ -222,10 +222,11 @@ class ConservativeHead(nn.Module):
             said = decoded.nodes[name][..., 0].double()
             surprise = surprise + 0.5 * (said**2).sum(dim=-1)
             count = said.shape[-1]
-            outside = torch.full((count,), stores.shape[-1])
+            cells = torch.arange(count, device=stores.device)
+            outside = torch.full_like(cells, stores.shape[-1])
             places[name] = (sum(i.shape[1] for i in index), count)
             asked.append(span * spread * graph[name].measure * said)
-            index.append(torch.stack([outside, torch.arange(count) + start[name]]))
+            index.append(torch.stack([outside, cells + start[name]]))
         moved = move(
             torch.cat([stores, stores.new_zeros(*stores.shape[:-1], 1)], dim=-1),
             torch.cat(asked, dim=-1),
@@ -285,7 +286,7 @@ class ConservativeHead(nn.Module):
             value = (bounds or {}).get(name, default)
             if value is None:
                 value = -torch.inf if default == 0.0 else torch.inf
-            wide = torch.as_tensor(value, dtype=torch.float64)
+            wide = torch.as_tensor(value, dtype=torch.float64, device=amounts[name].device)
             found.append(wide.expand_as(amounts[name]) if wide.ndim < 2 else wide)
         return found
 

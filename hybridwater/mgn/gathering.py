@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +92,15 @@ class _Sum(torch.autograd.Function):
 
 def _summed(edges: Tensor, index: Tensor, count: int) -> Tensor:
     return edges.new_zeros(count, *edges.shape[1:]).index_add_(0, index, edges)
+
+
+def device_after(apply: Callable[[Tensor], Tensor], tensor: Tensor) -> torch.device:
+    """Return where a tensor goes by what `torch.nn.Module._apply` is given, in any precision.
+
+    Geometry and amounts stay in float64 whatever the precision of a network; only their device
+    follows.
+    """
+    return apply(tensor.detach()[:0]).device
 
 
 def sparse_tensor(matrix: sparray) -> Tensor:

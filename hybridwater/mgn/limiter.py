@@ -94,6 +94,52 @@ def move(
     return Moved(amounts + change, done, asked - done)
 
 
+def share_out(
+    amounts: Tensor,
+    changes: Tensor,
+    index: Tensor,
+    groups: int,
+    *,
+    least: Tensor | float | None = 0.0,
+    most: Tensor | float | None = None,
+) -> Tensor:
+    """Share amounts out among stores in another way, as far as their bounds allow.
+
+    Parameters
+    ----------
+    amounts : torch.Tensor
+        Shape (..., n_stores), within the bounds.
+    changes : torch.Tensor
+        Shape (..., n_changes): what is asked for; of each group they add up to nothing.
+    index : torch.Tensor
+        Shape (2, n_changes): the group and the store of each.
+    groups : int
+        How many groups there are.
+    least, most : torch.Tensor or float, optional
+        As in `move`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (..., n_stores). All changes of a group are made to the same extent, so that they
+        still add up to nothing.
+    """
+    group, store = index
+    zero = torch.zeros_like(amounts)
+    more, less = changes.clamp(min=0.0), (-changes).clamp(min=0.0)
+    extent = changes.new_ones(changes.shape)
+    for bound, asked, above in ((most, more, True), (least, less, False)):
+        if bound is None:
+            continue
+        edge = _bound(bound, amounts)
+        room = _room(edge, amounts) if above else _room(amounts, edge)
+        factor = _factor(room, zero.index_add(-1, store, asked)).index_select(-1, store)
+        extent = torch.where(asked > 0.0, torch.minimum(extent, factor), extent)
+    every = group.expand_as(extent)
+    lowest = extent.new_ones(*extent.shape[:-1], groups).scatter_reduce(-1, every, extent, "amin")
+    return amounts.index_add(-1, store, changes * lowest.gather(-1, every))
+
+
 def _bound(bound: Tensor | float, amounts: Tensor) -> Tensor:
     return torch.as_tensor(bound, dtype=torch.float64, device=amounts.device).expand_as(amounts)
 

@@ -1,4 +1,4 @@
-"""A remap that learns: what a conservative remap moves, corrected by limited fluxes between cells.
+"""A remap that learns: what a conservative remap moves, shared out anew or moved on to neighbours.
 
 It takes the place of any other :class:`~hybridwater.meshes.Remap` in an exchange.
 """
@@ -10,17 +10,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hybridwater.errors import DataError, SettingsError, WeightsError, nearest
+from hybridwater.errors import DataError, SettingsError, WeightsError
 from hybridwater.meshes import Mesh, Remap, RiverNetwork
-from hybridwater.mgn.configuration import Architecture
 from hybridwater.mgn.correction import ENDS, Correction
-from hybridwater.mgn.graph import make_graph
+from hybridwater.mgn.making import bounds_of, check_ends, graph_of, new_about, new_network
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.storage import load_network, save_network
 from hybridwater.mgn.validation import static_table
@@ -65,8 +64,9 @@ class LearnedRemap(Remap):
     """A conservative remap and a learned correction of what arrives.
 
     Sums are those of the conservative remap to rounding, at any weights; amounts that are not
-    negative stay so. With an unobserved flux, sums differ by that flux, which is told apart.
-    Outside the range of the training it is the conservative remap.
+    negative stay so, and nothing arrives at cells of a mesh that the conservative remap does not
+    cover, such as masked ones. With an unobserved flux, sums differ by that flux, which is told
+    apart. Outside the range of the training it is the conservative remap.
 
     Attributes
     ----------
@@ -76,6 +76,8 @@ class LearnedRemap(Remap):
         Names and units of the states that it reads, of ``"source"`` and ``"target"``.
     step : float
         Length [s] of a step of the training, by which its memory counts.
+    about : mapping
+        What is kept beside weights, of JSON types.
     moment : Moment
         States and memory.
 
@@ -95,6 +97,7 @@ class LearnedRemap(Remap):
     correction: Correction = field(kw_only=True)
     states: States = field(kw_only=True, default_factory=lambda: {n: {} for n in ENDS})
     step: float = field(kw_only=True, default=86400.0)
+    about: Mapping[str, Any] = field(kw_only=True, default_factory=dict)
     moment: Moment = field(kw_only=True, default_factory=Moment)
 
     @classmethod
@@ -109,7 +112,11 @@ class LearnedRemap(Remap):
         states: States | None = None,
         step: float = 86400.0,
         unobserved: float = 0.0,
-        weights: str | Path | None = None,
+        most: float | np.ndarray | None = None,
+        moves: Literal["shares", "fluxes"] | None = None,
+        elevations: Features | None = None,
+        hierarchy: Mapping[str, Any] | None = None,
+        weights: str | Path | LearnedRemap | None = None,
         **choices: Any,
     ) -> LearnedRemap:
         """Put a correction on a remap.
@@ -130,8 +137,25 @@ class LearnedRemap(Remap):
         unobserved : float
             Standard deviation of the prior of a flux from outside into each target cell, as a share
             of the mean that arrives, where there are no weights; 0 for no such flux.
-        weights : path-like, optional
-            Trained weights, of these or of other meshes; without them, it is the baseline until it
+        most : float or array_like, optional
+            Most that may arrive at each target cell, per measure and in the unit of what is moved,
+            shape (n_target,) or a number. The correction adds nothing where the baseline brings
+            more.
+        moves : {"shares", "fluxes"}, optional
+            What is learned, where there are no weights: in what shares a source cell gives to the
+            targets that it and its neighbours overlap, which means the same on targets of any size;
+            or fluxes between neighbouring target cells (or reaches). Shares by default where source
+            cells overlap two targets or more on average.
+        elevations : mapping of str to array_like, optional
+            Elevation [m] of the cells of ``"source"`` and ``"target"``, shape (n_cells,), or of one
+            of them: edges then know how steep the ground is. With weights, of the ends of the
+            training.
+        hierarchy : mapping, optional
+            ``levels``, ``ratio`` and ``least`` of :func:`~hybridwater.mgn.make_graph`, where there
+            are no weights. Levels are of use with ``cycle="v"`` or ``"w"``, the default of fluxes.
+        weights : path-like or LearnedRemap, optional
+            Trained weights, of these or of other meshes; or another remap, whose weights are then
+            those of both, so that they learn from both. Without them, it is the baseline until it
             is trained.
         **choices
             Of :class:`~hybridwater.mgn.Architecture`, where there are no weights.
@@ -142,45 +166,39 @@ class LearnedRemap(Remap):
             If meshes do not fit the remap, features are not one finite number per cell, or the
             weights are of something else.
         """
-        graph = make_graph(
-            {"source": source, "target": target},
-            links={("source", "target"): remap},
-            isolated=True,
-        )
+        if weights is None:
+            about: Mapping[str, Any] = new_about(remap, target, moves, hierarchy, elevations)
+        elif isinstance(weights, LearnedRemap):
+            network, about = weights.correction.network, weights.about
+        else:
+            network, about = load_network(weights)
+        graph = graph_of(remap, source, target, about, elevations, str(weights))
         features = {"source": dict(source_static or {}), "target": dict(target_static or {})}
-        kind = "beside" if isinstance(target, Mesh) else "downstream"
-        relation = f"target {kind} target"
         if weights is None:
             states = _both_ends(states or {})
             inputs = {n: (_AMOUNTS[n], *states[n], *features[n]) for n in ENDS}
             for name, names in inputs.items():
                 if len(set(names)) < len(names):
                     raise SettingsError(f"Two inputs of the {name} have one name: {names}.")
-            # Two steps, so that edges between targets hear of what their sources know.
-            choices = {"width": 32, "depth": 2, **choices}
-            outputs = {"target": ["unobserved"]} if unobserved else {}
-            network = MeshGraphNetwork(
-                Architecture.of(
-                    graph, inputs, outputs=outputs, edge_outputs={relation: ["flux"]}, **choices
-                )
-            )
-            _silence(network)
-            reach = float(graph["target"].length.median()) if kind == "beside" else 1.0
+            outside = unobserved > 0.0
+            network = new_network(graph, inputs, about["moves"], unobserved=outside, **choices)
+            about = {**about, "step": step, "states": states, "unobserved": unobserved}
         else:
-            network, about = load_network(weights)
             states = _fitting(network, about, states, features, str(weights))
-            reach, step = about["reach"], about.get("step", step)
-            unobserved = about.get("unobserved", 0.0)
         static = {}
         for name in ENDS:
             wanted = network.architecture.inputs[name][1 + len(states[name]) :]
             chosen = {label: features[name][label] for label in wanted}
             static[name] = static_table(chosen, len(graph[name].measure), name)
+        measure = graph["target"].measure.numpy()
+        bounds = bounds_of(remap, measure, most, lines=isinstance(target, RiverNetwork))
+        spread = about.get("unobserved", 0.0)
         return cls(
             **{name: getattr(remap, name) for name in Remap.__dataclass_fields__},
-            correction=Correction(graph, network, static, reach, unobserved).eval(),
+            correction=Correction(graph, network, static, about["reach"], spread, bounds).eval(),
             states=states,
-            step=step,
+            step=about.get("step", step),
+            about=dict(about),
         )
 
     def begin(self) -> LearnedRemap:
@@ -207,10 +225,11 @@ class LearnedRemap(Remap):
         flat = np.asarray(values, dtype=float).reshape(-1, self.shares.shape[1])
         base = torch.from_numpy(moved.reshape(-1, moved.shape[-1]))
         moment = self.moment
+        given = torch.from_numpy(flat).to(self.correction.device)
+        base = base.to(self.correction.device)
         with torch.no_grad():
-            found = self.correction(
-                torch.from_numpy(flat), base, self._states(len(flat)), moment.memory, moment.span
-            )
+            states = self._states(len(flat))
+            found = self.correction(given, base, states, moment.memory, moment.span)
         known = found.known
         moment.calls += len(known)
         if not bool(known.all()):
@@ -225,9 +244,9 @@ class LearnedRemap(Remap):
         moment.ahead = found.memory if bool(known.all()) else moment.memory
         if self.correction.unobserved:
             outside = torch.where(known[:, None], found.unobserved, 0.0)
-            moment.unobserved = outside.numpy().reshape(moved.shape)
+            moment.unobserved = outside.cpu().numpy().reshape(moved.shape)
         corrected = torch.where(known[:, None], found.amounts, base)
-        return corrected.numpy().reshape(moved.shape)
+        return corrected.cpu().numpy().reshape(moved.shape)
 
     def _states(self, samples: int) -> dict[str, Tensor]:
         found = {}
@@ -241,13 +260,17 @@ class LearnedRemap(Remap):
                     "Use it in an exchange, or set moment.states",
                 )
             values = torch.from_numpy(np.asarray(self.moment.states[name], dtype=float))
+            values = values.to(self.correction.device)
             found[name] = values.expand(samples, *values.shape[-2:])
         return found
 
     def imprint(self) -> list[np.ndarray]:
         """Return the arrays that tell one remap from another, weights and features included."""
-        tensors = (*self.correction.state_dict().values(), *self.correction.static.values())
-        return [*super().imprint(), *(t.numpy() for t in tensors)]
+        own = self.correction
+        tensors = [*own.state_dict().values(), *own.static.values()]
+        if bool(torch.isfinite(own.most).any()):
+            tensors.append(own.most)
+        return [*super().imprint(), *(t.cpu().numpy() for t in tensors)]
 
     def fit(self, given: np.ndarray, arrived: np.ndarray, **options: Any) -> list[float]:
         """Train the correction on what was given and what truly arrived.
@@ -268,18 +291,11 @@ class LearnedRemap(Remap):
         about : mapping, optional
             More to keep beside them, such as what it was trained on.
         """
-        own = {"kind": "remap", "reach": self.correction.reach, "step": self.step}
-        own["states"] = {n: dict(names) for n, names in self.states.items()}
-        own["unobserved"] = self.correction.unobserved
-        return save_network(self.correction.network, path, {**(about or {}), **own})
+        return save_network(self.correction.network, path, {**(about or {}), **self.about})
 
 
 def _both_ends(states: States) -> dict[str, dict[str, str]]:
-    for name in states:
-        if name not in ENDS:
-            raise SettingsError(
-                f"There is no end '{name}' of a remap ({nearest(name, ENDS)}).", "states"
-            )
+    check_ends(states, "states")
     return {name: dict(states.get(name, {})) for name in ENDS}
 
 
@@ -308,11 +324,3 @@ def _fitting(
             "Give the weights of a learned remap, and the states and features that they read",
         )
     return own
-
-
-def _silence(network: MeshGraphNetwork) -> None:
-    """Let a network say nothing before it is trained."""
-    with torch.no_grad():
-        for decoder in (*network.decoders.values(), *network.edge_decoders.values()):
-            for weights in list(decoder.parameters())[-2:]:
-                weights.zero_()

@@ -9,7 +9,7 @@ stores stay at least zero and all water is accounted for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hybridwater.errors import DataError, MeshError, SettingsError, WeightsError
 from hybridwater.mgn.configuration import Architecture, levels_of
-from hybridwater.mgn.gathering import sparse_tensor
+from hybridwater.mgn.gathering import device_after, sparse_tensor
 from hybridwater.mgn.network import MeshGraphNetwork
 from hybridwater.mgn.normaliser import Normaliser
 from hybridwater.mgn.storage import load_beside, load_network, save_network
@@ -306,10 +306,18 @@ class RunoffCoupler(nn.Module):
     def _place(self, *, points: bool = True) -> str:
         """Return what tells this land from other land; first weights knew areas alone."""
         land = self.graph[LAND]
-        found = hashlib.sha256(land.measure.numpy().tobytes())
+        found = hashlib.sha256(land.measure.cpu().numpy().tobytes())
         if points:  # to a metre, as the last digits are not the same on all machines
-            found.update((land.points.round() + 0.0).numpy().tobytes())
+            found.update((land.points.cpu().round() + 0.0).numpy().tobytes())
         return found.hexdigest()[:16]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RunoffCoupler:
+        """Move to devices, all but network and offsets in its own precision."""
+        super()._apply(fn, recurse)
+        device = device_after(fn, self.graph[LAND].measure)
+        self.graph, self.shares = self.graph.to(device), self.shares.to(device)
+        self.static = {name: values.to(device) for name, values in self.static.items()}
+        return self
 
     def remember(self, signals: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return what the network reads of signals: their logarithms, now and in running means.
@@ -333,7 +341,7 @@ class RunoffCoupler(nn.Module):
         x = torch.log1p(signals.double())
         if memory is None:
             memory = x[0].unsqueeze(-1).expand(*x.shape[1:], len(self.memory))
-        rate = 1.0 / torch.tensor(self.memory, dtype=torch.float64)
+        rate = 1.0 / x.new_tensor(self.memory)
         found = []
         for day in x:
             memory = memory + rate * (day.unsqueeze(-1) - memory)
@@ -386,14 +394,14 @@ class RunoffCoupler(nn.Module):
                 "learned exchange",
             )
         shape = (*given.shape[:-1], self.offsets.shape[-1])
-        said, known = given.new_zeros(shape), torch.ones(given.shape[:-1], dtype=torch.bool)
+        said, known = given.new_zeros(shape), torch.ones_like(given[..., 0], dtype=torch.bool)
         if not silent:
             values = self._values(given, features)
             if guarded:
                 values, known = self._guarded(values)
             said = torch.where(known.unsqueeze(-1), self._said(values), 0.0)
         wanted = said + self.offsets
-        which = torch.tensor(list(self.given.values()))
+        which = torch.tensor(list(self.given.values()), device=given.device)
         quick, slow = given[..., which].sum(-1), given[..., ~which].sum(-1)
         unobserved = torch.zeros_like(quick)
         if self.unobserved is not None:

@@ -24,7 +24,7 @@ STATES = {
 
 def learned(seed, states=None, memory=0, step=86400.0, unobserved=0.0):
     """A remap whose weights are random: no training is needed for the books to close."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + 4)  # weights that do more than a hundredth
     remap = LearnedRemap.of(
         conservative_remap(COARSE, FINE),
         COARSE,
@@ -223,6 +223,22 @@ def test_weights_are_named_beside_the_word(tmp_path):
         model("leaned")
     # with another word the table stays, and is not used
     model("conservative", learned={"weights": "rain"})
+
+
+def test_a_feature_can_be_the_elevation(tmp_path):
+    above = {"target": HEIGHT * 1000.0}
+    remap = conservative_remap(COARSE, FINE)
+    static = {"height": above["target"]}
+    made = LearnedRemap.of(remap, COARSE, FINE, target_static=static, elevations=above, width=4)
+    named = {"weights": made.save(tmp_path / "rain.safetensors"), "features": {"target": static}}
+    run = model("learned", learned={**named, "elevation": "height"})
+    (link,) = run._links
+    for mine, theirs in zip(link.remap.imprint(), made.imprint(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(WeightsError, match="know elevations of target"):
+        model("learned", learned=named)
+    with pytest.raises(CouplingError, match=r"no feature 'hight' .did you mean 'height'"):
+        model("learned", learned={**named, "elevation": "hight"})
 
 
 def test_ends_without_meshes_are_refused():

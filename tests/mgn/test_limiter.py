@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridwater.mgn import move
+from hybridwater.mgn.limiter import share_out
 
 
 @st.composite
@@ -105,3 +106,32 @@ def test_gradients_go_through_the_limiter():
     assert torch.autograd.gradcheck(
         lambda a, f: move(a, f, index, most=torch.full((3,), 5.0)).amounts, (amounts, fluxes)
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-3, 3))
+def test_what_is_shared_out_stays_in_its_group_and_in_bounds(seed, exponent):
+    rng = np.random.default_rng(seed)
+    group, store = rng.integers(4, size=30), rng.integers(12, size=30)
+    asked = 10.0**exponent * rng.normal(size=(2, 30))
+    for k in range(4):
+        asked[:, group == k] -= asked[:, group == k].mean(axis=1, keepdims=True)
+    amounts = torch.from_numpy(rng.exponential(size=(2, 12)) * (rng.random(12) < 0.8))
+    index, most = torch.from_numpy(np.stack([group, store])), amounts.max(dim=-1, keepdim=True)[0]
+    after = share_out(amounts, torch.from_numpy(asked), index, 4, most=most)
+    assert (after >= 0.0).all()
+    assert (after <= most).all()
+    np.testing.assert_allclose(after.sum(-1), amounts.sum(-1), rtol=1e-13)
+
+
+def test_a_group_does_what_its_tightest_store_allows():
+    amounts = torch.tensor([1.0, 3.0, 1.0, 5.0]).double()
+    index = torch.tensor([[0, 0, 1, 1], [0, 1, 2, 3]])
+    asked = torch.tensor([-2.0, 2.0, -0.5, 0.5]).double()
+    after = share_out(amounts, asked, index, 2)
+    np.testing.assert_allclose(after, [0.0, 4.0, 0.5, 5.5], atol=1e-11)
+    most = torch.tensor([torch.inf, 3.5, torch.inf, torch.inf]).double()
+    after = share_out(amounts, asked, index, 2, most=most)
+    np.testing.assert_allclose(after, [0.5, 3.5, 0.5, 5.5], atol=1e-11)
+    after = share_out(amounts, asked, index, 2, least=None)
+    np.testing.assert_allclose(after, [-1.0, 5.0, 0.5, 5.5])
