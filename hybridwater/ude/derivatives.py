@@ -341,8 +341,7 @@ class _Power(sympy.Function):
         base, exponent = self.args
         if argindex == 1:
             return exponent * base ** (exponent - 1)
-        slope = base**exponent * sympy.log(base)
-        return sympy.Piecewise((slope, base > 0), (slope, base < 0), (_ZERO, True))
+        return base**exponent * sympy.log(sympy.Piecewise((base, sympy.Abs(base) > 0), (1, True)))
 
 
 def _slope(expression: sympy.Expr, name: str) -> sympy.Expr:
