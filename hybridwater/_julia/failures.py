@@ -41,6 +41,7 @@ _NUMERICAL = frozenset(
         "OverflowError",
         "PosDefException",
         "SingularException",
+        "SolveFailed",
         "ZeroPivotException",
     }
 )

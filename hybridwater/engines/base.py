@@ -29,6 +29,11 @@ METHODS = {
         *("tsit5", "rosenbrock23", "rodas5p", "trbdf2", "kencarp4", "fbdf", "auto"),
     ),
 }
+#: Implicit methods, for stiff models; of each engine first those to try where another gave up.
+STIFF = {
+    "embedded": ("kvaerno5", "rosenbrock2", "kvaerno3", "rosenbrock1"),
+    "julia": ("rodas5p", "fbdf", "rosenbrock23", "trbdf2", "kencarp4", "auto"),
+}
 INTERPOLATIONS = ("constant", "linear", "pchip")
 #: Thresholds that may be crossed one after the other in a substep or record of an adaptive method.
 MAX_CROSSINGS = 3
@@ -168,6 +173,35 @@ def check_options(engine: str, options: Options) -> None:
         )
 
 
+def advice(engine: str, options: Options) -> str:
+    """Say what to try where an engine did not reach the end with these options."""
+    method, stiff = options.method, STIFF[engine]
+    others = [f"'{name}'" for name in stiff[:3] if name != method][:2]
+    more = "substeps" if method in FIXED_STEP else "max_steps"
+    return (
+        f"Try {'another' if method in stiff else 'a'} stiff solver (method={' or '.join(others)}), "
+        f"more {more}, or look for parameters and forcing outside their plausible range"
+    )
+
+
+def locates(ude: UDE, options: Options) -> bool:
+    """Say whether a solver finds where thresholds are crossed, or where events happen.
+
+    Raises
+    ------
+    DeclarationError
+        If the model has columns, in which it cannot.
+    """
+    located = options.thresholds == "located" or bool(ude.events)
+    if located and ude.columns:
+        raise DeclarationError(
+            "Thresholds are not located in the cells of a column.",
+            f"model '{ude.name}'",
+            "Solve with thresholds='passed'",
+        )
+    return located
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why one batch entry could not be solved to its end.
@@ -180,12 +214,15 @@ class Failure:
         State at the start of that record, shape (n_states,).
     reason : str
         One sentence.
+    advice : str
+        What to try.
     """
 
     batch: int
     record: int
     state: np.ndarray
     reason: str
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -245,8 +282,7 @@ class Solution:
         raise SolveFailed(
             failure.reason + (f" ({others} other entries failed too.)" if others else ""),
             f"{describe(failure.batch, failure.record)}, state before it: {state}",
-            "Try a stiff solver (method='kvaerno5' or 'rosenbrock2'), more substeps, or look for "
-            "parameters and forcing outside their plausible range",
+            failure.advice,
         )
 
 
@@ -308,6 +344,11 @@ class Solver(Protocol):
             Shape (batch, n_states).
         step : float
             Length of a record in the time unit of the model.
+
+        Raises
+        ------
+        DeclarationError
+            If an array has another shape; so in all methods.
         """
         ...
 

@@ -115,7 +115,7 @@ def pullback(program: Program, outputs: Sequence[str]) -> Straight:
 
     def spread(expression: sympy.Expr, bar: sympy.Expr, place: Place | None) -> None:
         for name in _names(expression):
-            slope = expression.diff(symbol(name))
+            slope = _slope(expression, name)
             if slope == 0:
                 continue
             if place is None or name in places:
@@ -224,7 +224,7 @@ def _jacobian(program: Program, outputs: Sequence[str]) -> tuple[list[Step], dic
         return {c: total for c, terms in found.items() if (total := sympy.Add(*terms)) != 0}
 
     def slopes(expression: sympy.Expr) -> list[tuple[sympy.Expr, str]]:
-        return [(expression.diff(symbol(name)), name) for name in _names(expression)]
+        return [(_slope(expression, name), name) for name in _names(expression)]
 
     steps: list[Step] = []
 
@@ -327,6 +327,29 @@ def _push_implicit(
         for name, tangent in zip(step.names, names, strict=True):
             tangents[name][column] = symbol(tangent)
     return steps, tangents
+
+
+class _Power(sympy.Function):
+    """A power with derivatives that also hold where the base is zero, as in an empty store.
+
+    SymPy's are ``b x**b / x`` and ``x**b log(x)``: not a number there.
+    """
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        base, exponent = self.args
+        if argindex == 1:
+            return exponent * base ** (exponent - 1)
+        return base**exponent * sympy.log(sympy.Piecewise((base, sympy.Abs(base) > 0), (1, True)))
+
+
+def _slope(expression: sympy.Expr, name: str) -> sympy.Expr:
+    """Differentiate an expression with respect to a name."""
+    found = expression.replace(
+        lambda e: e.is_Pow and bool(e.exp.free_symbols), lambda e: _Power(*e.args)
+    )
+    return found.diff(symbol(name)).replace(_Power, sympy.Pow)
 
 
 def _names(expression: sympy.Expr) -> list[str]:

@@ -185,6 +185,45 @@ def test_ctrl_c_ends_julia_threads_too(run):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_ends_a_solve_and_a_gradient_within_one_record(run):
+    """Explicit steps through a stiff record: minutes, if nobody stops them."""
+    out = run("""
+        from hybridwater.engines import Options, get_engine
+        from hybridwater.ude import UDE
+        fast = UDE.from_dict({
+            "name": "fast",
+            "forcings": {"prcp": {"unit": "mm d-1"}},
+            "parameters": {"k": {"unit": "d-1", "bounds": [0, 1e9], "default": 1}},
+            "fluxes": {"q": {"unit": "mm d-1", "equation": "k * S"}},
+            "states": {"S": {"unit": "mm", "equation": "prcp - q"}},
+        })
+        def given(k):
+            return np.full((1, 1), k), np.zeros(0), np.ones((1, 1, 1)), np.ones((1, 1))
+        def timed(work, stop=None):
+            begin = time.monotonic()
+            if stop is not None:
+                threading.Timer(stop, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try: work()
+            except KeyboardInterrupt: print("stopped")
+            return time.monotonic() - begin
+        for how in ({"substeps": 10**9}, {"method": "tsit5", "gradient": "forward"}):
+            solver = get_engine("julia").compile(fast, Options(max_steps=10**9, **how))
+            print(timed(lambda: solver.solve(*given(1e9)), 0.5) < 20)
+        def gradient(pullback):
+            return lambda: pullback(np.ones((1, 1, 1)))
+        gradient(solver.solve_with_pullback(*given(1.0))[1])()  # all is compiled now
+        pull = gradient(solver.solve_with_pullback(*given(1e7))[1])
+        whole = timed(pull)
+        print(timed(pull, whole / 8) < whole / 2)
+        solver = get_engine("julia").compile(fast, Options(method="tsit5"))
+        print(solver.solve(*given(1.0)).final_state.item())
+    """)
+    *stops, last = out.split()
+    assert stops == ["stopped", "True"] * 3
+    assert abs(float(last) - 1.0) < 1e-12
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_termination_and_batch_warnings_reach_python(run):
     out = run("""
         # As a child gets it of a process in which Julia runs.
@@ -258,6 +297,7 @@ def test_a_thousand_gradients_keep_memory_flat(run):
         import gc
         import hybridwater as hw
         from hybridwater.engines import Options, get_engine
+        from hybridwater.engines.julia import engine
         from hybridwater.ude.program import initial_weights
         model = hw.models.exp_hydro_hybrid((8, 16))
         rng = np.random.default_rng(0)
@@ -265,21 +305,29 @@ def test_a_thousand_gradients_keep_memory_flat(run):
         p = np.array([[model.parameter(n).default for n in model.program.parameters]])
         w, start_ = initial_weights(model.program, 0), np.array([[1.0, 500.0]])
         measure = evaluate("() -> (GC.gc(); GC.gc(); Base.gc_live_bytes() / 2^20)")
-        modules = evaluate("() -> length(Base.loaded_modules)")
+        names = evaluate("() -> length(names(HybridWater; all=true, imported=true))")
+        generated = evaluate('''() -> begin
+            packages = HybridWater.RuntimeGeneratedFunctions
+            sum(length, getfield(HybridWater, packages._cachename).levels; init=0)
+        end''')
         def rounds(n):
             for k in range(n):
+                if k % 10 == 0:  # the same model as if it were new
+                    engine._compiled.cache_clear()
+                    get_engine("julia").compile.cache_clear()
                 solver = get_engine("julia").compile(model, Options(method="tsit5", rtol=1e-3))
                 solution, pullback = solver.solve_with_pullback(p, w + 1e-4 * k, days[None], start_)
                 pullback(np.ones_like(solution.fluxes))
             del solution, pullback
             gc.collect()
-            return measure(), modules(), len(gc.get_objects())
+            return measure(), names(), generated(), len(gc.get_objects())
         first, *_, last = [rounds(200) for _ in range(7)][1:]
         print(*np.subtract(last, first))
     """)
-    megabytes, modules, objects = map(float, out.split())
+    megabytes, names, generated, objects = map(float, out.split())
     assert megabytes < 1  # Julia's live memory
-    assert modules == 0
+    assert names == 0  # what evaluated code would leave in the module
+    assert generated == 0  # texts of functions that are kept
     assert objects < 100  # Python's
 
 

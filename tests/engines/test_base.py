@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hybridwater.engines import Failure, Options, Solution
-from hybridwater.engines.base import METHODS, check_options
+from hybridwater.engines.base import METHODS, STIFF, advice, check_options, locates
 from hybridwater.errors import DeclarationError, SolveFailed
 from hybridwater.ude import models
 
@@ -66,12 +66,37 @@ def test_a_solved_solution_raises_nothing():
 
 def test_what_a_failure_says():
     failed = solution(
-        Failure(1, 2, np.array([3.0, 0.5]), "The solver gave up."),
-        Failure(0, 0, np.zeros(2), "It gave up too."),
+        Failure(1, 2, np.array([3.0, 0.5]), "The solver gave up.", "Try a stiff solver"),
+        Failure(0, 0, np.zeros(2), "It gave up too.", "Try something else"),
     )
     with pytest.raises(SolveFailed) as caught:
         failed.raise_if_failed(("A", "B"), lambda batch, record: f"entry {batch}, day {record}")
     text = str(caught.value)
     assert "The solver gave up. (1 other entries failed too.)" in text
     assert "Where: entry 1, day 2, state before it: A = 3, B = 0.5." in text
-    assert "Try a stiff solver" in text
+    assert "To mend it: Try a stiff solver." in text
+
+
+@pytest.mark.parametrize(
+    ("engine", "method", "text"),
+    [
+        ("embedded", "rk4", "a stiff solver (method='kvaerno5' or 'rosenbrock2'), more substeps"),
+        ("embedded", "tsit5", "a stiff solver (method='kvaerno5' or 'rosenbrock2'), more max_st"),
+        ("embedded", "kvaerno5", "another stiff solver (method='rosenbrock2' or 'kvaerno3'), mo"),
+        ("julia", "rk4", "a stiff solver (method='rodas5p' or 'fbdf'), more substeps"),
+        ("julia", "rodas5p", "another stiff solver (method='fbdf' or 'rosenbrock23'), more max"),
+    ],
+)
+def test_what_to_try_is_something_that_the_engine_has(engine, method, text):
+    assert advice(engine, Options(method=method)).startswith(f"Try {text}")
+
+
+@pytest.mark.parametrize("engine", METHODS)
+def test_all_stiff_methods_are_methods(engine):
+    assert set(STIFF[engine]) <= set(METHODS[engine])
+
+
+def test_thresholds_of_columns_are_not_located(layered):
+    assert not locates(layered, Options())
+    with pytest.raises(DeclarationError, match=r"in the cells of a column.*thresholds='passed'"):
+        locates(layered, Options(thresholds="located"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import hybridwater as hw
 from hybridwater.engines import simulate
 
 pytestmark = pytest.mark.julia
@@ -98,6 +99,35 @@ def test_fluxes_without_solving(layered, compiled):
         results.append((fluxes, *pullback(np.cos(fluxes))))
     for found, expected in zip(results[1], results[0], strict=True):
         close(found, expected, 1e-12)
+
+
+def test_a_failed_entry_is_a_value(compiled):
+    """Sparse factorisations must bear what is not finite."""
+
+    @hw.model
+    def explosive(m):
+        cells = m.column("cells", [1.0, 2.0, 3.0], "mm")
+        S = m.state("S", "mm", initial=1.0, on=cells)
+        m.derivative(S, m.parameter("r", "mm-1 d-1", bounds=(0, 10), default=1) * S**2)
+
+    initial = np.array([[0.01, 0.02, 0.03], [0.1, 0.2, 0.3]])  # to infinity in 1 / S days
+    arrays = (np.ones((2, 1)), np.zeros(0), np.zeros((2, 20, 0)), initial)
+    solver = compiled("julia", explosive, method="rodas5p", **TIGHT)
+    solution, pullback = solver.solve_with_pullback(*arrays)
+    (failure,) = solution.failures
+    assert (failure.batch, failure.record) == (1, 3)
+    assert np.isnan(solution.states[1, 3:]).all()
+    days = np.arange(1, 21)[:, None]
+    exact = initial[0] / (1 - initial[0] * days)
+    np.testing.assert_allclose(solution.states[0], exact, rtol=1e-7)
+    exact_too = initial[1] / (1 - initial[1] * days[:3])
+    np.testing.assert_allclose(solution.states[1, :3], exact_too, rtol=1e-7)
+    bars = np.zeros((2, 20, 3))
+    bars[:, -1] = 1.0
+    found = pullback(np.zeros_like(solution.fluxes), bars)
+    np.testing.assert_allclose(found.initial_state[0], (exact[-1] / initial[0]) ** 2, rtol=1e-7)
+    assert not found.parameters[1].any()
+    assert not found.initial_state[1].any()
 
 
 @pytest.mark.parametrize("method", ["rk4", "rodas5p", "fbdf"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridwater.ude import models
+from hybridwater.errors import SolveFailed
+from hybridwater.ude import UDE, models
 
 pytestmark = pytest.mark.julia
 
@@ -167,12 +168,13 @@ def test_weights_of_each_entry(compiled, make_inputs):
     close(julia.weights, embedded.weights, 1e-9)
 
 
-@pytest.mark.parametrize("method", ["rk4", "tsit5"])
+@pytest.mark.parametrize("method", ["rk4", "tsit5", "rodas5p"])
 def test_a_failed_entry_is_a_value(compiled, explosive, method):
     arrays = (np.ones((2, 1)), np.zeros(0), np.zeros((2, 20, 1)), np.array([[0.01], [0.3]]))
     records = []
     for engine in ENGINES:
-        solver = compiled(engine, explosive, method=method)
+        theirs = "kvaerno5" if method == "rodas5p" and engine == "embedded" else method
+        solver = compiled(engine, explosive, method=theirs)
         solution, pullback = solver.solve_with_pullback(*arrays)
         (failure,) = solution.failures
         assert failure.batch == 1
@@ -186,6 +188,64 @@ def test_a_failed_entry_is_a_value(compiled, explosive, method):
     assert records[0] == records[1]
 
 
+def valley(power):
+    """A store below a level towards which it is filled: a power of a negative base."""
+    return UDE.from_dict(
+        {
+            "name": "valley",
+            "forcings": {"pet": {"unit": "mm d-1"}},
+            "parameters": {
+                "k": {"unit": "mm d-1", "bounds": [0, 1], "default": 0.01},
+                "a": {"unit": "mm", "bounds": [0, 100], "default": 50},
+                "b": {"unit": "1", "bounds": [1, 4], "default": 2},
+            },
+            "constants": {"one": {"unit": "mm", "value": 1}, "two": {"unit": "1", "value": 2.0}},
+            "fluxes": {"q": {"unit": "mm d-1", "equation": f"b * k * ((S - a) / one) ** {power}"}},
+            "states": {"S": {"unit": "mm", "equation": "q - pet"}},
+        }
+    )
+
+
+WAYS_OF_POWERS = [
+    {"method": "rk4"},
+    {"method": "rk4", "interpolation": "linear"},
+    {"method": "tsit5"},
+    {"method": "tsit5", "gradient": "forward"},
+    {"method": "rodas5p", "interpolation": "linear"},
+    {"method": "fbdf", "gradient": "forward"},
+]
+
+
+@pytest.mark.parametrize("options", WAYS_OF_POWERS, ids=lambda o: "-".join(o.values()))
+def test_powers_of_a_negative_base(compiled, options):
+    """Where the exponent is a whole number, whichever way it is written."""
+    pet = np.random.default_rng(5).gamma(0.5, 4.0, (2, 20, 1))
+    parameters = np.array([[0.01, 50.0, 2.0], [0.02, 60.0, 3.0]])
+    arrays = (parameters, np.zeros(0), pet, np.array([[30.0], [59.0]]))
+    fixed = options["method"] == "rk4"
+    tight, close_to = ({}, 1e-11) if fixed else ({"rtol": 1e-10, "atol": 1e-10}, 1e-6)
+    curve = options.get("interpolation", "constant")
+    exact = {"method": "rk4", "substeps": 2 if fixed else 100, "interpolation": curve}
+    for power in ("2.0", "two"):
+        solver = compiled("embedded", valley(power), **exact)
+        expected, wanted = solver.solve(*arrays), gradients(solver, arrays)
+        assert (expected.states[:, :, 0] < parameters[:, 1:2]).all()
+        for written in (power, "b"):
+            solver = compiled("julia", valley(written), **tight, **options)
+            if written == "b" and options.get("gradient") == "forward":
+                with pytest.raises(SolveFailed, match="again for its gradient"):
+                    gradients(solver, arrays)
+                continue
+            solution, found = solver.solve(*arrays), gradients(solver, arrays)
+            entries = slice(None) if written == power else slice(1)  # b is 2 in the first
+            close(solution.states[entries], expected.states[entries], close_to)
+            close(solution.fluxes[entries], expected.fluxes[entries], close_to)
+            close(found.initial_state[entries], wanted.initial_state[entries], close_to)
+            close(found.parameters[entries, :2], wanted.parameters[entries, :2], close_to)
+            # a negative base has no slope along an exponent
+            assert np.isnan(found.parameters[0, 2]) == (written == "b")
+
+
 def test_fluxes_without_solving(ude, compiled, make_inputs):
     parameters, weights, forcing, _ = make_inputs(ude, days=7)
     states = np.random.default_rng(3).uniform(5, 50, (2, 7, len(ude.states)))
@@ -197,7 +257,21 @@ def test_fluxes_without_solving(ude, compiled, make_inputs):
         close(found, expected, 1e-10)
 
 
-def test_what_julia_refuses(compiled):
+def test_a_record_that_cannot_be_solved_again(compiled):
+    """The second solve is another method's, under an error control that sees derivatives too."""
+    ude = models.linear_reservoir()
+    arrays = (np.array([[1.0, 1.0]]), np.zeros(0), np.ones((1, 1, 2)), np.ones((1, 1)))
+    steps = {"method": "fbdf", "rtol": 1e-3, "atol": 1e-3}
+    taken = compiled("julia", ude, **steps).solve(*arrays).statistics
+    solver = compiled("julia", ude, **steps, max_steps=int(taken["steps"][0] + 1))
+    solution, pullback = solver.solve_with_pullback(*arrays)
+    assert not solution.failures
+    with pytest.raises(SolveFailed, match=r"again for its gradient \(MaxIters\)") as caught:
+        pullback(np.ones_like(solution.fluxes))
+    assert "MaxIters" in caught.value.backtrace
+
+
+def test_what_julia_refuses(compiled, layered):
     from hybridwater.errors import DeclarationError
 
     ude = models.linear_reservoir()
@@ -211,3 +285,15 @@ def test_what_julia_refuses(compiled):
     arrays = (np.ones((1, 2)), np.zeros(0), np.ones((1, 3, 2)), np.ones((1, 1)))
     with pytest.raises(DeclarationError, match="'fbdf' has no discrete adjoint"):
         solver.solve_with_pullback(*arrays)
+    with pytest.raises(DeclarationError, match="not located in the cells of a column"):
+        compiled("julia", layered, method="rodas5p", thresholds="located")
+    solver = compiled("julia", layered, method="tsit5", gradient="forward")
+    arrays = (np.ones((1, 2)), np.zeros(layered.program.n_weights), np.ones((1, 3, 1)))
+    with pytest.raises(DeclarationError, match=r"none of columns.*Leave gradient='forward'"):
+        solver.solve_with_pullback(*arrays, np.ones((1, 7)))
+    located = {"thresholds": "located", "gradient": "forward"}
+    arrays = (np.ones((1, 2)), np.zeros(0), np.ones((1, 3, 2)), np.ones((1, 1)))
+    with pytest.raises(DeclarationError, match="'forward' is none across thresholds"):
+        compiled("julia", ude, method="tsit5", **located).solve_with_pullback(*arrays)
+    with pytest.raises(DeclarationError, match=r"'fbdf' has no gradient across.*Train with one of"):
+        compiled("julia", ude, method="fbdf", **located).solve_with_pullback(*arrays)

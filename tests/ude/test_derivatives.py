@@ -230,3 +230,29 @@ def test_thresholds_have_the_derivative_of_one_side():
         given = {"S": storage, "prcp": 1.0, "k": 0.5, "rate__prcp": 0.0}
         found = Interpreter(ude.program, given, np.zeros(0)).run(straight)
         assert tuple(found.get((r, 0), 0.0) for r in (1, 2)) == slopes
+
+
+@pytest.mark.parametrize("store", [0.0, 30.0])
+def test_powers_of_an_empty_store(store):
+    ude = UDE.from_dict(
+        {
+            "name": "power",
+            "parameters": {
+                "k": {"unit": "mm d-1", "bounds": [0, 9], "default": 2},
+                "full": {"unit": "mm", "bounds": [1, 100], "default": 20},
+                "b": {"unit": "1", "bounds": [1, 4], "default": 1.5},
+            },
+            "fluxes": {"q": {"unit": "mm d-1", "equation": "k * (S / full) ** b"}},
+            "states": {"S": {"unit": "mm", "equation": "-q"}},
+        }
+    )
+    program, given = ude.program, {"S": store, "k": 2.0, "full": 20.0, "b": 1.5}
+    bars = {"bar__state0": 1.0, "bar__output0": 0.5}
+    found = Interpreter(program, given | bars, np.zeros(0)).run(pullback(program, ("q",)))
+    slopes = Interpreter(program, given, np.zeros(0)).run(jacobian(program, ("q",)))
+    with jax.enable_x64(True):
+        at = arguments(program, given, np.zeros(0))
+        _, pull = jax.vjp(by_jax(program, ("q",)), *at)
+        *expected, _ = map(np.asarray, pull(jax.numpy.array([1.0, 0.5])))
+    np.testing.assert_allclose(list(found.values()), np.concatenate(expected), rtol=1e-12)
+    assert math.isclose(slopes[0, 0], 2 * expected[0][0], rel_tol=1e-12)

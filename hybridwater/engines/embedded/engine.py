@@ -20,7 +20,9 @@ from hybridwater.engines.base import (
     Pull,
     Pullback,
     Solution,
+    advice,
     check_options,
+    locates,
 )
 from hybridwater.engines.embedded import adjoint, recordwise
 from hybridwater.engines.embedded.adaptive import AdaptiveRecords
@@ -29,8 +31,8 @@ from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise, rates_of, slopes_of
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.engines.embedded.thresholds import Switches, located_map
+from hybridwater.engines.shapes import check_inputs, check_shape
 from hybridwater.engines.unsolved import name_unsolved
-from hybridwater.errors import DeclarationError
 from hybridwater.ude.model import UDE
 from hybridwater.ude.switching import switched
 
@@ -46,8 +48,7 @@ class EmbeddedSolver:
         self.options = options
         self.flux_names = options.resolve_fluxes(ude)
         self._f = equations(ude.program, self.flux_names)
-        located = options.thresholds == "located" or ude.events
-        self._switches = self._located() if located else None
+        self._switches = self._located() if locates(ude, options) else None
         self._dtype = np.dtype(options.precision)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
@@ -71,12 +72,6 @@ class EmbeddedSolver:
 
     def _located(self) -> Switches | None:
         """Return the equations with switches; none if there is no threshold to locate."""
-        if self.ude.columns:
-            raise DeclarationError(
-                "Thresholds are not located in the cells of a column.",
-                f"model '{self.ude.name}'",
-                "Solve with thresholds='passed'",
-            )
         varies = self.options.interpolation != "constant"
         with_switches = switched(self.ude.program, forcing_varies=varies)
         if not with_switches.levels:
@@ -185,6 +180,8 @@ class EmbeddedSolver:
         step: float = 1.0,
     ) -> Solution:
         """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`."""
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, _ = self._forward(*arrays)
@@ -206,6 +203,8 @@ class EmbeddedSolver:
         The gradients of an entry that failed are zero, and it has no part in those of weights that
         the batch shares.
         """
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, starts = self._forward(*arrays)
@@ -216,9 +215,11 @@ class EmbeddedSolver:
         solution = name_unsolved(self, solution, parameters, weights, forcing)
 
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
+            if states_bar is None:
+                states_bar = np.zeros(solution.states.shape, self._dtype)
+            check_shape("fluxes_bar", fluxes_bar, solution.fluxes.shape)
+            check_shape("states_bar", states_bar, solution.states.shape)
             with jax.enable_x64(True):
-                if states_bar is None:
-                    states_bar = np.zeros(solution.states.shape, self._dtype)
                 if failed.size:
                     fluxes_bar, states_bar = np.array(fluxes_bar), np.array(states_bar)
                     fluxes_bar[failed], states_bar[failed] = 0.0, 0.0
@@ -241,11 +242,13 @@ class EmbeddedSolver:
         states: np.ndarray,
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
         """Evaluate the fluxes at given states; see the Solver contract."""
+        check_inputs(self.ude, parameters, weights, forcing=(forcing, 3), states=(states, 3))
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, states)
             fluxes = np.asarray(self._evaluate(*arrays), dtype=np.float64)
 
         def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            check_shape("fluxes_bar", fluxes_bar, fluxes.shape)
             with jax.enable_x64(True):
                 bars = self._evaluate_back(*arrays, *self._arrays(fluxes_bar))
                 p_bar, w_bar = (np.asarray(b, dtype=np.float64) for b in bars)
@@ -261,12 +264,14 @@ class EmbeddedSolver:
         states: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, Pull]:
         """Evaluate the derivatives of the states and their slopes; see the Solver contract."""
+        check_inputs(self.ude, parameters, weights, forcing=(forcing, 2), states=(states, 2))
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, states)
             found = self._linearize(*arrays)
             rates, slopes = (np.asarray(a, dtype=np.float64) for a in found)
 
         def pullback(rates_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            check_shape("rates_bar", rates_bar, rates.shape)
             with jax.enable_x64(True):
                 bars = self._linearize_back(*arrays, *self._arrays(rates_bar))
                 p, w, x = (np.asarray(b, dtype=np.float64) for b in bars)
@@ -299,7 +304,8 @@ class EmbeddedSolver:
         for batch in np.flatnonzero(~ok.all(axis=-1)):
             record = int(np.argmin(ok[batch]))
             before = states_[batch, record - 1] if record else np.asarray(initial_state)[batch]
-            failures.append(Failure(int(batch), record, before.copy(), self.options.unsolved))
+            said = (self.options.unsolved, advice("embedded", self.options))
+            failures.append(Failure(int(batch), record, before.copy(), *said))
         if failures:
             states_, fluxes_, final_ = states_.copy(), fluxes_.copy(), final_.copy()
             for failure in failures:

@@ -19,9 +19,12 @@ from hybridwater.engines.base import (
     Pull,
     Pullback,
     Solution,
+    advice,
     check_options,
+    locates,
 )
 from hybridwater.engines.julia import loops, source
+from hybridwater.engines.shapes import check_inputs, check_shape
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.errors import DeclarationError, MissingDependency
 from hybridwater.ude.model import UDE
@@ -46,7 +49,8 @@ class JuliaSolver:
         self.flux_names = options.resolve_fluxes(ude)
         self._plain = _compiled(ude, self.flux_names)
         self._model = self._plain
-        if options.thresholds == "located" or ude.events:
+        self._located = locates(ude, options)
+        if self._located:
             varies = options.interpolation != "constant"
             self._model = _compiled(ude, self.flux_names, located=True, forcing_varies=varies)
 
@@ -82,6 +86,8 @@ class JuliaSolver:
             If the method has no discrete adjoint and that is asked for.
         MissingDependency
             If an adjoint equation is asked for and the Julia project has no SciMLSensitivity.
+        SolveFailed
+            By the pullback, if a record cannot be solved again for its gradient.
         """
         gradient = self._gradient()
         solution, failed, record = self._solve(
@@ -92,6 +98,8 @@ class JuliaSolver:
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
             if states_bar is None:
                 states_bar = np.zeros(solution.states.shape)
+            check_shape("fluxes_bar", fluxes_bar, solution.fluxes.shape)
+            check_shape("states_bar", states_bar, solution.states.shape)
             p, w, s, x = _julia.call(
                 "pull",
                 record,
@@ -120,13 +128,16 @@ class JuliaSolver:
             chosen = "forward" if directions <= FEW else "gauss"
             if method in DIFFERENTIABLE:
                 chosen = "discrete"
-        located = self.options.thresholds == "located" or bool(self.ude.events)
-        if chosen != "discrete" and (self.ude.columns or located):
+        if chosen != "discrete" and (self.ude.columns or self._located):
+            what = f"The method '{method}' has no gradient "
+            fix = f"Train with one of {', '.join(DIFFERENTIABLE)}; simulate with any"
+            if method in DIFFERENTIABLE:  # it has one, but another was asked for
+                what = f"The gradient '{chosen}' is none "
+                fix = f"Leave gradient='{chosen}' out"
             raise DeclarationError(
-                f"The method '{method}' has no gradient "
-                + ("across thresholds." if located else "of columns."),
+                what + ("across thresholds." if self._located else "of columns."),
                 f"engine 'julia', model '{self.ude.name}'",
-                f"Train with one of {', '.join(DIFFERENTIABLE)}; simulate with any",
+                fix,
             )
         if chosen in ("gauss", "interpolating") and not _adjoints():
             raise MissingDependency(
@@ -148,6 +159,8 @@ class JuliaSolver:
         *,
         keep: bool,
     ) -> tuple[Solution, np.ndarray, Any]:
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         o = self.options
         states, fluxes, final, failed, record, counts = _julia.call(
             "solve",
@@ -165,9 +178,8 @@ class JuliaSolver:
         for batch in np.flatnonzero(failed):
             first = int(failed[batch]) - 1
             before = states[batch, first - 1] if first else np.asarray(initial_state)[batch]
-            failures.append(
-                Failure(int(batch), first, np.array(before, float), self.options.unsolved)
-            )
+            said = (o.unsolved, advice("julia", o))
+            failures.append(Failure(int(batch), first, np.array(before, float), *said))
         sizes = self.ude.program.sizes(self.flux_names)
         counted = _statistics(o, counts)
         solution = Solution(states, fluxes, final, self.flux_names, tuple(failures), sizes, counted)
@@ -181,10 +193,12 @@ class JuliaSolver:
         states: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, Pull]:
         """Evaluate the derivatives of the states and their slopes; see the Solver contract."""
+        check_inputs(self.ude, parameters, weights, forcing=(forcing, 2), states=(states, 2))
         arrays = tuple(map(_array, (parameters, weights, forcing, states)))
         shared = np.ndim(weights) == 1
 
         def pullback(rates_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            check_shape("rates_bar", rates_bar, rates.shape)
             p, w, x = _julia.call("pull_linearize", self._plain, *arrays, _array(rates_bar))
             return p, w[0] if shared else w, x
 
@@ -199,14 +213,17 @@ class JuliaSolver:
         states: np.ndarray,
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
         """Evaluate the fluxes at given states; see the Solver contract."""
+        check_inputs(self.ude, parameters, weights, forcing=(forcing, 3), states=(states, 3))
         arrays = tuple(map(_array, (parameters, weights, forcing, states)))
         shared = np.ndim(weights) == 1
 
         def pullback(fluxes_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            check_shape("fluxes_bar", fluxes_bar, fluxes.shape)
             p, w = _julia.call("pull_evaluate", self._plain, *arrays, _array(fluxes_bar))
             return p, w[0] if shared else w
 
-        return _julia.call("evaluate", self._plain, *arrays), pullback
+        fluxes = _julia.call("evaluate", self._plain, *arrays)
+        return fluxes, pullback
 
 
 def _statistics(options: Options, counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ _REASONS = {
     "NotFinite": "A state or a flux became a value that is not finite.",
     "Terminated": "A callback of the problem ended it.",
 }
+_ADVICE = "Try another method, other tolerances, or the problem alone with ode.solve(...)"
 
 
 class SciMLProblem:
@@ -39,7 +40,8 @@ class SciMLProblem:
     ----------
     problem : juliacall object
         What ``ode.ODEProblem(...)`` returns. Its state is a number or an array, its parameters a
-        vector, a tuple, a named tuple, or none; others are left as they are.
+        number, a vector, a tuple, a named tuple, or none; others are left as they are, without a
+        name.
     states : mapping of str to str or (str, int or sequence of int)
         Name to unit, in the order of the problem's state, or to unit and place, counted from zero.
         A quantity on cells has one place per cell. States may be left without a name.
@@ -188,7 +190,7 @@ class SciMLProblem:
             raise SolveFailed(
                 failure.reason,
                 f"problem '{self.name}', basin '{basins[failure.batch]}', record {failure.record}",
-                "Try another method, other tolerances, or the problem alone with ode.solve(...)",
+                failure.advice,
             )
         return self._dataset(solution, labels, method)
 
@@ -261,7 +263,8 @@ class SciMLProblem:
             k = int(failed[b]) - 1
             before = states[b, k - 1] if k else np.array(initial[b], float)
             reason = _REASONS.get(reasons[b], f"The solver returned '{reasons[b]}'.")
-            failures.append(Failure(int(b), k, before, reason.format(max_steps=max_steps)))
+            reason = reason.format(max_steps=max_steps)
+            failures.append(Failure(int(b), k, before, reason, _ADVICE))
         return Solution(
             states,
             fluxes,

@@ -51,10 +51,17 @@ def name_places(
     Raises
     ------
     DeclarationError
-        If there is no such place or name, or a place has two names.
+        If there is no such place or name, or none at all, or a place has two names.
     UnitError
         If a unit is not known.
     """
+    if given and not count:
+        raise DeclarationError(
+            f"The problem has no {kind} that could have a name.",
+            fix="Give a flux_function"
+            if kind == "flux"
+            else "Make it with numbers: one, a vector, a tuple or a named tuple",
+        )
     found: list[Quantity] = []
     owner: dict[int, str] = {}
     for name, what in given.items():

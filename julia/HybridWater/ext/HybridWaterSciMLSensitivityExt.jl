@@ -3,8 +3,8 @@
 module HybridWaterSciMLSensitivityExt
 
 using HybridWater: HybridWater, Entry, Model, Path, Sums
-using HybridWater: again, augmented!, augmented_jacobian!, augmented_slope!, pull!, start!, steps_of
-using HybridWater: _local
+using HybridWater: again, augmented!, augmented_jacobian!, augmented_slope!, check_interrupt, completed
+using HybridWater: pull!, start!, steps_of, _local
 using OrdinaryDiffEqSDIRK: KenCarp4
 using OrdinaryDiffEqTsit5: Tsit5
 using SciMLBase: SciMLBase, ODEFunction, ODEProblem
@@ -26,6 +26,7 @@ function HybridWater.adjoint(::Val{kind}, model::Model, entry::Entry) where {kin
     n, m = entry.states, entry.outputs
     sums, us, ys = Sums(model, entry), zeros(n), zeros(n + m)
     function products!(v, y, t)
+        check_interrupt()
         foreach(a -> fill!(a, 0.0), (us, sums.parameters, sums.weights, sums.coefficients))
         copyto!(ys, v)
         pull!(us, sums, entry, y, _local(entry, t), ys)
@@ -43,7 +44,7 @@ function HybridWater.adjoint(::Val{kind}, model::Model, entry::Entry) where {kin
         return nothing
     end
     equations = ODEFunction{true,SciMLBase.FullSpecialize}(
-        (dy, y, p, t) -> augmented!(dy, y, entry, t);
+        (dy, y, p, t) -> (check_interrupt(); augmented!(dy, y, entry, t));
         jac=(J, y, p, t) -> augmented_jacobian!(J, y, entry, t),
         tgrad=(dT, y, p, t) -> augmented_slope!(dT, y, entry, t),
         jac_prototype=zeros(n + m, n + m),
@@ -52,6 +53,18 @@ function HybridWater.adjoint(::Val{kind}, model::Model, entry::Entry) where {kin
     )
     inputs = gather(entry.p, entry.w, entry.coefficients)
     return Adjoint(equations, inputs, KINDS[kind](; autojacvec=true))
+end
+
+"""
+A method whose solves either reach their end or throw: `adjoint_sensitivities` makes a gradient of
+what it has.
+"""
+struct Finishing{A} <: SciMLBase.AbstractODEAlgorithm
+    method::A
+end
+
+function SciMLBase.__solve(problem::SciMLBase.AbstractODEProblem, way::Finishing; options...)
+    return completed(SciMLBase.__solve(problem, way.method; options...))
 end
 
 gather(p, w, coefficients) = [p; w; vec(coefficients)]
@@ -69,18 +82,19 @@ end
 "Behind the choice of a method, so that everything here is compiled for it."
 function pull_adjoint!(bar, sums, integrals_bar, problem, method, way, edge, o)
     n = length(bar)
-    tight = (; abstol=o.atol, reltol=o.rtol, dt=o.step, maxiters=o.max_steps)
-    solution = SciMLBase.solve(problem, method; tight...)
+    tight = (; abstol=o.atol, reltol=o.rtol, dt=o.step, maxiters=o.max_steps, verbose=false)
+    solution = completed(SciMLBase.solve(problem, method; tight...))
     ends = [bar; integrals_bar]
     stiff = !(method isa Tsit5) && way.kind isa GaussAdjoint
     back, inputs = adjoint_sensitivities(
         solution,
-        stiff ? KenCarp4() : Tsit5();
+        Finishing(stiff ? KenCarp4() : Tsit5());
         t=[edge],
         dgdu_discrete=(out, _...) -> copyto!(out, ends),
         sensealg=way.kind,
         abstol=o.rtol * max(maximum(abs, ends), floatmin()),
         reltol=o.rtol,
+        verbose=false,
     )
     copyto!(bar, 1, back, 1, n)
     at = 0

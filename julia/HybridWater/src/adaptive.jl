@@ -103,6 +103,7 @@ function run_record!(state, integral, integrator, entry::Entry, path)
     crossings = 0
     isempty(entry.levels) || set_switches!(entry, view_states(y, n), 0.0)
     for _ in 1:o.max_steps
+        check_interrupt()
         copyto!(state, 1, y, 1, n)
         before = integrator.t
         step!(integrator)

@@ -20,6 +20,7 @@ function each_entry(work, make, batch)
         Threads.@spawn begin
             workspace = make()
             while (b = Threads.atomic_add!(next, 1)) <= batch
+                check_interrupt()
                 work(workspace, b)
             end
         end

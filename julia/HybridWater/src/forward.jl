@@ -39,6 +39,7 @@ function _forward(rates::F, jacobian::G, networks, entry, forcing) where {F,G}
 end
 
 function seeded!(dy, y, way::Forward, t)
+    check_interrupt()
     forcing_at!(way.x, way.coefficients, _local(way.entry, t))
     way.rates(dy, y, way.x, way.p, way.w)
     return nothing
@@ -108,5 +109,20 @@ function solve_again(method, equations, y, p, entry::Entry)
         save_on=false,
         verbose=false,
     )
-    return SciMLBase.solve!(solver).u[end]
+    return completed(SciMLBase.solve!(solver)).u[end]
+end
+
+"A record was solved, but not a second time, for its gradient; `code` is SciML's."
+struct SolveFailed <: Exception
+    code::ReturnCode.T
+end
+
+function Base.showerror(io::IO, failed::SolveFailed)
+    return print(io, "a record could not be solved again for its gradient (", failed.code, ")")
+end
+
+"A solution, if it reached its end."
+function completed(solution)
+    SciMLBase.successful_retcode(solution) || throw(SolveFailed(solution.retcode))
+    return solution
 end

@@ -15,6 +15,13 @@
 
 @inline logarithm(x) = x < 0 ? oftype(x, NaN) : log(x)
 @inline root(x) = x < 0 ? oftype(x, NaN) : sqrt(x)
-@inline power(x, y) = x < 0 ? oftype(x * y, NaN) : x^y
+@inline power(x, y) = x < 0 && !isinteger(y) ? oftype(x * y, NaN) : x^y
+# ForwardDiff takes the logarithm of the base, which throws below zero: there is no slope there.
+@inline function power(x, y::ForwardDiff.Dual{T}) where {T}
+    x < 0 || return x^y
+    slopes = map(slope -> iszero(slope) ? slope : oftype(slope, NaN), y.partials.values)
+    n = ForwardDiff.value(y)
+    return power(x, n) + ForwardDiff.Dual{T}(zero(n), slopes)
+end
 @inline sine(x) = isfinite(x) ? sin(x) : oftype(x, NaN)
 @inline cosine(x) = isfinite(x) ? cos(x) : oftype(x, NaN)

@@ -47,7 +47,7 @@ end
     check_interrupt()
 
 Throw an `InterruptException` if this call was asked to end. Loops that may run for long call it
-once per step, in every thread.
+once per step, in every thread, and what a package steps through once per evaluation.
 """
 @inline function check_interrupt()
     interrupted() && throw(InterruptException())

@@ -44,10 +44,10 @@ function of_python(T)
 end
 
 "The numbers in a state or in what a function of fluxes returns."
-numbers(values) = Float64[convert(Float64, value) for value in values]
+numbers(values) = vec(Float64[convert(Float64, value) for value in values])
 
 "The numbers in parameters; none where there are no parameters, or of a kind that is left as it is."
-values_of(p::Union{AbstractVector,Tuple,NamedTuple}) = numbers(p)
+values_of(p::Union{Number,AbstractVector,Tuple,NamedTuple}) = numbers(p)
 values_of(_) = Float64[]
 
 "`values` in the form of `old`."
@@ -115,6 +115,7 @@ function begin_problem(wrapped::Wrapped, initial, parameters, edges, algorithm, 
         save_end=false,
         dense=false,
         calck=!isnothing(wrapped.fluxes),
+        verbose=false,  # what is printed from a thread waits for Python's lock
     )
 end
 

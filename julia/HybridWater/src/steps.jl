@@ -33,6 +33,7 @@ at its start, in place, and add to `sums`. `start` receives the states at the st
 """
 function pull_record!(bar, sums, outputs_bar, start, way::Steps, entry::Entry, path::Path)
     for step in reverse(steps_of(path, entry.record))
+        check_interrupt()
         start!(start, path, step)
         method, stages = path.implicit[step] ? way.implicit : way.explicit
         tau, width = path.tau[step], path.width[step]

@@ -30,6 +30,7 @@ end
 function fixed_steps!(state, integral, entry::Entry, stages, tableau, path)
     width = 1 / entry.options.substeps
     for k in 1:entry.options.substeps
+        check_interrupt()
         tau = (k - 1) * width
         if !isempty(entry.levels)
             located_step!(state, integral, entry, stages, tableau, path, tau, width) || return false

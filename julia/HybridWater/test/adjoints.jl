@@ -1,5 +1,6 @@
 using ForwardDiff: ForwardDiff
-using HybridWater: Workspace, load_package, pull, reservoir, solve
+using HybridWater: HybridWater, SciMLBase, ODEProblem, Options, Record, SolveFailed, Tsit5
+using HybridWater: Workspace, attempt, load_package, pull, reservoir, solve
 using ReverseDiff: ReverseDiff
 using SciMLSensitivity: SciMLSensitivity
 using Zygote: Zygote
@@ -33,6 +34,31 @@ end
         close = method == "fbdf" ? 1e-6 : 1e-8  # errors of a multistep method add up
         @test found ≈ expected rtol = 0 atol = close * scale
     end
+end
+
+@testset "a record that cannot be solved again: $way" for way in ("forward", "gauss", "interpolating")
+    options(max_steps) = Options(:fbdf, 2, 1e-6, 1e-6, max_steps, :constant, true, 1.0)
+    inputs = (fill(3000.0, 1, 1), zeros(13), fill(2.0, 1, 1, 1), fill(5.0, 1, 1))
+    how = ("fbdf", 2, 1e-6, 1e-6, 10_000, "constant")
+    _, fluxes, _, failed, record = solve(reservoir(), inputs..., how, true, 1.0, true)
+    @test failed == [0]
+    kept = (record.entries, record.paths, record.weights)
+    pulled(max_steps) = attempt(
+        pull, Record(record.model, options(max_steps), kept...), fluxes, fluxes, failed, true, way
+    )
+    @test first(pulled(10_000))
+    done, (kind, message, _) = @test_logs pulled(4)
+    @test !done && kind == "SolveFailed"
+    @test message == "a record could not be solved again for its gradient (MaxIters)"
+end
+
+@testset "an adjoint that does not reach the beginning" begin
+    extension = Base.get_extension(HybridWater, :HybridWaterSciMLSensitivityExt)
+    grows = ODEProblem((u, p, t) -> u .^ 2, [1.0], (0.0, 2.0))
+    finishing = extension.Finishing(Tsit5())
+    @test_throws SolveFailed SciMLBase.solve(grows, finishing; verbose=false)
+    shorter = SciMLBase.remake(grows; tspan=(0.0, 0.5))
+    @test SciMLBase.solve(shorter, finishing; reltol=1e-9).u[end] ≈ [2.0] rtol = 1e-6
 end
 
 @testset "generated products against three differentiators" begin

@@ -45,6 +45,14 @@ end
     @test vec(states) ≈ exp.(-vec(rates)) rtol = 1e-7
 end
 
+@testset "a problem with one number as parameter" begin
+    wrapped, u0, p = wrap(ODEProblem((u, p, t) -> -p * u, 2.0, (0.0, 3.0), 1), nothing, false)
+    @test (u0, p) == ([2.0], [1.0])
+    rates = reshape([0.5, 1.5], 1, 2, 1)
+    states, = follow(wrapped, fill(2.0, 1, 1), rates, [0.0, 1.0, 3.0], "tsit5", (1e-9, 1e-9), 1000)
+    @test vec(states) ≈ [2exp(-0.5), 2exp(-3.5)] rtol = 1e-7
+end
+
 @testset "problems that fail" begin
     wrapped = wrap(ODEProblem((u, p, t) -> p[1] .* u .^ 2, [1.0], (0.0, 1.0), [1.0]), nothing, false)[1]
     rates = reshape([0.1, 0.1, 2.0, 2.0], 1, 2, 2)
@@ -52,7 +60,7 @@ end
     states, _, failed, reasons, _ = follow(wrapped, given..., "tsit5", (1e-6, nothing), 1000)
     @test failed == [0, 2] && isempty(reasons[1]) && !isempty(reasons[2])
     @test all(isfinite, states[:, :, 1]) && isfinite(states[1, 1, 2]) && isnan(states[1, 2, 2])
-    _, _, failed, reasons, _ = follow(wrapped, given..., "tsit5", (1e-12, 1e-12), 1)
+    _, _, failed, reasons, _ = @test_logs follow(wrapped, given..., "tsit5", (1e-12, 1e-12), 1)
     @test reasons == ("MaxIters", "MaxIters")
     @test_throws ArgumentError wrap(3, nothing, false)
 end

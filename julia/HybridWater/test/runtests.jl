@@ -4,6 +4,7 @@ using Test
 @testset "HybridWater" begin
     @test pkgversion(HybridWater) isa VersionNumber
     include("quality.jl")
+    include("functions.jl")
     include("networks.jl")
     include("roots.jl")
     include("forcing.jl")

@@ -36,3 +36,12 @@ def test_places_that_cannot_be_are_refused(given, names, sentence):
 def test_units_are_looked_at():
     with pytest.raises(UnitError, match="'furlong per fortnite' is not known"):
         name_places("state", {"a": "furlong per fortnite"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"), [("parameter", "with numbers: one,"), ("flux", "a flux_f")]
+)
+def test_a_problem_without_any(kind, fix):
+    with pytest.raises(DeclarationError, match=f"no {kind} that could have a name.*{fix}"):
+        name_places(kind, {"a": "m"}, 0)
+    assert name_places(kind, {}, 0) == ()
