@@ -105,8 +105,7 @@ def changes(graph: HeteroData, given: Tensor, said: Tensor) -> Tensor:
     given : torch.Tensor
         Shape (..., n_source), amounts.
     said : torch.Tensor
-        Shape (..., n_edges): logarithms of the factors, before they are bounded. What is not
-        finite counts as zero.
+        Shape (..., n_edges): logarithms of the factors, before they are bounded.
 
     Returns
     -------
@@ -115,8 +114,7 @@ def changes(graph: HeteroData, given: Tensor, said: Tensor) -> Tensor:
     """
     store = graph[RELATION]
     source = store.edge_index[0]
-    bounded = torch.nan_to_num(said.double(), nan=0.0, posinf=0.0, neginf=0.0)
-    factor = torch.exp(_WIDEST * torch.tanh(bounded / _WIDEST))
+    factor = torch.exp(_WIDEST * torch.tanh(said.double() / _WIDEST))
     wanted = store.inside * factor + store.around * (factor - 1.0).clamp(min=0.0)
     zero = torch.zeros_like(given)
     whole = zero.index_add(-1, source, store.inside.expand_as(wanted))

@@ -14,7 +14,7 @@ from hybridwater.mgn import LearnedRemap, Schooling, fit_remap, train_on_dischar
 PLAN = Schooling(iterations=4, silent=1, window=20, warm=5, refresh=3)
 
 
-def make(seed=0):
+def make(seed=0, **options):
     """Return a remap, and what was given and arrived."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -22,7 +22,8 @@ def make(seed=0):
     baseline = conservative_remap(air, land)
     rain = np.random.default_rng(0).exponential(1.0, (30, air.size)) * air.areas
     height = np.arange(land.size) % 2.0
-    remap = LearnedRemap.of(baseline, air, land, target_static={"height": height}, width=4)
+    options = {"target_static": {"height": height}, "width": 4, **options}
+    remap = LearnedRemap.of(baseline, air, land, **options)
     return remap, rain, baseline.amounts(rain) * (0.5 + height)
 
 

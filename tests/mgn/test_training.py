@@ -133,9 +133,19 @@ def test_noise_stays_within_bounds(heat):
 
 
 def test_a_training_that_diverges_ends_with_the_weights_before(tmp_path):
-    remap, rain, truth = shared_training.make()
+    """Fluxes may have any size; factors of shares are bounded."""
+    remap, rain, truth = shared_training.make(moves="fluxes")
     choices = {"iterations": 20, "rate": 1e20, "progress": False, "directory": tmp_path}
     with pytest.raises(WeightsError, match=r"The training diverged: the loss is .*learned remap"):
         fit_remap(remap, rain, truth, **choices)
     assert all(bool(torch.isfinite(p).all()) for p in remap.correction.parameters())
     assert not (tmp_path / "remap.safetensors").exists()
+
+
+@pytest.mark.parametrize("moves", ["fluxes", "shares"])
+def test_a_network_that_says_no_numbers_is_not_trained(moves):
+    remap, rain, truth = shared_training.make(moves=moves)
+    with torch.no_grad():
+        next(remap.correction.parameters()).mul_(torch.nan)
+    with pytest.raises(WeightsError, match=r"The training diverged.*learned remap, iteration 1"):
+        fit_remap(remap, rain, truth, iterations=2, progress=False)
