@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import os
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,10 @@ def _table(item: Table | pd.DataFrame) -> dict[str, Any]:
 
 
 def _cells(column: pd.Series, digits: int) -> list[str]:
-    """Write the cells of a column, numbers with as many decimals as the largest one deserves."""
+    """Write the cells of a column, numbers with as many decimals as the largest one deserves.
+
+    Of the median two digits are shown at least: skills near one stay what they are beside -250.
+    """
     from hybridwater.report import style
 
     if column.dtype.kind in "iu":
@@ -205,8 +209,8 @@ def _cells(column: pd.Series, digits: int) -> list[str]:
     if column.dtype.kind != "f":
         return ["–" if value is None or value != value else str(value) for value in column]  # noqa: RUF001
     finite = [abs(value) for value in column if math.isfinite(value) and value]
-    whole = math.floor(math.log10(max(finite))) + 1 if finite else 1
-    decimals = max(digits - max(whole, 1), 0)
+    largest, median = (_whole(pick(finite or [1.0])) for pick in (max, statistics.median))
+    decimals = max(digits - max(largest, 1), 2 - max(median, 0), 0)
     smallest = 0.5 * 10**-decimals
     if finite and max(finite) < smallest:
         return [style.scientific(value) for value in column]
@@ -214,3 +218,8 @@ def _cells(column: pd.Series, digits: int) -> list[str]:
         style.scientific(value) if 0 < abs(value) < smallest else style.number(value, decimals)
         for value in column
     ]
+
+
+def _whole(value: float) -> int:
+    """Count the digits of a positive number before the point; not positive if it is below one."""
+    return math.floor(math.log10(value)) + 1

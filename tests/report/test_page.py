@@ -156,6 +156,13 @@ def test_table_of_its_own_caption_units_and_digits(tmp_path, table):
     assert page.texts["td"] == ["1234.50", "20.00", "3.25"]
 
 
+def test_one_large_number_does_not_hide_the_others(tmp_path):
+    skill = pd.DataFrame({"nse": [0.62, 0.36, -252.7, 0.71]})
+    section = Section("A", tables=[Table(skill, "Skill", {"nse": "1"})])
+    page = Page(write_report(tmp_path / "r.html", title="t", sections=[section]))
+    assert page.texts["td"] == ["0.62", "0.36", "−252.70", "0.71"]  # noqa: RUF001
+
+
 def test_same_content_gives_the_same_bytes(tmp_path, curve):
     def write(name):
         sections = [Section("A", figures=[curve])]
