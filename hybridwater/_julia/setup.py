@@ -55,8 +55,10 @@ memory = tempname() * ".jl"
 name = "HybridWater"
 package = "Base.loaded_modules[Base.PkgId(Base.UUID($(repr(uuid))), $(repr(name)))]"
 write(memory, "Core.eval($package, :(const BUILT_FROM = $(repr(sources))))")
+# Without PythonCall: from an image it would begin before it knows that Python is there already
+# (JuliaPy/PythonCall.jl, issue 436).
 PackageCompiler.create_sysimage(
-    [name, "PythonCall"];
+    [name];
     sysimage_path = target, project = project, script = memory, import_into_main = false,
 )
 """
