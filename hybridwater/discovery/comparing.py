@@ -17,6 +17,7 @@ from hybridwater.discovery.front import Front
 from hybridwater.engines import balance_error
 from hybridwater.errors import DataError, SolveFailed
 from hybridwater.training import Surrogate, fit
+from hybridwater.training.losses import is_even
 from hybridwater.training.misfit import Misfit
 from hybridwater.training.surrogate import observations
 from hybridwater.training.uncertainty import parameter_uncertainty
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STRONG = 6.0
-#: Losses in which an error counts the same whatever the flow.
-_EVEN = {"mse", "nse"}
 #: What an operation adds to the length, on the scale of BIC.
 _OPERATION = 2 * math.log(10)
 
@@ -142,8 +141,7 @@ def compare(
     models = _named(models)
     schedule = keywords.pop("schedule", None)
     directory = keywords.pop("directory", None)
-    loss = keywords.get("loss", "nse")
-    even = {loss} <= _EVEN if isinstance(loss, str) else set(loss) <= _EVEN
+    even = is_even(keywords.get("loss", "nse"))
     fits: dict[str, Surrogate] = {}
     simulations: dict[str, xr.Dataset] = {}
     failures: dict[str, str] = {}

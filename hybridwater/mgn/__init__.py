@@ -12,17 +12,14 @@ from hybridwater._lazy import attach
 if TYPE_CHECKING:
     from hybridwater.mgn.adaptive import AdaptiveRun, adaptive_rollout
     from hybridwater.mgn.configuration import Architecture
-    from hybridwater.mgn.dynamics import (
-        Dynamics,
-        FluxDynamics,
-        IncrementDynamics,
-        load_dynamics,
-    )
+    from hybridwater.mgn.dynamics import Dynamics, IncrementDynamics
     from hybridwater.mgn.episodes import Episode
     from hybridwater.mgn.fitting import Samples, Study, assess_remap, fit_remap
+    from hybridwater.mgn.flux_dynamics import FluxDynamics
     from hybridwater.mgn.fluxes import Booked, ConservativeHead
     from hybridwater.mgn.graph import make_graph
     from hybridwater.mgn.limiter import Moved, move
+    from hybridwater.mgn.loading import load_dynamics
     from hybridwater.mgn.network import Decoded, MeshGraphNetwork
     from hybridwater.mgn.observations import RunoffRecord, Schooling, train_on_discharge
     from hybridwater.mgn.remap import LearnedRemap
@@ -72,12 +69,14 @@ __all__ = [
 _MODULES = {
     "adaptive": ("AdaptiveRun", "adaptive_rollout"),
     "configuration": ("Architecture",),
-    "dynamics": ("Dynamics", "FluxDynamics", "IncrementDynamics", "load_dynamics"),
+    "dynamics": ("Dynamics", "IncrementDynamics"),
     "episodes": ("Episode",),
     "fitting": ("Samples", "Study", "assess_remap", "fit_remap"),
+    "flux_dynamics": ("FluxDynamics",),
     "fluxes": ("Booked", "ConservativeHead"),
     "graph": ("make_graph",),
     "limiter": ("Moved", "move"),
+    "loading": ("load_dynamics",),
     "network": ("Decoded", "MeshGraphNetwork"),
     "observations": ("RunoffRecord", "Schooling", "train_on_discharge"),
     "remap": ("LearnedRemap",),

@@ -92,6 +92,8 @@ def _log_ratio(simulated: Tensor, observed: Tensor, reference: Reference) -> Ten
 
 #: Losses that are means of squares, and what is squared: shape (batch, time).
 RESIDUALS: dict[str, Loss] = {"mse": _error, "nse": _scaled_error, "log_nse": _log_ratio}
+#: Losses in which an error counts the same whatever the flow.
+_EVEN = {"mse", "nse"}
 
 
 def _mean_square(name: str, simulated: Tensor, observed: Tensor, reference: Reference) -> Tensor:
@@ -226,6 +228,11 @@ def make_residuals(spec: str | Mapping[str, float]) -> Loss:
         return torch.cat([torch.where(valid, p, 0.0) / scale for p in parts], dim=1)
 
     return residuals
+
+
+def is_even(spec: str | Mapping[str, float]) -> bool:
+    """Say whether an error counts the same in a loss, whatever the flow; as in `make_loss`."""
+    return set(_weights(spec)) <= _EVEN
 
 
 def _weights(spec: str | Mapping[str, float]) -> dict[str, float]:
