@@ -132,8 +132,7 @@ class FluxBuffer(Buffer):
             self.pieces[0] = first._replace(length=first.length - length)
             return first.values
         if abs(first.length - length) <= _ROUNDING * length:
-            self.pieces.popleft()
-            return first.values
+            return self.pieces.popleft().values
         integral, missing = np.zeros_like(first.values), length
         while self.pieces and missing > self.tolerance:
             piece = self.pieces.popleft()

@@ -151,10 +151,13 @@ class Ledger:
         if place is None:
             return
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
+        size, one = -1, None
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
             cells = flat(kilograms)
-            row[i] += float(cells.dot(ones(cells.size)))
+            if cells.size != size:
+                one = ones(size := cells.size)
+            row[i] += float(cells.dot(one))
             row[moved + i] += math.sqrt(cells.dot(cells))
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
@@ -219,9 +222,8 @@ class Ledger:
         self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
         table = balance.table()
         self.totals.add(table)
-        for end, values in zip(ends, table, strict=True):
-            self.records.append(self._time, end, values)
-            self._time = end
+        self.records.extend(list(zip([self._time, *ends[:-1]], ends, strict=True)), list(table))
+        self._time = ends[-1]
         if self.policy.on_error != "record":
             for step, faults in balance.faults(self.policy.tolerance):
                 self._answer(faults, ends[step])

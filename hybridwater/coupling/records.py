@@ -141,9 +141,13 @@ class Records:
 
     def append(self, begin: float, end: float, row: np.ndarray) -> None:
         """Add a record of shape (width,), which is kept and not copied."""
-        self._rows.append(row)
-        self._times.append((begin, end))
-        self.count += 1
+        self.extend([(begin, end)], [row])
+
+    def extend(self, times: Sequence[tuple[float, float]], rows: Sequence[np.ndarray]) -> None:
+        """Add some records with the begin and end of each; they are kept and not copied."""
+        self._rows += rows
+        self._times += times
+        self.count += len(times)
         self._write_if_many()
 
     # ---- tentative records, of a pass that may be repeated

@@ -27,8 +27,9 @@ def total(values: np.ndarray) -> float:
 
     A sum that is finite has only finite terms; one that is not may have overflown.
     """
-    cells = flat(values)
-    return float(cells.dot(ones(cells.size)))
+    if type(values) is not np.ndarray or values.ndim != 1:
+        values = np.ravel(values)
+    return float(values.dot(ones(values.size)))
 
 
 def shared(factors: np.ndarray) -> np.ndarray:
