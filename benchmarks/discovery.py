@@ -298,8 +298,8 @@ def _nse(fit: hw.Surrogate, data: xr.Dataset, period: str) -> float:
 def catchments(args: argparse.Namespace) -> list[dict]:
     """EXP-Hydro with learned discharge on measured records, and with an equation in its place.
 
-    Equations of the front are fitted to discharge; the one with the smallest BIC is taken. The test
-    period is looked at last.
+    Equations of the front are fitted to discharge; the one with the largest NSE in the validation
+    period is taken. The test period is looked at last.
     """
     data = hw.data.read_camels_netcdf(folder_of_data() / "camels_core_daily.nc", attributes=())
     chosen = args.basins or CATCHMENTS
@@ -337,14 +337,16 @@ def catchments(args: argparse.Namespace) -> list[dict]:
         found = hw.compare(
             replacements(network, {"q": front}, each=len(front) + len(front.rivals), basin=basin),
             records,
+            fronts={"q": front},
             schedule=(Stage("joint", 40, optimiser="lm"),),
             restarts=2,
             **common,
         )
-        proposal = front.proposal(int(found.preferred.split()[1]))
+        best = found.most_skilful
+        proposal = front.proposal(int(best.split()[1]))
         result: dict = {"case": basin, "form": proposal.form, "operations": proposal.operations}
         result |= {"conceptual": skill["conceptual"], "network": skill["hybrid"]}
-        result["equation"] = float(found.table.loc[found.preferred, "NSE test"])
+        result["equation"] = float(found.table.loc[best, "NSE test"])
         gain = result["network"] - result["conceptual"]
         result["share of gain"] = (result["equation"] - result["conceptual"]) / gain
         wanted = result["conceptual"] + 0.95 * gain

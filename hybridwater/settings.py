@@ -13,6 +13,7 @@ import functools
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -293,3 +294,21 @@ def current() -> Settings:
         As `describe` does.
     """
     return load()
+
+
+def shows_progress(asked: bool | None = None) -> bool:
+    """Return whether long work shows a progress bar.
+
+    Parameters
+    ----------
+    asked : bool, optional
+        As in the settings if left out. A notebook needs ipywidgets for bars; without, rich prints
+        warnings in their place, and nothing is shown unless it is asked for here.
+    """
+    if asked is not None:
+        return asked
+    if not current().progress:
+        return False
+    from rich import get_console
+
+    return not get_console().is_jupyter or find_spec("ipywidgets") is not None

@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import pytest
+import rich
 
 from hybridwater import settings
 from hybridwater.errors import SettingsError
@@ -172,3 +173,23 @@ def test_current_is_read_once(monkeypatch):
     assert settings.current() is first
     settings.current.cache_clear()
     assert settings.current().engine == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("progress", "notebook", "widgets", "asked", "shown"),
+    [
+        (True, False, False, None, True),
+        (False, False, True, None, False),
+        (False, False, True, True, True),
+        (True, True, True, None, True),
+        (True, True, False, None, False),
+        (True, True, False, True, True),
+        (True, True, True, False, False),
+    ],
+)
+def test_progress_bars(monkeypatch, progress, notebook, widgets, asked, shown):
+    """In a notebook without ipywidgets rich has warnings in the place of bars."""
+    monkeypatch.setenv("HYBRIDWATER_PROGRESS", str(progress))
+    monkeypatch.setattr(rich.get_console(), "is_jupyter", notebook)
+    monkeypatch.setattr(settings, "find_spec", lambda _: object() if widgets else None)
+    assert settings.shows_progress(asked) is shown

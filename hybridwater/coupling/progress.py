@@ -28,7 +28,7 @@ def progress(
     show : bool, optional
         As in the settings if left out.
     """
-    if not (settings.current().progress if show is None else show):
+    if not settings.shows_progress(show):
         yield lambda now: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -58,7 +58,7 @@ class Comparison:
     simulations : dict of str to xarray.Dataset
         Dims (basin, time).
     failures : dict of str to str
-        Model to the reason why it could not be fitted or run.
+        Model to the reason why it could not be fitted or run, or is not one that may be preferred.
     data : xarray.Dataset
         Forcing and observations.
     """
@@ -86,14 +86,38 @@ class Comparison:
         DataError
             If every model failed.
         """
+        self._refuse_failed()
+        table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
+        near = table[table["length"] <= table["length"].min() + _STRONG]
+        return str(near.sort_values(["constants", "length"]).index[0])
+
+    @property
+    def most_skilful(self) -> str:
+        """The model with the largest NSE in the validation period; the test period has no say.
+
+        :attr:`preferred` asks which law the data support, and pays for every constant and
+        operation. This asks which model does best on records that no constant was fitted to,
+        however long its equations are: the one for a forecast.
+
+        Raises
+        ------
+        DataError
+            If every model failed, or there is no validation period.
+        """
+        self._refuse_failed()
+        if "NSE validation" not in self.table:
+            raise DataError(
+                "No model is the most skilful: there is no validation period.",
+                fix="Give one, validation=('1990-10', '1993-09'), or take the preferred one",
+            )
+        return str(self.table["NSE validation"].idxmax())
+
+    def _refuse_failed(self) -> None:
         if len(self.failures) == len(self.table):
             raise DataError(
                 "No model is preferred: every one failed.",
                 fix="Read the attribute 'failures' of the comparison",
             )
-        table = self.table.assign(constants=self.table["parameters"] + self.table["weights"])
-        near = table[table["length"] <= table["length"].min() + _STRONG]
-        return str(near.sort_values(["constants", "length"]).index[0])
 
     def __repr__(self) -> str:
         lines = [self.table.round(3).to_string()]
@@ -108,6 +132,8 @@ class Comparison:
 def compare(
     models: Mapping[str, UDE | Surrogate] | Sequence[UDE | Surrogate],
     data: xr.Dataset,
+    *,
+    fronts: Mapping[str, Front] | None = None,
     **keywords: Any,
 ) -> Comparison:
     """Fit models to the same data and put skill, balance, uncertainty and cost side by side.
@@ -123,6 +149,9 @@ def compare(
         sequence have the names of the models.
     data : xarray.Dataset
         Forcing and observations.
+    fronts : mapping of str to Front, optional
+        Term to the front that its equations come from. A model whose fitted equation breaks what
+        the network had to keep is among the failures.
     **keywords
         As in :func:`hybridwater.fit`, the same for all: ``observed``, ``train``, ``test``, ... A
         ``schedule`` may be a mapping from the name of a model to its stages. The run directory of
@@ -157,6 +186,10 @@ def compare(
             fitted = model if isinstance(model, Surrogate) else fit(model, data, **own)
             spent = time.perf_counter() - begun
             fits[name] = fitted
+            if why := _broken(fitted, fronts or {}):
+                failures[name] = why
+                logger.warning("The model '%s' is left out: %s", name, why)
+                continue
             simulation, seconds = _timed(fitted, data)
             row = _row(fitted, data, simulation)
             misfit = _misfits(fitted, data, simulation, even=even)
@@ -188,6 +221,15 @@ def _named(
             f"More than one model is called '{twice[0]}'.", fix="Give a mapping of names to models"
         )
     return dict(zip(names, models, strict=True))
+
+
+def _broken(fitted: Surrogate, fronts: Mapping[str, Front]) -> str:
+    """Say which fitted equation breaks the physics of its network; empty if none."""
+    written = {flux.name for flux in fitted.ude.fluxes}
+    for term, front in fronts.items():
+        if term in written and (why := front.broken(fitted)):
+            return f"The fitted equation of {term} is {why}."
+    return ""
 
 
 def _timed(fitted: Surrogate, data: xr.Dataset) -> tuple[xr.Dataset, float]:

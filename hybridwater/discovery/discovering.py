@@ -191,6 +191,7 @@ def search_term(
         term,
         tuple(notes),
         tuple(found[len(front) :]),
+        problem.physics,
     )
 
 

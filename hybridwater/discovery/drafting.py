@@ -15,6 +15,9 @@ from hybridwater.ude.terms import Constant, Equation, Network, Parameter
 #: How far a constant may go from its value when the model is fitted again, as a factor.
 REACH = 20.0
 
+#: Name of the scale of a gate.
+_EMPTY = "empty"
+
 _DIFFERENCES = {"degree_Celsius": "K", "degree_Fahrenheit": "delta_degF"}
 
 _DESCRIPTIONS = {
@@ -84,7 +87,7 @@ class Draft:
         assert network.zero_when_empty is not None
         assert network.empty_scale is not None
         unit = self.place.declared[network.zero_when_empty]
-        empty = self.constant("empty", network.empty_scale, unit)
+        empty = self.constant(_EMPTY, network.empty_scale, unit)
         return sympy.Min(symbol(network.zero_when_empty) / empty, 1)
 
     def signed(
@@ -141,6 +144,15 @@ class Draft:
             name = f"{self.term}_{kind}{number}"
         self._taken.add(name)
         return name
+
+
+def ungated(expression: sympy.Expr, network: Network) -> sympy.Expr:
+    """Return an equation without the gate that `Draft.gate` has written for a network."""
+    if network.zero_when_empty is None:
+        return expression
+    store = symbol(network.zero_when_empty)
+    scales = [s for s in expression.free_symbols if str(s).startswith(f"{network.name}_{_EMPTY}")]
+    return expression.subs({sympy.Min(store / scale, 1): 1 for scale in scales})
 
 
 def difference(unit: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridwater.discovery.physics import Physics, Written
 from hybridwater.discovery.selection import LEAST_EXPLAINED
 from hybridwater.ude.terms import Equation
 from hybridwater.ude.text import expression_as_latex, name_as_latex
@@ -16,6 +17,8 @@ from hybridwater.ude.text import expression_as_latex, name_as_latex
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from hybridwater.training import Surrogate
 
 _RIVALS = "Rivals, which the term cannot tell from these"
 
@@ -77,6 +80,8 @@ class Front:
         Equations beside the front that the term cannot tell from it: as good, to within the
         tolerance, as a simpler one, or one of the same complexity. Their numbers follow those of
         the front.
+    physics : Physics, optional
+        What the term must respect.
     """
 
     term: str
@@ -88,6 +93,7 @@ class Front:
     samples: xr.Dataset
     notes: tuple[str, ...] = ()
     rivals: tuple[Proposal, ...] = ()
+    physics: Physics | None = None
 
     def __len__(self) -> int:
         return len(self.proposals)
@@ -131,6 +137,33 @@ class Front:
         if self.chosen is not None and self.chosen not in good:
             good = [*good[: count - 1], self.chosen]
         return sorted(good)
+
+    def broken(self, fit: Surrogate) -> str:
+        """Say what the equation of the term in a fit breaks; empty if nothing.
+
+        Every equation of the front keeps sign, bounds and monotone effects of the network. The
+        constants of one that is fitted again move, and it may not.
+
+        Parameters
+        ----------
+        fit : Surrogate
+            Of a model in which an equation takes the place of the network.
+
+        Returns
+        -------
+        str
+            Such as ``"negative"``, with the basin where there is more than one.
+        """
+        if self.physics is None:
+            return ""
+        equation = next(f.expression for f in fit.ude.fluxes if f.name == self.term)
+        fixed = {c.name: c.value for c in fit.ude.constants}
+        for row, basin in enumerate(fit.basins):
+            fitted = {name: float(values[row]) for name, values in fit.parameters.items()}
+            written = Written.of(equation, self.physics.network, fixed | fitted)
+            if why := self.physics.broken(written):
+                return why if len(fit.basins) == 1 else f"{why} in basin {basin}"
+        return ""
 
     def table(self) -> pd.DataFrame:
         """Return the front and its rivals as a table: one row per equation, by its number."""

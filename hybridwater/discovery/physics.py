@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import sympy
+from scipy.special import expit
 
+from hybridwater.discovery.drafting import ungated
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.structures import Evaluated
+from hybridwater.ude.functions import symbol
 from hybridwater.ude.terms import Network
+
+_FUNCTIONS = {
+    "sigmoid": expit,
+    "smooth_step": lambda x, width: (np.tanh(x / width) + 1) / 2,
+    "softplus": lambda x: np.logaddexp(0.0, x),
+}
 
 _PROBES = 300
 _STEPS = 12
@@ -72,3 +83,33 @@ class Physics:
                 if slopes.min() < -slack:
                     return "not monotone"
         return ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An equation of a model, with numbers for its constants, that is asked like a candidate.
+
+    Parameters
+    ----------
+    function : callable
+        From the inputs of the network to the term, all of shape (sample,); without the gate.
+    """
+
+    function: Callable[..., np.ndarray]
+
+    @classmethod
+    def of(cls, expression: sympy.Expr, network: Network, numbers: Mapping[str, float]) -> Written:
+        """Take the equation in the place of a network, and the numbers by their names."""
+        expression = ungated(expression, network)
+        inputs = [sympy.Dummy() for _ in network.inputs]
+        for row, name in zip(network.inputs, inputs, strict=True):
+            expression = expression.subs(row.expression, name)
+        expression = expression.subs({symbol(n): value for n, value in numbers.items()})
+        return cls(sympy.lambdify(inputs, expression, [_FUNCTIONS, "numpy"]))
+
+    def values(
+        self, x: np.ndarray, visited: Sequence[Visited], gate: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """Evaluate at inputs of shape (sample, input); shape (sample,)."""
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            return np.broadcast_to(self.function(*x.T), len(x)) * gate

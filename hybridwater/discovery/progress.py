@@ -19,7 +19,7 @@ def searching(what: str, show: bool | None) -> Iterator[None]:
     show : bool, optional
         As in the settings if left out.
     """
-    if not (settings.current().progress if show is None else show):
+    if not settings.shows_progress(show):
         yield
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

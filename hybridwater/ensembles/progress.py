@@ -19,7 +19,7 @@ def progress(members: int, kept: int, show: bool | None) -> Iterator[Callable[[i
     show : bool, optional
         As in the settings if left out.
     """
-    if not (settings.current().progress if show is None else show):
+    if not settings.shows_progress(show):
         yield lambda more, failed: None
         return
     from rich.progress import (

@@ -137,7 +137,7 @@ class Course(ABC):
     def _run(self, folder: Path | None, every: int, progress: bool | None) -> None:
         from rich.progress import Progress
 
-        shown = settings.current().progress if progress is None else progress
+        shown = settings.shows_progress(progress)
         shown &= parallel.rank() == 0
         with deferred_interrupt() as interrupt, Progress(disable=not shown) as bar:
             task = bar.add_task(self.title, total=self.iterations)

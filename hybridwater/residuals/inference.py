@@ -246,7 +246,7 @@ def _svi(
         finite = [loss for loss in losses if math.isfinite(loss)]
         rounds.append(-np.array(finite if len(finite) >= _FEWEST_FINITE * _ROUND else losses))
 
-    with Progress(transient=True, disable=not settings.current().progress) as progress:
+    with Progress(transient=True, disable=not settings.shows_progress()) as progress:
         task = progress.add_task("variational inference", total=inference.steps)
         while len(rounds) * _ROUND < inference.steps and not _settled(rounds):
             take()
@@ -375,7 +375,7 @@ def _nuts(
     chains = []
     for chain in range(inference.chains):
         pyro.set_rng_seed(inference.seed + chain)
-        quiet = not settings.current().progress
+        quiet = not settings.shows_progress()
         kernel = NUTS(model, init_strategy=init_to_mean)
         run = MCMC(kernel, inference.draws, inference.warmup, disable_progbar=quiet)
         run.run(*arguments)

@@ -88,7 +88,7 @@ def langevin(
     passed = np.cumsum(sizes[warmup:])
     kept = warmup + np.searchsorted(passed, passed[-1] * (np.arange(draws) + 1) / draws - 1e-9)
     found = []
-    with Progress(transient=True, disable=not settings.current().progress) as progress:
+    with Progress(transient=True, disable=not settings.shows_progress()) as progress:
         task = progress.add_task("Langevin dynamics", total=chains * len(sizes))
         for z in flat[:chains]:
             path = torch.empty(len(sizes), flat.shape[1], dtype=flat.dtype)

@@ -24,7 +24,7 @@ def progress(stages: Sequence[Stage], trainer: Trainer, show: bool | None) -> It
     show : bool, optional
         As in the settings if left out.
     """
-    if not (settings.current().progress if show is None else show):
+    if not settings.shows_progress(show):
         yield lambda stage, row: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -281,3 +282,24 @@ def test_errors_that_grow_with_the_flow_are_judged_by_their_own_scale():
     assert np.ptp(even.scale) == 0
     told = Misfit.of(flow, noise, even=True)
     np.testing.assert_allclose(told.scale, np.sqrt(np.mean(noise**2)))
+
+
+def test_the_most_skilful_is_that_of_the_validation_period(compared):
+    """Whatever the training period, its length and the test period say."""
+    table = pd.DataFrame(
+        {
+            "NSE train": [0.9, 0.8, np.nan],
+            "NSE validation": [0.6, 0.7, np.nan],
+            "NSE test": [0.9, 0.1, np.nan],
+            "length": [10.0, 99.0, np.nan],
+            "parameters": [2, 9, np.nan],
+            "weights": [0, 0, np.nan],
+        },
+        ["short", "long", "failed"],
+    )
+    found = dataclasses.replace(compared, table=table, failures={"failed": "Because."})
+    assert (found.preferred, found.most_skilful) == ("short", "long")
+    with pytest.raises(DataError, match="no validation period"):
+        compared.most_skilful  # noqa: B018
+    with pytest.raises(DataError, match="every one failed"):
+        dataclasses.replace(found, failures=dict.fromkeys(table.index, "")).most_skilful  # noqa: B018
