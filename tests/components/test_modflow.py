@@ -6,7 +6,8 @@ import pytest
 
 from hybridwater.components import check
 from hybridwater.components.isolation import IsolatedComponent
-from hybridwater.components.modflow import Modflow, find_library
+from hybridwater.components.modflow import Modflow
+from hybridwater.components.modflow_simulation import find_library
 from hybridwater.errors import ComponentError, ComponentFailed, MissingDependency
 
 ROWS, COLUMNS, STEPS = 6, 8, 20
