@@ -36,9 +36,10 @@ class Modflow(TableComponent):
     """A groundwater flow model of MODFLOW 6.
 
     The time steps are those of the simulation. Besides recharge and heads there is one output per
-    boundary package, for example ``drn_water_volume_transport``, positive into the aquifer; what
-    its mover takes, or evapotranspiration of a UZF package, is one more. A cell that MODFLOW lets
-    fall dry has the head of its bottom. Recharge is that of the simulation's files until it is set.
+    boundary package, for example ``drn_outflow_water_volume_transport``, positive out of the
+    aquifer (unlike MODFLOW's own flows), as an exchange takes it; what the mover of MODFLOW takes
+    is one more. A cell that MODFLOW lets fall dry has the head of
+    its bottom. Recharge is that of the simulation's files until it is set.
 
     MODFLOW 6 cannot go back in time, hence it has no state and takes part in explicit coupling
     only. Storage is counted from the start. The library holds one simulation per process, and ends
@@ -53,16 +54,19 @@ class Modflow(TableComponent):
     model : str, optional
         Name of the flow model; the first if left out.
     recharge : str, optional
-        Name of the list-based recharge package that the port sets; the first RCH package, if there
-        is one, if left out.
+        Name of the recharge package that the port sets; if left out, the first of the alphabet, if
+        there is one. It must list the same cells in all stress periods, and have no multiplier.
     library : str or pathlib.Path, optional
         The shared library; see :func:`find_library`.
     start : str or date, optional
         Date of time zero.
     inputs : mapping, optional
         First value of the recharge; the one in the simulation's files if left out.
-    meshes : mapping of int to Mesh, optional
-        Meshes: grid 0 are the active cells, grid 1 the cells with recharge.
+    mesh : Mesh, optional
+        Mesh of the active cells, in MODFLOW's order.
+    recharge_mesh : Mesh, optional
+        Mesh of the cells of the recharge package, in the order of its list; exchanges of recharge
+        need its areas, which must be those of MODFLOW's cells.
     """
 
     has_state = False
@@ -78,10 +82,11 @@ class Modflow(TableComponent):
         library: str | Path | None = None,
         start: str | dt.date | None = None,
         inputs: Mapping[str, Any] | None = None,
-        meshes: Mapping[int, Any] | None = None,
+        mesh: Any = None,
+        recharge_mesh: Any = None,
     ) -> None:
         self._folder, self._wanted, self._rch = Path(simulation), model, recharge
-        self._library, self._meshes = library, dict(meshes or {})
+        self._library, self._meshes = library, {0: mesh, 1: recharge_mesh}
         self._start = None if start is None else np.datetime64(start, "us").item()
         self._first_inputs = dict(inputs or {})
         self._mf6: Any = None
@@ -116,7 +121,7 @@ class Modflow(TableComponent):
         self._mf6.initialize()
         try:
             self._begin()
-        except ComponentError:
+        except Exception:
             self.finalize()
             raise
 
@@ -177,20 +182,25 @@ class Modflow(TableComponent):
                 )
             )
             table.append(
-                _total(
-                    _REJECTED,
-                    "recharge given that did not reach the aquifer, as negative, in total",
-                )
-            )
-        for k, (package, size) in enumerate(sizes.items(), start=2):
-            self._grids[k] = cells(size)
-            table.append(
                 Variable(
-                    _transport(package),
+                    _REJECTED,
                     "m3 s-1",
                     "out",
                     "rate",
-                    f"what the package {package} puts into the aquifer",
+                    "recharge given that did not reach the aquifer",
+                    grid=1,
+                )
+            )
+        self._outflows = tuple(p for p in sizes if p != model.recharge)
+        for k, package in enumerate(self._outflows, start=2):
+            self._grids[k] = cells(sizes[package])
+            table.append(
+                Variable(
+                    _outflow(package),
+                    "m3 s-1",
+                    "out",
+                    "rate",
+                    f"what the package {package} takes out of the aquifer",
                     grid=k,
                 )
             )
@@ -198,18 +208,16 @@ class Modflow(TableComponent):
             table.append(
                 _total(
                     _moved(package),
-                    f"what the mover takes of the package {package} out of the aquifer, as "
-                    "negative, in total",
+                    f"what the mover takes, by the package {package}, out of the aquifer, in total",
                 )
             )
-        for package in model.uptakes:
-            table.append(
-                _total(
-                    _evaporated(package),
-                    f"evapotranspiration from groundwater of the package {package}, as negative, "
-                    "in total",
+        for grid, mesh in self._meshes.items():
+            if mesh is not None and grid in self._grids and mesh.size != self._grids[grid].size:
+                raise ComponentError(
+                    f"The mesh '{mesh.name}' has {mesh.size} cells, but the "
+                    f"{('model', 'recharge package')[grid]} has {self._grids[grid].size}.",
+                    f"{self._folder}, model {model.name}",
                 )
-            )
         self.variables = tuple(table)
         self._values = {
             v.name: np.zeros(self._grids[v.grid].count(v.location)) for v in self.variables
@@ -275,7 +283,8 @@ class Modflow(TableComponent):
 
     def _refuse_other_cells(self, package: str) -> None:
         """Refuse a stress period in which values that were set would go to other cells."""
-        listed = self._bound(package, self._model.listed).copy()
+        told = self._bound(package, "CELLID" if self._model.tells_cells else "NODELIST")
+        listed = told.copy() if self._model.tells_cells else np.arange(told.size)
         if self._listed is not None and self._is_set.any():
             if not np.array_equal(listed, self._listed):
                 raise ComponentError(
@@ -288,8 +297,10 @@ class Modflow(TableComponent):
             self._listed = listed
 
     def _heads(self) -> np.ndarray:
-        heads, dry = (self._get(f"{self._model.name}/{v}") for v in ("X", "NPF/HDRY"))
-        return np.where(heads == dry, self._get(f"{self._model.grid}/BOT"), heads)
+        """Return the heads of the active cells; MODFLOW has unknowns of wells behind them."""
+        bottoms = self._get(f"{self._model.grid}/BOT")
+        heads = self._get(f"{self._model.name}/X")[: bottoms.size]
+        return np.where(heads == self._get(f"{self._model.name}/NPF/HDRY"), bottoms, heads)
 
     def _read_step(self, step: float) -> None:
         heads, model, values = self._heads(), self._model, self._values
@@ -299,41 +310,35 @@ class Modflow(TableComponent):
                 f"'{_HEAD}' became {heads[cell]}.", f"{self._place(_HEAD)}, cell {cell}"
             )
         values[_HEAD][:] = heads
-        rate = 1.0 / self._clock.seconds
-        for package in model.packages:
+        rate, kilograms = 1.0 / self._clock.seconds, step * 1000.0
+        for package in self._outflows:
             flow = self._bound(package, "SIMVALS")
-            values[_transport(package)][: flow.size] = flow * rate
-            values[_transport(package)][flow.size :] = 0.0
+            values[_outflow(package)][: flow.size] = -flow * rate
+            values[_outflow(package)][flow.size :] = 0.0
         for package in model.movers:
-            values[_moved(package)][:] = self._bound(package, "SIMTOMVR").sum() * rate
-        for package in model.uptakes:
-            taken = self._get(f"{model.packages[package]}/GWET_PVAR")
-            values[_evaporated(package)][:] = -taken.sum() * rate
-        released = sum(self._get(store) for store in model.stores) * rate
-        self._stored -= released * (step * 1000.0)
-        inside = (_HEAD, _RECHARGE, _REJECTED, _SOLVER_ERROR)
-        entered = sum(float(flow.sum()) for name, flow in values.items() if name not in inside)
-        values[_SOLVER_ERROR][:] = -np.sum(released) - entered
-        self._book(step * 1000.0)
+            values[_moved(package)][:] = -self._bound(package, "SIMTOMVR").sum() * rate
+        leaving = (*map(_outflow, self._outflows), *map(_moved, model.movers))
+        self._last = {name: -values[name] * kilograms for name in leaving}
+        if model.recharge is not None:
+            self._last |= self._recharge(model.recharge, step)
+        change = -sum(self._get(store) for store in model.stores) * (rate * kilograms)
+        self._stored += change
+        error = np.sum(change) - sum(flux.sum() for flux in self._last.values())
+        values[_SOLVER_ERROR][:] = error / kilograms
+        self._last[_SOLVER_ERROR] = np.array([error])
 
-    def _book(self, kilograms: float) -> None:
-        """Note what crossed the boundary; recharge as it was given, for the ledger's edges."""
-        self._last = {
-            name: self._values[name] * kilograms
-            for name in self._values
-            if name.endswith("_volume_transport")
-        }
-        package = self._model.recharge
-        if package is None:
-            return
-        nodes = self._bound(package, "NODELIST")
-        areas, listed = np.zeros(self._grids[1].size), nodes > 0
+    def _recharge(self, package: str, step: float) -> dict[str, np.ndarray]:
+        """Return the recharge as it was given, for the ledger's edges, less what was rejected."""
+        nodes, taken = self._bound(package, "NODELIST"), np.zeros(self._grids[1].size)
+        areas, listed = np.zeros(taken.size), nodes > 0
         areas[: nodes.size][listed] = self._get(f"{self._model.grid}/AREA")[nodes[listed] - 1]
-        given = self._values[_RECHARGE] * areas * (kilograms / _MM_DAY)
-        taken = self._last.pop(_transport(package))
-        self._last[_RECHARGE] = given
-        self._last[_REJECTED] = np.array([taken.sum() - given.sum()])
-        self._values[_REJECTED][:] = self._last[_REJECTED] / kilograms
+        taken[: nodes.size] = self._bound(package, "SIMVALS") / self._clock.seconds
+        given = self._values[_RECHARGE] * areas / _MM_DAY
+        self._values[_REJECTED][:] = given - taken
+        return {
+            _RECHARGE: given * (step * 1000.0),
+            _REJECTED: self._values[_REJECTED] * (-step * 1000.0),
+        }
 
     def update_until(self, time: float) -> None:
         """Do steps up to a time, which must be the end of one.
@@ -403,20 +408,16 @@ class Modflow(TableComponent):
         return {"aquifer": self._stored.copy()}
 
     def boundary_fluxes(self) -> dict[str, np.ndarray]:
-        """Return what the packages put into the aquifer in the last step [kg]."""
+        """Return what the packages put into the aquifer, negative if out of it [kg]."""
         return dict(self._last)
 
 
-def _transport(package: str) -> str:
-    return f"{package}_water_volume_transport"
+def _outflow(package: str) -> str:
+    return f"{package}_outflow_water_volume_transport"
 
 
 def _moved(package: str) -> str:
     return f"{package}_to_mover_volume_transport"
-
-
-def _evaporated(package: str) -> str:
-    return f"{package}_evapotranspiration_volume_transport"
 
 
 def _total(name: str, description: str) -> Variable:

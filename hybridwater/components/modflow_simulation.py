@@ -26,11 +26,14 @@ _METRES = 2  # LENUNI
 _GRIDS = ("DIS", "DISV", "DISU")
 _STORAGE = ("STRGSS", "STRGSY")
 _TRIAL = """
-import sys
-from modflowapi import ModflowApi
-model = ModflowApi(sys.argv[1], working_directory=sys.argv[2])
-model.initialize()
-model.finalize()
+import ctypes, os, sys
+model = ctypes.CDLL(sys.argv[1])
+os.chdir(sys.argv[2])
+status = model.initialize(b"")
+adapts = ctypes.POINTER(ctypes.c_int)()
+if not status and not model.get_value_ptr_int(b"TDIS/INATS", ctypes.byref(adapts)) and adapts[0]:
+    print("adaptive")
+sys.exit(status)
 """
 
 
@@ -82,34 +85,46 @@ def try_simulation(library: Path, folder: Path) -> None:
     Raises
     ------
     ComponentError
-        If the simulation cannot be loaded, with what MODFLOW says of it.
+        If the simulation cannot be loaded, with what MODFLOW says of it, or adapts its time steps.
+    MissingDependency
+        If the library cannot be loaded.
     """
     if not (folder / "mfsim.nam").is_file():
         raise ComponentError(
             "There is no MODFLOW 6 simulation: 'mfsim.nam' does not exist.", str(folder)
         )
     done = subprocess.run(
-        [sys.executable, "-c", _TRIAL, str(library), str(folder)],
+        [sys.executable, "-I", "-S", "-c", _TRIAL, str(library), str(folder)],
         capture_output=True,
         text=True,
         check=False,
     )
+    lines = [line.strip() for line in done.stderr.split("\n") if line.strip()]
+    if lines and lines[0].startswith("Traceback"):
+        raise MissingDependency(
+            f"The library of MODFLOW 6 cannot be loaded ({lines[-1]}).",
+            str(library),
+            "Set library = ... or the environment variable LIBMF6 to the file libmf6",
+        )
     if done.returncode:
+        printed = folder / "mfsim.stdout"
+        report = printed.read_text(errors="replace") if printed.is_file() else ""
+        errors = report.partition("ERROR REPORT:")[2].split()
         raise ComponentError(
-            f"MODFLOW 6 does not take the simulation: {_reason(folder, done.stderr)}",
+            "MODFLOW 6 does not take the simulation: "
+            f"{' '.join(errors or lines or ['it does not say why.'])}",
             str(folder),
             f"Mend its files; {folder / 'mfsim.lst'} says more",
         )
-
-
-def _reason(folder: Path, stderr: str) -> str:
-    """Return the errors that MODFLOW reports, or the last line that was printed."""
-    printed = folder / "mfsim.stdout"
-    report = printed.read_text(errors="replace") if printed.is_file() else ""
-    _, found, errors = report.partition("ERROR REPORT:")
-    lines = (errors if found else stderr).split("\n")
-    told = [line.strip() for line in lines if line.strip()]
-    return " ".join(told[:4] if found else told[-1:]) or "it says nothing of why."
+    if (
+        "adaptive" in done.stdout
+    ):  # these also leave the library in a state that a next one fails in
+        raise ComponentError(
+            "The simulation chooses its time steps while it runs (ATS6), and a coupled run has to "
+            "know them.",
+            str(folder),
+            "Take ATS6 out of the TDIS file, and set NSTP and TSMULT",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +152,7 @@ def read_clock(get: Get, folder: Path) -> Clock:
     Raises
     ------
     ComponentError
-        If its unit of time is not known, or its steps are not known beforehand.
+        If its unit of time is not known, or a stress period has no length.
     """
     code = int(get("TDIS/ITMUNI")[0])
     if code not in _TIME_UNITS:
@@ -145,13 +160,6 @@ def read_clock(get: Get, folder: Path) -> Clock:
             "The simulation's unit of time is not seconds, minutes, hours or days.",
             str(folder),
             "Set TIME_UNITS in the TDIS file",
-        )
-    if int(get("TDIS/INATS")[0]):
-        raise ComponentError(
-            "The simulation chooses its time steps while it runs (ATS6), and a coupled run has to "
-            "know them.",
-            str(folder),
-            "Take ATS6 out of the TDIS file, and set NSTP and TSMULT",
         )
     lengths = []
     for span, n, growth in zip(
@@ -177,27 +185,24 @@ class FlowModel:
     grid : str
         Of its discretization.
     packages : dict of str to str
-        Packages with flows into the aquifer: name, in small letters, to address.
+        Packages with flows into the aquifer: name, in small letters, to address; by the alphabet.
     recharge : str or None
         Name of the recharge package that a port sets.
-    listed : str
-        The array of that package that tells its cells.
+    tells_cells : bool
+        Whether that package has a list of its cells, ``CELLID``.
     stores : tuple of str
         Flows out of storage.
     movers : tuple of str
         Names of the packages of which the mover takes water.
-    uptakes : tuple of str
-        Names of the packages that take evapotranspiration from groundwater besides their flows.
     """
 
     name: str
     grid: str
     packages: dict[str, str]
     recharge: str | None
-    listed: str
+    tells_cells: bool
     stores: tuple[str, ...]
     movers: tuple[str, ...]
-    uptakes: tuple[str, ...]
 
 
 def read_flow_model(
@@ -216,7 +221,7 @@ def read_flow_model(
     wanted : str or None
         Name of the model; the first if None.
     recharge : str or None
-        Name of the recharge package; the first, if there is one, if None.
+        Name of the recharge package; the first of the alphabet, if there is one, if None.
 
     Raises
     ------
@@ -225,7 +230,8 @@ def read_flow_model(
         way that is not booked.
     """
     grids = {n.split("/")[0]: n for d in _GRIDS for n in names if n.endswith(f"/{d}/NODES")}
-    models = [m for m in grids if f"{m}/NPF/HDRY" in names]  # no model of transport
+    flows = [m for m in grids if f"{m}/NPF/HDRY" in names]  # no model of transport
+    models = sorted(flows, key=lambda m: int(get(f"{m}/ID")[0]))
     name = models[0] if wanted is None and models else (wanted or "").upper()
     if name not in models:
         raise ComponentError(
@@ -239,28 +245,24 @@ def read_flow_model(
             "Set LENGTH_UNITS METERS in the discretization file",
         )
     _refuse_unbooked(get, names, name, where)
-    packages = {
-        n.split("/")[1].lower(): n.removesuffix("/SIMVALS")
-        for n in names
-        if n.startswith(f"{name}/") and n.endswith("/SIMVALS")
-    }
+    bound = (n.removesuffix("/SIMVALS") for n in names if n.endswith("/SIMVALS"))
+    packages = {a.split("/")[1].lower(): a for a in sorted(bound) if a.startswith(f"{name}/")}
     charged = _recharge_package(get, names, packages, recharge, where)
 
-    def that(flag: str) -> tuple[str, ...]:
-        """Return the packages with a flag."""
-        return tuple(
-            p for p, a in packages.items() if f"{a}/{flag}" in names and get(f"{a}/{flag}")[0]
-        )
-
+    cells = f"{packages[charged]}/CELLID" if charged else ""
     return FlowModel(
         name,
         grid,
         packages,
         charged,
-        "CELLID" if charged and f"{packages[charged]}/CELLID" in names else "NODELIST",
+        cells in names and get(cells).ndim == 2,
         tuple(f"{name}/STO/{s}" for s in _STORAGE if f"{name}/STO/{s}" in names),
-        that("IMOVER"),
-        that("IGWETFLAG"),
+        tuple(
+            # advanced packages hand over water of their own, not the aquifer's
+            p
+            for p, a in packages.items()
+            if get(f"{a}/IMOVER")[0] and not get(f"{a}/ISADVPAK")[0]
+        ),
     )
 
 
