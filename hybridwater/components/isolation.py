@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import multiprocessing
+import pickle
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -21,8 +23,24 @@ from hybridwater.components.registry import get_component
 from hybridwater.errors import ComponentFailed, HybridwaterError
 
 # Bytes that a pipe takes without anyone reading; what is more is watched by a thread, which costs a
-# millisecond.
+# millisecond, and is announced by an empty message if it is a reply.
 _ROOM = 2**16 if sys.platform == "linux" else 2**12
+_LONG = b""
+
+_Passed = TypeVar("_Passed")
+
+
+class _Call:
+    """A call of the process, and the time until which all of its answer must be here."""
+
+    def __init__(self, method: str, arguments: tuple[Any, ...], timeout: float) -> None:
+        self.method, self.arguments, self.timeout = method, arguments, timeout
+        self._deadline = time.monotonic() + timeout
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, at least 0."""
+        return max(self._deadline - time.monotonic(), 0.0)
 
 
 class _Reply(NamedTuple):
@@ -50,7 +68,7 @@ class IsolatedComponent(Component):
     target : str
         Name of a component, or ``"module:Class"``.
     timeout : float
-        Seconds that a call may take.
+        Seconds that a call may take, until the last byte of its answer.
     start_timeout : float
         Seconds that the start and the initialization may take.
     options : mapping, optional
@@ -112,7 +130,7 @@ class IsolatedComponent(Component):
         )
         self._process.start()
         theirs.close()
-        self._receive("start", self._start_timeout, None)
+        self._receive(_Call("start", (), self._start_timeout))
 
     def _alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
@@ -130,16 +148,15 @@ class IsolatedComponent(Component):
     # ---- calls
 
     def _ask(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
-        variable = arguments[0] if method in BY_VARIABLE else None
+        call = _Call(method, arguments, timeout or self._timeout)
         if self._pipe is None:
             raise ComponentFailed(
                 f"The process of the component is not running, so '{method}' cannot be asked.",
-                self._where(variable),
+                self._where(call),
                 "Call initialize(), then set_state with the last checkpoint",
             )
-        limit = timeout or self._timeout
-        self._send(method, arguments, limit, variable)
-        reply = self._receive(method, limit, variable)
+        self._send(call)
+        reply = self._receive(call)
         if not method.startswith("set_"):
             for mine, theirs in zip(arguments, reply.filled, strict=True):
                 if isinstance(mine, np.ndarray):
@@ -148,70 +165,80 @@ class IsolatedComponent(Component):
                         return mine
         return reply.result
 
-    def _send(
-        self, method: str, arguments: tuple[Any, ...], timeout: float, variable: str | None
-    ) -> None:
-        """Send a call; a process that does not read a large one in time is ended."""
-        pipe, process = self._pipe, self._process
+    def _send(self, call: _Call) -> None:
+        pipe = self._pipe
         assert pipe is not None
-        message = ForkingPickler.dumps((method, arguments))
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            process.kill()  # which ends the waiting
-
-        watch = threading.Timer(timeout, give_up)
-        watch.daemon = True
+        message = ForkingPickler.dumps((call.method, call.arguments))
         if len(message) > _ROOM:
-            watch.start()
+            self._watched(call, lambda: pipe.send_bytes(message))
+            return
         try:
             pipe.send_bytes(message)
         except OSError:
-            if not late.is_set():
-                self._died(method, variable)
-        finally:
-            watch.cancel()
-        if late.is_set():
-            self._overdue(method, timeout, variable)
+            self._died(call)
 
-    def _receive(self, method: str, timeout: float, variable: str | None) -> _Reply:
+    def _receive(self, call: _Call) -> _Reply:
         pipe = self._pipe
         assert pipe is not None
         try:
-            if not pipe.poll(timeout):
+            if not pipe.poll(call.left):
                 self._process.kill()
-                self._overdue(method, timeout, variable)
-            reply: _Reply = pipe.recv()
+                self._overdue(call)
+            message = pipe.recv_bytes()
         except (EOFError, OSError):
-            self._died(method, variable)
+            self._died(call)
+        if message == _LONG:
+            message = self._watched(call, pipe.recv_bytes)
+        reply: _Reply = pickle.loads(message)
         self._time = reply.time
         if reply.error is not None:
             raise reply.error
         return reply
 
-    def _overdue(self, method: str, timeout: float, variable: str | None) -> NoReturn:
+    def _watched(self, call: _Call, transfer: Callable[[], _Passed]) -> _Passed:
+        """Do a transfer that may block; a process that does not do its part in time is ended."""
+        process, late = self._process, threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()  # which ends the waiting
+
+        watch = threading.Timer(call.left, give_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            passed = transfer()
+            if not late.is_set():
+                return passed
+        except (EOFError, OSError):
+            if not late.is_set():
+                self._died(call)
+        finally:
+            watch.cancel()
+        self._overdue(call)
+
+    def _overdue(self, call: _Call) -> NoReturn:
         self._end()
         raise ComponentFailed(
-            f"The component did not answer '{method}' within {timeout:g} s, and its process was "
-            "ended.",
-            self._where(variable),
+            f"The component did not answer '{call.method}' within {call.timeout:g} s, and its "
+            "process was ended.",
+            self._where(call),
             "Go on from the last checkpoint, with a longer timeout if it needs the time",
         )
 
-    def _died(self, method: str, variable: str | None) -> None:
+    def _died(self, call: _Call) -> NoReturn:
         self._process.join(5.0)
         code = self._process.exitcode
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         self._end()
         raise ComponentFailed(
-            f"The process of the component died in '{method}' ({how}).",
-            self._where(variable),
+            f"The process of the component died in '{call.method}' ({how}).",
+            self._where(call),
             "Go on from the last checkpoint: initialize(), then set_state",
         ) from None
 
-    def _where(self, variable: str | None) -> str:
-        of = "" if variable is None else f", variable '{variable}'"
+    def _where(self, call: _Call) -> str:
+        of = f", variable '{call.arguments[0]}'" if call.method in BY_VARIABLE else ""
         return f"component '{self.target}'{of}, time {self._time:g}"
 
     # ---- what BMI lacks
@@ -251,13 +278,20 @@ def _serve(pipe: Connection, target: str, options: dict[str, Any], folders: list
         component = get_component(target)(**options)
     except Exception as problem:  # told to the parent, whatever it is
         error = _portable(problem, "start", target)
-    pipe.send(_Reply(None, error, (), float("nan")))
+    _reply(pipe, _Reply(None, error, (), float("nan")))
     while component is not None:
         try:
             method, arguments = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(_answer(component, method, arguments))
+        _reply(pipe, _answer(component, method, arguments))
+
+
+def _reply(pipe: Connection, reply: _Reply) -> None:
+    message = ForkingPickler.dumps(reply)
+    if len(message) > _ROOM:
+        pipe.send_bytes(_LONG)
+    pipe.send_bytes(message)
 
 
 def _answer(component: Component, method: str, arguments: tuple[Any, ...]) -> _Reply:
@@ -267,13 +301,13 @@ def _answer(component: Component, method: str, arguments: tuple[Any, ...]) -> _R
         result = found(*arguments) if callable(found) else found
     except Exception as problem:  # told to the parent, whatever it is
         error = _portable(problem, method, component.get_component_name())
-    time = float("nan")
+    now = float("nan")
     with contextlib.suppress(Exception):  # not every model knows the time at any time
-        time = float(component.get_current_time())
+        now = float(component.get_current_time())
     filled = tuple(a if isinstance(a, np.ndarray) else None for a in arguments)
     if any(result is a for a in filled if a is not None):
         result = None  # the filled array says it all
-    return _Reply(result, error, filled, time)
+    return _Reply(result, error, filled, now)
 
 
 def _portable(problem: Exception, method: str, component: str) -> Exception:

@@ -6,10 +6,7 @@ Langevin, Morway and McDonald (2022), doi:10.1016/j.envsoft.2021.105257 (the int
 
 from __future__ import annotations
 
-import ctypes.util
 import datetime as dt
-import os
-import shutil
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,73 +16,57 @@ import numpy as np
 
 from hybridwater.components.base import State, Variable
 from hybridwater.components.grids import cells
+from hybridwater.components.modflow_simulation import (
+    Clock,
+    find_library,
+    read_clock,
+    read_flow_model,
+    try_simulation,
+)
 from hybridwater.components.tables import TableComponent
-from hybridwater.errors import ComponentError, ComponentFailed, MissingDependency, nearest
+from hybridwater.errors import ComponentError, ComponentFailed, HybridwaterError
 
-_TIME_UNITS = {1: ("s", 1.0), 3: ("h", 3600.0), 4: ("d", 86400.0)}  # ITMUNI of TDIS
-_METRES = 2  # LENUNI of DIS
-_STORAGE = ("STRGSS", "STRGSY")
 _RECHARGE, _HEAD = "groundwater_recharge_flux", "hydraulic_head"
 _REJECTED = "rejected_recharge_volume_transport"
-
-
-def find_library(library: str | Path | None = None) -> Path:
-    """Find the shared library of MODFLOW 6, ``libmf6``.
-
-    Parameters
-    ----------
-    library : str or pathlib.Path, optional
-        The file. If left out: the environment variable ``LIBMF6``, beside the program ``mf6`` on
-        the path, or where the system keeps libraries.
-
-    Raises
-    ------
-    MissingDependency
-        If there is none.
-    """
-    program = shutil.which("mf6")
-    beside = [] if program is None else [Path(program).parent, Path(program).parents[1] / "lib"]
-    named = [library] if library else [os.environ.get("LIBMF6"), ctypes.util.find_library("mf6")]
-    files = [Path(p) for p in named if p]
-    files += [d / f"libmf6{end}" for d in beside for end in (".so", ".dll", ".dylib")]
-    for path in files:
-        if path.is_file():
-            return path.resolve()
-    raise MissingDependency(
-        "The component 'modflow' needs the shared library of MODFLOW 6 (libmf6), which was not "
-        "found.",
-        where=str(library) if library else None,
-        fix="Download it from the MODFLOW-ORG/executables releases and set library = ... or the "
-        "environment variable LIBMF6",
-    )
+_SOLVER_ERROR = "solver_error_volume_transport"
+_MM_DAY = 1000.0 * 86400.0  # kg m-2 d-1 in a m s-1
 
 
 class Modflow(TableComponent):
     """A groundwater flow model of MODFLOW 6.
 
     The time steps are those of the simulation. Besides recharge and heads there is one output per
-    boundary package, for example ``drn_water_volume_transport``, positive into the aquifer.
+    boundary package, for example ``drn_outflow_water_volume_transport``, positive out of the
+    aquifer (unlike MODFLOW's own flows), as an exchange takes it; what the mover of MODFLOW takes
+    is one more. A cell that MODFLOW lets fall dry has the head of
+    its bottom. Recharge is that of the simulation's files until it is set.
+
     MODFLOW 6 cannot go back in time, hence it has no state and takes part in explicit coupling
-    only. Storage is counted from the start. The library holds one simulation per process: for two,
-    use :class:`hybridwater.components.isolation.IsolatedComponent`.
+    only. Storage is counted from the start. The library holds one simulation per process, and ends
+    the process where it finds errors in the input of a later stress period: use
+    :class:`hybridwater.components.isolation.IsolatedComponent` for two, or where that may be.
 
     Parameters
     ----------
     simulation : str or pathlib.Path
-        Folder with ``mfsim.nam``. Lengths must be metres; time seconds, hours or days.
+        Folder with ``mfsim.nam``. Lengths must be metres; time seconds, minutes, hours or days, in
+        steps that do not adapt.
     model : str, optional
         Name of the flow model; the first if left out.
     recharge : str, optional
-        Name of the list-based recharge package that the port sets; the first RCH package, if there
-        is one, if left out.
+        Name of the recharge package that the port sets; if left out, the first of the alphabet, if
+        there is one. It must list the same cells in all stress periods, and have no multiplier.
     library : str or pathlib.Path, optional
         The shared library; see :func:`find_library`.
     start : str or date, optional
         Date of time zero.
     inputs : mapping, optional
         First value of the recharge; the one in the simulation's files if left out.
-    meshes : mapping of int to Mesh, optional
-        Meshes: grid 0 are the active cells, grid 1 the cells with recharge.
+    mesh : Mesh, optional
+        Mesh of the active cells, in MODFLOW's order.
+    recharge_mesh : Mesh, optional
+        Mesh of the cells of the recharge package, in the order of its list; exchanges of recharge
+        need its areas, which must be those of MODFLOW's cells.
     """
 
     has_state = False
@@ -101,17 +82,16 @@ class Modflow(TableComponent):
         library: str | Path | None = None,
         start: str | dt.date | None = None,
         inputs: Mapping[str, Any] | None = None,
-        meshes: Mapping[int, Any] | None = None,
+        mesh: Any = None,
+        recharge_mesh: Any = None,
     ) -> None:
         self._folder, self._wanted, self._rch = Path(simulation), model, recharge
-        self._library, self._meshes = library, dict(meshes or {})
+        self._library, self._meshes = library, {0: mesh, 1: recharge_mesh}
         self._start = None if start is None else np.datetime64(start, "us").item()
         self._first_inputs = dict(inputs or {})
         self._mf6: Any = None
-        self._steps, self._edges = 0, np.zeros(1)
-        self._units, self._seconds = "d", 86400.0
+        self._steps, self._clock = 0, Clock("d", 86400.0, np.zeros(1))
         self._grids, self._values, self.variables = {}, {}, ()
-        self._packages: dict[str, str] = {}
 
     # ---- life
 
@@ -134,17 +114,14 @@ class Modflow(TableComponent):
             self.__init__(**read_configuration(type(self), config_file))
         from modflowapi import ModflowApi
 
-        if not (self._folder / "mfsim.nam").is_file():
-            raise ComponentError(
-                "There is no MODFLOW 6 simulation: 'mfsim.nam' does not exist.", str(self._folder)
-            )
         library = find_library(self._library)
+        try_simulation(library, self._folder)
         self._take_the_library()
         self._mf6 = ModflowApi(str(library), working_directory=str(self._folder))
         self._mf6.initialize()
         try:
             self._begin()
-        except ComponentError:
+        except Exception:
             self.finalize()
             raise
 
@@ -162,9 +139,9 @@ class Modflow(TableComponent):
         Modflow._running = weakref.ref(self)
 
     def _begin(self) -> None:
-        self._steps = 0
-        self._read_time()
-        self._read_packages()
+        names = set(self._mf6.get_input_var_names())
+        self._steps, self._clock = 0, read_clock(self._get, self._folder)
+        self._model = read_flow_model(self._get, names, self._folder, self._wanted, self._rch)
         self._declare()
         self._stored = np.zeros(self._grids[0].size)
         self._last: dict[str, np.ndarray] = {}
@@ -175,71 +152,24 @@ class Modflow(TableComponent):
     def _get(self, address: str) -> np.ndarray:
         return self._mf6.get_value_ptr(address)
 
-    def _read_time(self) -> None:
-        code = int(self._get("TDIS/ITMUNI")[0])
-        if code not in _TIME_UNITS:
-            raise ComponentError(
-                "The simulation's unit of time is not seconds, hours or days.",
-                str(self._folder),
-                "Set TIME_UNITS in the TDIS file",
-            )
-        self._units, self._seconds = _TIME_UNITS[code]
-        lengths = []
-        for span, n, growth in zip(
-            self._get("TDIS/PERLEN"), self._get("TDIS/NSTP"), self._get("TDIS/TSMULT"), strict=True
-        ):
-            weights = growth ** np.arange(n)
-            lengths.extend(span * weights / weights.sum())
-        self._edges = np.concatenate([[0.0], np.cumsum(lengths)])
-
-    def _read_packages(self) -> None:
-        names = self._mf6.get_input_var_names()
-        models = [n.split("/")[0] for n in names if n.endswith("/DIS/NODES") or "/DISV/NODES" in n]
-        name = models[0] if self._wanted is None and models else (self._wanted or "").upper()
-        if name not in models:
-            raise ComponentError(
-                f"The simulation has no flow model '{name}' on a DIS or DISV grid "
-                f"({nearest(name, models)}).",
-                str(self._folder),
-            )
-        self._model = name
-        self._dis = next(d for d in ("DIS", "DISV") if f"{name}/{d}/NODES" in names)
-        if int(self._get(f"{name}/{self._dis}/LENUNI")[0]) != _METRES:
-            raise ComponentError(
-                "The model's unit of length is not metres.",
-                f"{self._folder}, model {name}",
-                "Set LENGTH_UNITS METERS in the discretization file",
-            )
-        bound = [n.split("/")[1] for n in names if n.startswith(f"{name}/") and "/SIMVALS" in n]
-        self._packages = {p.lower(): f"{name}/{p}" for p in bound}
-        charged = [p for p, a in self._packages.items() if f"{a}/RECHARGE" in names]
-        if self._rch is None and charged:
-            self._rch = charged[0]
-        if self._rch is not None and self._rch.lower() not in charged:
-            raise ComponentError(
-                f"The model has no list-based recharge package '{self._rch}' "
-                f"({nearest(self._rch, charged)}).",
-                f"{self._folder}, model {name}",
-            )
-        self._stores = [s for s in _STORAGE if f"{name}/STO/{s}" in names]
+    def _bound(self, package: str, variable: str) -> np.ndarray:
+        """Return an array of a package, as long as its list in this stress period."""
+        address = self._model.packages[package]
+        return self._get(f"{address}/{variable}")[: int(self._get(f"{address}/NBOUND")[0])]
 
     def _declare(self) -> None:
-        heads = self._get(f"{self._model}/X")
-        sizes = {p: int(self._get(f"{a}/MAXBOUND")[0]) for p, a in self._packages.items()}
+        model, heads = self._model, self._heads()
+        sizes = {p: int(self._get(f"{a}/MAXBOUND")[0]) for p, a in model.packages.items()}
         self._grids = {0: cells(heads.size)}
         table = [Variable(_HEAD, "m", "out", "state", "head of the active cells")]
         table.append(
-            Variable(
-                "solver_error_volume_transport",
-                "m3 s-1",
-                "out",
-                "rate",
+            _total(
+                _SOLVER_ERROR,
                 "what storage and boundaries of MODFLOW's own solution differ by, in total",
-                location="none",
             )
         )
-        if self._rch is not None:
-            self._grids[1] = cells(sizes[self._rch.lower()])
+        if model.recharge is not None:
+            self._grids[1] = cells(sizes[model.recharge])
             table.append(
                 Variable(
                     _RECHARGE,
@@ -257,29 +187,56 @@ class Modflow(TableComponent):
                     "m3 s-1",
                     "out",
                     "rate",
-                    "recharge given that did not reach the aquifer, as negative, in total",
-                    location="none",
+                    "recharge given that did not reach the aquifer",
+                    grid=1,
                 )
             )
-        for k, (package, size) in enumerate(sizes.items(), start=2):
-            self._grids[k] = cells(size)
+        self._outflows = tuple(p for p in sizes if p != model.recharge)
+        for k, package in enumerate(self._outflows, start=2):
+            self._grids[k] = cells(sizes[package])
             table.append(
                 Variable(
-                    _transport(package),
+                    _outflow(package),
                     "m3 s-1",
                     "out",
                     "rate",
-                    f"what the package {package} puts into the aquifer",
+                    f"what the package {package} takes out of the aquifer",
                     grid=k,
                 )
             )
+        for package in model.movers:
+            table.append(
+                _total(
+                    _moved(package),
+                    f"what the mover takes, by the package {package}, out of the aquifer, in total",
+                )
+            )
+        for grid, mesh in self._meshes.items():
+            if mesh is not None and grid in self._grids and mesh.size != self._grids[grid].size:
+                raise ComponentError(
+                    f"The mesh '{mesh.name}' has {mesh.size} cells, but the "
+                    f"{('model', 'recharge package')[grid]} has {self._grids[grid].size}.",
+                    f"{self._folder}, model {model.name}",
+                )
         self.variables = tuple(table)
         self._values = {
             v.name: np.zeros(self._grids[v.grid].count(v.location)) for v in self.variables
         }
         self._values[_HEAD][:] = heads
-        if self._rch is not None:
+        if model.recharge is not None:
             self._values[_RECHARGE][:] = np.nan
+            self._is_set = np.zeros(self._grids[1].size, bool)
+            self._listed: np.ndarray | None = None
+
+    def set_value(self, name: str, src: np.ndarray) -> None:  # noqa: D102
+        super().set_value(name, src)
+        self._is_set[:] = True
+
+    def set_value_at_indices(  # noqa: D102
+        self, name: str, inds: np.ndarray, src: np.ndarray
+    ) -> None:
+        super().set_value_at_indices(name, inds, src)
+        self._is_set[np.asarray(inds)] = True
 
     def update(self) -> None:
         """Do the next time step of the simulation.
@@ -291,14 +248,16 @@ class Modflow(TableComponent):
         ComponentFailed
             If MODFLOW 6 fails, or heads are not finite.
         """
-        if self._mf6 is None or self._steps >= len(self._edges) - 1:
+        if self._mf6 is None or self._steps >= len(self._clock.edges) - 1:
             raise ComponentError("There is no step beyond the end.", self._place())
-        step = self.get_time_step() * self._seconds
+        step = self.get_time_step() * self._clock.seconds
         try:
             self._mf6.prepare_time_step(0.0)
             self._put_recharge()
             self._mf6.do_time_step()
             self._mf6.finalize_time_step()
+        except HybridwaterError:
+            raise
         except Exception as error:  # modflowapi raises plain exceptions
             raise ComponentFailed(
                 f"MODFLOW 6 raised {type(error).__name__}: {error}",
@@ -309,50 +268,77 @@ class Modflow(TableComponent):
         self._read_step(step)
 
     def _put_recharge(self) -> None:
-        if self._rch is None:
+        package = self._model.recharge
+        if package is None:
             return
-        theirs = self._get(f"{self._packages[self._rch.lower()]}/RECHARGE")
-        ours, per_day = self._values[_RECHARGE], 1000.0 * 86400.0 / self._seconds
-        unset = ~np.isfinite(ours)
-        ours[unset] = theirs[unset] * per_day  # nobody set it: the simulation's own
-        theirs[:] = ours / per_day
+        if int(self._get("TDIS/KSTP")[0]) == 1:
+            self._refuse_other_cells(package)
+        theirs, own = self._bound(package, "RECHARGE"), ~self._is_set
+        ours, per_day = self._values[_RECHARGE], _MM_DAY / self._clock.seconds
+        shown = np.zeros(ours.size)
+        shown[: theirs.size] = theirs * per_day
+        ours[own] = shown[own]
+        given = ~own[: theirs.size]
+        theirs[given] = ours[: theirs.size][given] / per_day
+
+    def _refuse_other_cells(self, package: str) -> None:
+        """Refuse a stress period in which values that were set would go to other cells."""
+        told = self._bound(package, "CELLID" if self._model.tells_cells else "NODELIST")
+        listed = told.copy() if self._model.tells_cells else np.arange(told.size)
+        if self._listed is not None and self._is_set.any():
+            if not np.array_equal(listed, self._listed):
+                raise ComponentError(
+                    f"The recharge package '{package}' lists other cells in this stress period "
+                    f"than in the first ({len(listed)} and {len(self._listed)}).",
+                    self._place(_RECHARGE),
+                    "List the same cells in all stress periods, with a recharge of 0 if need be",
+                )
+        if self._listed is None:
+            self._listed = listed
+
+    def _heads(self) -> np.ndarray:
+        """Return the heads of the active cells; MODFLOW has unknowns of wells behind them."""
+        bottoms = self._get(f"{self._model.grid}/BOT")
+        heads = self._get(f"{self._model.name}/X")[: bottoms.size]
+        return np.where(heads == self._get(f"{self._model.name}/NPF/HDRY"), bottoms, heads)
 
     def _read_step(self, step: float) -> None:
-        heads = self._get(f"{self._model}/X")
+        heads, model, values = self._heads(), self._model, self._values
         if not np.isfinite(heads).all():
             cell = int(np.flatnonzero(~np.isfinite(heads))[0])
             raise ComponentFailed(
                 f"'{_HEAD}' became {heads[cell]}.", f"{self._place(_HEAD)}, cell {cell}"
             )
-        self._values[_HEAD][:] = heads
-        entered = 0.0
-        for package, address in self._packages.items():
-            flow = self._get(f"{address}/SIMVALS") / self._seconds
-            self._values[_transport(package)][:] = flow
-            entered += float(flow.sum())
-        released = sum(self._get(f"{self._model}/STO/{s}") for s in self._stores) / self._seconds
-        self._stored -= released * (step * 1000.0)
-        self._values["solver_error_volume_transport"][:] = -np.sum(released) - entered
-        self._book(step * 1000.0)
+        values[_HEAD][:] = heads
+        rate, kilograms = 1.0 / self._clock.seconds, step * 1000.0
+        for package in self._outflows:
+            flow = self._bound(package, "SIMVALS")
+            values[_outflow(package)][: flow.size] = -flow * rate
+            values[_outflow(package)][flow.size :] = 0.0
+        for package in model.movers:
+            values[_moved(package)][:] = -self._bound(package, "SIMTOMVR").sum() * rate
+        leaving = (*map(_outflow, self._outflows), *map(_moved, model.movers))
+        self._last = {name: -values[name] * kilograms for name in leaving}
+        if model.recharge is not None:
+            self._last |= self._recharge(model.recharge, step)
+        change = -sum(self._get(store) for store in model.stores) * (rate * kilograms)
+        self._stored += change
+        error = np.sum(change) - sum(flux.sum() for flux in self._last.values())
+        values[_SOLVER_ERROR][:] = error / kilograms
+        self._last[_SOLVER_ERROR] = np.array([error])
 
-    def _book(self, kilograms: float) -> None:
-        """Note what crossed the boundary; recharge as it was given, for the ledger's edges."""
-        self._last = {
-            name: self._values[name] * kilograms
-            for name in self._values
-            if name.endswith("_volume_transport")
+    def _recharge(self, package: str, step: float) -> dict[str, np.ndarray]:
+        """Return the recharge as it was given, for the ledger's edges, less what was rejected."""
+        nodes, taken = self._bound(package, "NODELIST"), np.zeros(self._grids[1].size)
+        areas, listed = np.zeros(taken.size), nodes > 0
+        areas[: nodes.size][listed] = self._get(f"{self._model.grid}/AREA")[nodes[listed] - 1]
+        taken[: nodes.size] = self._bound(package, "SIMVALS") / self._clock.seconds
+        given = self._values[_RECHARGE] * areas / _MM_DAY
+        self._values[_REJECTED][:] = given - taken
+        return {
+            _RECHARGE: given * (step * 1000.0),
+            _REJECTED: self._values[_REJECTED] * (-step * 1000.0),
         }
-        if self._rch is None:
-            return
-        address = self._packages[self._rch.lower()]
-        nodes = self._get(f"{address}/NODELIST")[: int(self._get(f"{address}/NBOUND")[0])]
-        areas = np.zeros(self._grids[1].size)
-        areas[: nodes.size] = self._get(f"{self._model}/{self._dis}/AREA")[nodes - 1]
-        given = self._values[_RECHARGE] * areas * (kilograms / (1000.0 * 86400.0))
-        taken = self._last.pop(_transport(self._rch.lower()))
-        self._last[_RECHARGE] = given
-        self._last[_REJECTED] = np.array([taken.sum() - given.sum()])
-        self._values[_REJECTED][:] = self._last[_REJECTED] / kilograms
 
     def update_until(self, time: float) -> None:
         """Do steps up to a time, which must be the end of one.
@@ -362,10 +348,10 @@ class Modflow(TableComponent):
         ComponentError
             If it is not, or lies in the past.
         """
-        ends = np.flatnonzero(np.isclose(self._edges, time, rtol=1e-9, atol=1e-12))
+        ends = np.flatnonzero(np.isclose(self._clock.edges, time, rtol=1e-9, atol=1e-12))
         if not ends.size or ends[0] < self._steps:
             raise ComponentError(
-                f"Time {time:g} {self._units} is not the end of a coming time step.",
+                f"Time {time:g} {self._clock.units} is not the end of a coming time step.",
                 self._place(),
                 "Step to the ends of the steps in the simulation's TDIS file",
             )
@@ -386,20 +372,20 @@ class Modflow(TableComponent):
         return self._start
 
     def get_current_time(self) -> float:  # noqa: D102
-        return float(self._edges[self._steps])
+        return float(self._clock.edges[self._steps])
 
     def get_start_time(self) -> float:  # noqa: D102
         return 0.0
 
     def get_end_time(self) -> float:  # noqa: D102
-        return float(self._edges[-1])
+        return float(self._clock.edges[-1])
 
     def get_time_units(self) -> str:  # noqa: D102
-        return self._units
+        return self._clock.units
 
     def get_time_step(self) -> float:
         """Return the length of the next step, or of the last one at the end."""
-        lengths = np.diff(self._edges)
+        lengths = np.diff(self._clock.edges)
         return float(lengths[min(self._steps, len(lengths) - 1)]) if lengths.size else 0.0
 
     # ---- what BMI lacks
@@ -422,9 +408,17 @@ class Modflow(TableComponent):
         return {"aquifer": self._stored.copy()}
 
     def boundary_fluxes(self) -> dict[str, np.ndarray]:
-        """Return what the packages put into the aquifer in the last step [kg]."""
+        """Return what the packages put into the aquifer, negative if out of it [kg]."""
         return dict(self._last)
 
 
-def _transport(package: str) -> str:
-    return f"{package}_water_volume_transport"
+def _outflow(package: str) -> str:
+    return f"{package}_outflow_water_volume_transport"
+
+
+def _moved(package: str) -> str:
+    return f"{package}_to_mover_volume_transport"
+
+
+def _total(name: str, description: str) -> Variable:
+    return Variable(name, "m3 s-1", "out", "rate", description, location="none")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hybridwater.components import check
-from hybridwater.components.isolation import IsolatedComponent
+from hybridwater.components.isolation import IsolatedComponent, _Call
 from hybridwater.components.template import Template
 from hybridwater.errors import ComponentError, ComponentFailed
 
@@ -31,7 +31,8 @@ def drive(component, steps):
 
 
 def test_a_component_in_another_process_gives_the_same_numbers(isolated):
-    options = {"area": [1e6, 2e6], "inputs": {"recharge_flux": 2.5}}
+    n = 2**14  # 128 KiB, more than a pipe holds
+    options = {"area": np.linspace(1e6, 2e6, n), "inputs": {"recharge_flux": np.arange(n) + 0.5}}
     there = isolated("hybridwater.components.template:Template", options=options)
     here = Template(**options)
     for component in (here, there):
@@ -40,7 +41,7 @@ def test_a_component_in_another_process_gives_the_same_numbers(isolated):
     state = there.get_state()
     for component in (here, there):
         component.update()
-    values = there.get_value("runoff_flux", np.empty(2))
+    values = there.get_value("runoff_flux", np.empty(n))
     np.testing.assert_array_equal(values, here.get_value_ptr("runoff_flux"))
     there.set_state(state)
     assert there.get_current_time() == 3.0
@@ -84,6 +85,23 @@ def test_one_that_does_not_read_is_ended_and_named(isolated):
         component.set_value("recharge_flux", np.ones(n))
     assert time.monotonic() - began < 30.0
     assert "did not answer 'set_value' within 2 s" in str(error.value)
+    assert not process.is_alive()
+
+
+def test_one_that_stops_in_the_middle_of_a_reply_is_ended_and_named(isolated):
+    n = 2**20  # 8 MB, more than a pipe holds
+    component = isolated("hybridwater.components.template:Template", options={"area": np.ones(n)})
+    component.initialize()
+    process, began = component._process, time.monotonic()
+    call = _Call("get_value", ("runoff_flux", np.empty(n)), 2.0)
+    component._send(call)
+    assert component._pipe.poll(60.0)  # the reply has begun, and nobody reads it yet
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(ComponentFailed) as error:
+        component._receive(call)
+    assert time.monotonic() - began < 30.0
+    for part in ("did not answer 'get_value' within 2 s", "variable 'runoff_flux', time 0"):
+        assert part in str(error.value)
     assert not process.is_alive()
 
 
