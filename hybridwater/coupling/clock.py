@@ -163,7 +163,7 @@ class Participant:
         self.step = step * self.factor
         self.end = self.time + self.step
         # Outputs that need no look: those of a component that has looked at all of them itself.
-        self._sound = self._pointers if self.checked and not self._buffers else {}
+        self._sound = dict(self._pointers) if self.checked else {}
         self._stored: dict[str, np.ndarray] | None = None
 
     @property

@@ -11,7 +11,6 @@ that a run of slow models stops in the step in which water is missing.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import warnings
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ import numpy as np
 from hybridwater.coupling.balance import Balance, Plan
 from hybridwater.coupling.books import Totals, fields, to_dataset
 from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import flat, ones, total
+from hybridwater.coupling.sums import total, total_and_norm
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -151,14 +150,11 @@ class Ledger:
         if place is None:
             return
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
-        size, one = -1, None
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
-            cells = flat(kilograms)
-            if cells.size != size:
-                one = ones(size := cells.size)
-            row[i] += float(cells.dot(one))
-            row[moved + i] += math.sqrt(cells.dot(cells))
+            crossed, size = total_and_norm(kilograms)
+            row[i] += crossed
+            row[moved + i] += size
 
     def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""

@@ -13,7 +13,7 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_route, same_cells
-from hybridwater.coupling.sums import shared
+from hybridwater.coupling.sums import shared, weighted
 from hybridwater.errors import CouplingError
 
 
@@ -156,10 +156,10 @@ class Link:
         if self.water:
             length, lost, gross = source.length, 0.0, 0.0
             if self._kg_lost is not None:
-                lost = float(values.dot(self._kg_lost)) * length
+                lost = weighted(values, self._kg_lost) * length
             if not source.component.has_storage:
-                gross = float(np.abs(values).dot(self.kg_given)) * length
-            ledger.give(self.label, float(values.dot(self.kg_given)) * length, lost, gross)
+                gross = weighted(np.abs(values), self.kg_given) * length
+            ledger.give(self.label, weighted(values, self.kg_given) * length, lost, gross)
 
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
@@ -177,7 +177,7 @@ class Link:
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
-            ledger.deliver(self.label, float(values.dot(self.kg_taken)) * length)
+            ledger.deliver(self.label, weighted(values, self.kg_taken) * length)
         return values
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:

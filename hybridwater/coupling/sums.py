@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from weakref import WeakValueDictionary
 
 import numpy as np
+from scipy.linalg.blas import ddot
 
 _FACTORS: WeakValueDictionary[bytes, np.ndarray] = WeakValueDictionary()
 
@@ -17,11 +19,6 @@ def ones(size: int) -> np.ndarray:
     return np.ones(size)
 
 
-def flat(values: np.ndarray) -> np.ndarray:
-    """Return an array of any shape as one of shape (cell,)."""
-    return values if type(values) is np.ndarray and values.ndim == 1 else np.ravel(values)
-
-
 def total(values: np.ndarray) -> float:
     """Return the sum over cells, of an array of any shape.
 
@@ -29,7 +26,24 @@ def total(values: np.ndarray) -> float:
     """
     if type(values) is not np.ndarray or values.ndim != 1:
         values = np.ravel(values)
-    return float(values.dot(ones(values.size)))
+    size = values.size
+    return ddot(values, ones(size)) if size else 0.0
+
+
+def total_and_norm(values: np.ndarray) -> tuple[float, float]:
+    """Return the sum and the Euclidean norm over cells, of an array of any shape."""
+    if type(values) is not np.ndarray or values.ndim != 1:
+        values = np.ravel(values)
+    size = values.size
+    return (ddot(values, ones(size)), math.sqrt(ddot(values, values))) if size else (0.0, 0.0)
+
+
+def weighted(values: np.ndarray, factors: np.ndarray) -> float:
+    """Return the sum over cells of values times factors, both of shape (cell,)."""
+    size = values.size
+    if size != factors.size:
+        raise ValueError(f"There are {size} values for {factors.size} cells.")
+    return ddot(values, factors) if size else 0.0
 
 
 def shared(factors: np.ndarray) -> np.ndarray:
