@@ -27,9 +27,10 @@ class ForcingRecords(DeclaredComponent):
 
     Parameters
     ----------
-    data : xarray.Dataset or path-like
+    data : xarray.Dataset or path-like, optional
         Records over ``time``, which labels the start of each interval, and at most one more
-        dimension, the cells. Every variable has ``units``. A path is one NetCDF file.
+        dimension, the cells. Every variable has ``units``. A path is one NetCDF file. Left out if
+        the configuration file names it.
     variables : mapping of str to str, optional
         Names that the records get, and the variables of the dataset that they come from; all of
         them under their own names if left out.
@@ -54,10 +55,13 @@ class ForcingRecords(DeclaredComponent):
     def __init__(
         self,
         *,
-        data: xr.Dataset | str | Path,
+        data: xr.Dataset | str | Path | None = None,
         variables: Mapping[str, str] | None = None,
         mesh: Any = None,
     ) -> None:
+        if data is None:  # the configuration file names them
+            super().__init__(meshes={0: mesh})
+            return
         dataset = open_netcdf(data, lazy=True)
         interval = check_time(dataset)
         names = dict(variables or {name: name for name in map(str, dataset.data_vars)})
@@ -92,6 +96,12 @@ class ForcingRecords(DeclaredComponent):
         self._digest = b""
 
     def _make_grids(self) -> dict[int, Grid]:
+        if not self.variables:
+            raise ComponentError(
+                "The component has no records.",
+                f"component '{self.name}'",
+                "Give data=..., or a configuration file with data = 'records.nc'",
+            )
         return {0: cells(self._size)}
 
     def _reset(self) -> None:

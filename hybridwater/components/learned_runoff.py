@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class LearnedRunoff(DeclaredComponent):
         A file, or the name of weights that come with the package.
     start : str or date, optional
         Date of time zero.
+    inputs : mapping, optional
+        First values of inputs.
     mesh : Mesh, optional
         Mesh of the land.
     """
@@ -56,9 +59,10 @@ class LearnedRunoff(DeclaredComponent):
         *,
         weights: str | Path = WEIGHTS,
         start: str | dt.date | None = None,
+        inputs: Mapping[str, Any] | None = None,
         mesh: Any = None,
     ) -> None:
-        super().__init__(step=1.0, start=start, meshes={0: mesh})
+        super().__init__(step=1.0, start=start, inputs=inputs, meshes={0: mesh})
         self.coupler = coupler = delaware_coupler(weights) if coupler is None else coupler
         self._area = coupler.graph["land"].measure.numpy()
         self._others = {n: u for n, u in coupler.signals.items() if n not in coupler.given}

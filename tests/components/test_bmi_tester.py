@@ -1,7 +1,9 @@
 """Our components are BMI models for others: CSDMS's own tester passes on them."""
 
+import os
 import subprocess
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,6 +60,70 @@ CONFIGURATIONS = {
     """,
 }
 
+# Components of which a part is no number or text, so that no configuration file can name it: here,
+# a class gives it to the constructor.
+CLASSES = {
+    "forcing": """
+        from test_forcing_records import records
+        from hybridwater.components.forcing_records import ForcingRecords as Base
+        OPTIONS = {"data": records()}
+    """,
+    "learned-runoff": """
+        from test_learned_runoff import trained
+        from hybridwater.components.learned_runoff import LearnedRunoff as Base
+        coupler = trained()
+        OPTIONS = {
+            "coupler": coupler, "inputs": dict.fromkeys([*coupler.given, *coupler.signals], 1.0)
+        }
+    """,
+    "learned-dynamics": """
+        from test_learned_dynamics import DEPTH, LAND, dynamics
+        from hybridwater.components.learned_dynamics import LearnedDynamics as Base
+        OPTIONS = {
+            "weights": dynamics(),
+            "mesh": LAND,
+            "initial": {"depth": DEPTH},
+            "inputs": {"recharge": 0.01},
+        }
+    """,
+    "surrogate": """
+        from test_surrogate import AREA, PORTS, reservoir
+        from hybridwater.components.surrogate import SurrogateComponent as Base
+        from hybridwater.components.template import Template
+        OPTIONS = {
+            "model": reservoir,
+            "area": AREA,
+            "engine": "embedded",
+            "replaces": Template,
+            "ports": PORTS,
+            "inputs": {"recharge_flux": 3.0},
+        }
+    """,
+}
+MODEL = """
+
+class Model(Base):
+    def __init__(self):
+        super().__init__(**OPTIONS)
+"""
+PROBLEM = '''
+import hybridwater as hw
+from hybridwater.engines import julia
+
+julia.start()
+import juliacall  # as the package has set it up
+
+problem = juliacall.Main.seval("""
+    let all = Base.loaded_modules
+        found = all[only(id for id in keys(all) if id.name == "HybridWater")].SciMLBase
+        found.ODEProblem((u, p, t) -> [p[2] - p[1] * u[1]], [20.0], (0.0, 9.0), [0.3, 2.0])
+    end
+""")
+store = hw.SciMLProblem(
+    problem, states={"store": "mm"}, parameters={"rate": "d-1"}, forcings={"rain": "mm d-1"}
+)
+'''
+
 # The tester finds its own conftest.py only if pytest is told where to begin. Its test of names
 # against CSDMS's pattern only warns, and takes minutes over names of five words.
 PROGRAM = """
@@ -72,19 +138,56 @@ sys.exit(check_bmi(sys.argv[1], [str(f) for f in folders], "case.toml", extra_ar
 """
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_csdms_tester_passes(name, tmp_path):
-    pytest.importorskip("bmi_tester", reason="the package bmi-tester is not installed")
-    target, needs = registry.BUILT_IN[name]
-    if needs and find_spec(needs) is None:
-        pytest.skip(f"the package {needs} is not installed")
-    Path(tmp_path / "case.toml").write_text(CONFIGURATIONS[name])
+def passes(target, folder):
+    """Run the tester in a folder with ``case.toml``."""
+    found = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "mgn")]
+    path = os.pathsep.join([*found, os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, target],
-        cwd=tmp_path,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
+
+
+@pytest.fixture(autouse=True)
+def tester():
+    pytest.importorskip("bmi_tester", reason="the package bmi-tester is not installed")
+
+
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, *CLASSES])
+def test_csdms_tester_passes(name, tmp_path):
+    target, needs = registry.BUILT_IN[name]
+    if needs and find_spec(needs) is None:
+        pytest.skip(f"the package {needs} is not installed")
+    (tmp_path / "case.toml").write_text(CONFIGURATIONS.get(name, ""))
+    if name in CLASSES:
+        (tmp_path / "made.py").write_text(textwrap.dedent(CLASSES[name]) + MODEL)
+        target = "made:Model"
+    passes(target, tmp_path)
+
+
+def test_csdms_tester_passes_on_modflow(simulations, tmp_path):
+    """Each model in a process of its own: the tester has several at once, and a library has one."""
+    made = """
+        from hybridwater.components.isolation import IsolatedComponent as Base
+        OPTIONS = {"target": "modflow"}
+    """
+    (tmp_path / "made.py").write_text(textwrap.dedent(made) + MODEL)
+    (tmp_path / "case.toml").write_text(f"simulation = '{simulations / 'days'}'")
+    passes("made:Model", tmp_path)
+
+
+@pytest.mark.julia
+def test_csdms_tester_passes_on_problems_of_sciml(tmp_path):
+    (tmp_path / "problems.py").write_text(PROBLEM)
+    (tmp_path / "case.toml").write_text("problem = 'problems:store'")
+    passes(registry.BUILT_IN["sciml"].target, tmp_path)
+
+
+def test_no_component_is_left_out():
+    assert {*CONFIGURATIONS, *CLASSES, "modflow", "sciml"} == set(registry.BUILT_IN)

@@ -84,3 +84,14 @@ def test_refusals(tmp_path):
     component.update_until(3 * 21600.0)
     with pytest.raises(ComponentFailed, match="cell 1"):
         component.update()
+
+
+def test_a_configuration_file_can_name_the_records(tmp_path):
+    component = get_component("forcing")()
+    with pytest.raises(ComponentError, match=r"no records.*data = 'records.nc'"):
+        component.initialize()
+    records().to_netcdf(tmp_path / "records.nc")
+    (tmp_path / "forcing.toml").write_text(f"data = '{tmp_path / 'records.nc'}'")
+    component.initialize(str(tmp_path / "forcing.toml"))
+    component.update()
+    np.testing.assert_array_equal(component.get_value_ptr("rain"), np.arange(3.0))

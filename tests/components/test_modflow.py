@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 
 import aquifers
 import numpy as np
@@ -17,35 +15,6 @@ from hybridwater.errors import ComponentError, ComponentFailed, MissingDependenc
 from hybridwater.meshes import column_mesh
 
 DRAIN = "drn_outflow_water_volume_transport"
-
-
-@pytest.fixture(scope="module")
-def library():
-    pytest.importorskip("modflowapi", reason="the package modflowapi is not installed")
-    try:
-        return find_library()
-    except MissingDependency as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="module")
-def program(library):
-    """The program of the same version as the library, as its releases and builds place it."""
-    name = "mf6.exe" if sys.platform == "win32" else "mf6"
-    for folder in (library.parent, library.parents[1] / "bin"):
-        if (folder / name).is_file():
-            return folder / name
-    return None
-
-
-@pytest.fixture(scope="module")
-def simulations(library, program, tmp_path_factory):
-    """All simulations of `aquifers`, written by flopy in a process of its own."""
-    pytest.importorskip("flopy", reason="the package flopy is not installed")
-    folder = tmp_path_factory.mktemp("modflow")
-    command = [sys.executable, aquifers.__file__, folder, *([program] if program else [])]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture(scope="module")
