@@ -299,7 +299,8 @@ def catchments(args: argparse.Namespace) -> list[dict]:
     """EXP-Hydro with learned discharge on measured records, and with an equation in its place.
 
     Equations of the front are fitted to discharge; the one with the largest NSE in the validation
-    period is taken. The test period is looked at last.
+    period is taken, and beside it the one that is preferred as a law. The test period is looked at
+    last.
     """
     data = hw.data.read_camels_netcdf(folder_of_data() / "camels_core_daily.nc", attributes=())
     chosen = args.basins or CATCHMENTS
@@ -347,6 +348,7 @@ def catchments(args: argparse.Namespace) -> list[dict]:
         result: dict = {"case": basin, "form": proposal.form, "operations": proposal.operations}
         result |= {"conceptual": skill["conceptual"], "network": skill["hybrid"]}
         result["equation"] = float(found.table.loc[best, "NSE test"])
+        result["preferred"] = float(found.table.loc[found.preferred, "NSE test"])
         gain = result["network"] - result["conceptual"]
         result["share of gain"] = (result["equation"] - result["conceptual"]) / gain
         wanted = result["conceptual"] + 0.95 * gain
