@@ -116,9 +116,7 @@ def try_simulation(library: Path, folder: Path) -> None:
             str(folder),
             f"Mend its files; {folder / 'mfsim.lst'} says more",
         )
-    if (
-        "adaptive" in done.stdout
-    ):  # these also leave the library in a state that a next one fails in
+    if "adaptive" in done.stdout:  # it would fail in the next simulation of the process, too
         raise ComponentError(
             "The simulation chooses its time steps while it runs (ATS6), and a coupled run has to "
             "know them.",
@@ -248,7 +246,6 @@ def read_flow_model(
     bound = (n.removesuffix("/SIMVALS") for n in names if n.endswith("/SIMVALS"))
     packages = {a.split("/")[1].lower(): a for a in sorted(bound) if a.startswith(f"{name}/")}
     charged = _recharge_package(get, names, packages, recharge, where)
-
     cells = f"{packages[charged]}/CELLID" if charged else ""
     return FlowModel(
         name,
@@ -257,13 +254,13 @@ def read_flow_model(
         charged,
         cells in names and get(cells).ndim == 2,
         tuple(f"{name}/STO/{s}" for s in _STORAGE if f"{name}/STO/{s}" in names),
-        tuple(
-            # advanced packages hand over water of their own, not the aquifer's
-            p
-            for p, a in packages.items()
-            if get(f"{a}/IMOVER")[0] and not get(f"{a}/ISADVPAK")[0]
-        ),
+        tuple(p for p, a in packages.items() if _moves(get, a)),
     )
+
+
+def _moves(get: Get, package: str) -> bool:
+    """Say whether the mover takes water of a package; advanced ones hand over their own."""
+    return bool(get(f"{package}/IMOVER")[0]) and not get(f"{package}/ISADVPAK")[0]
 
 
 def _refuse_unbooked(get: Get, names: Collection[str], model: str, where: str) -> None:
