@@ -40,6 +40,41 @@ def test_gradients_of_exp_hydro_agree_for_every_parameter(make_inputs, method):
     np.testing.assert_allclose(found[1].forcing, expected[1].forcing, rtol=0, atol=1e-5 * scale)
 
 
+#: The tolerance of explicit methods. EXP-Hydro has a smooth threshold, 0.2 mm wide, of a store of a
+#: metre: at 1e-8 the store is off by up to 2e-5 mm there, and slopes by 1e-5. Rodas5P has a tenth.
+TEN_YEARS = {"exp_hydro": 1e-10, "exp_hydro_hybrid": 1e-8, "neural_ode": 1e-8}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "tolerance"), TEN_YEARS.items())
+def test_ten_years_of_a_squared_error(make_inputs, name, tolerance):
+    """Gradients as a fit needs them, for each parameter and weight by itself."""
+    ude = getattr(models, name)()
+    parameters, weights, *rest = make_inputs(ude, batch=1, days=3652)
+    default = np.array([[ude.parameter(n).default for n in ude.program.parameters]])
+    plain = get_engine("julia").compile(ude, Options(substeps=8, fluxes=("q",)))
+    observed = plain.solve(default, 0.9 * weights, *rest).fluxes
+
+    def found(engine, **options):
+        solver = get_engine(engine).compile(ude, Options(fluxes=("q",), **TIGHT | options))
+        solution, pullback = solver.solve_with_pullback(parameters, weights, *rest)
+        assert not solution.failures
+        return solution.fluxes, pullback(2 * (solution.fluxes - observed) / observed.size)
+
+    explicit = {"method": "tsit5", "rtol": tolerance, "atol": tolerance}
+    q, expected = found("embedded", **explicit)
+    ways = [explicit, {"method": "rodas5p"}]
+    if name == "exp_hydro":  # dual numbers find the threshold by their error control
+        ways.append({"method": "tsit5", "thresholds": "passed", "gradient": "forward"})
+    for way in ways:
+        fluxes, gradient = found("julia", **way)
+        np.testing.assert_allclose(fluxes, q, rtol=0, atol=1e-6 * q.max())
+        for key in ("parameters", "weights", "initial_state"):
+            wanted = getattr(expected, key)
+            np.testing.assert_allclose(getattr(gradient, key), wanted, rtol=1e-5, err_msg=key)
+            assert np.all(wanted != 0)
+
+
 @pytest.mark.parametrize("method", ["rk4", "tsit5", "rodas5p"])
 def test_a_bucket_that_fills_and_spills(method):
     """All that depends on the capacity is known: the spill, and water left when it is full."""

@@ -211,7 +211,7 @@ class EmbeddedSolver:
             solution = self._solution(states, fluxes, final, initial_state)
             failed = np.array([f.batch for f in solution.failures], dtype=int)
             if failed.size:
-                starts = starts.at[..., failed].set(arrays[3].T[:, failed])
+                arrays, starts = self._without(failed, arrays, starts)
         solution = name_unsolved(self, solution, parameters, weights, forcing)
 
         def pullback(fluxes_bar: np.ndarray, states_bar: np.ndarray | None = None) -> Gradients:
@@ -230,9 +230,27 @@ class EmbeddedSolver:
                     forcing_gradient=forcing_gradient,
                 )
                 p, w, s, u = (np.asarray(b, dtype=np.float64) for b in bars)
+            if failed.size == len(p):
+                p, w, s, u = (np.zeros_like(b) for b in (p, w, s, u))
             return Gradients(p, w, s, u if forcing_gradient else None)
 
         return solution, pullback
+
+    @staticmethod
+    def _without(
+        failed: np.ndarray, arrays: tuple[Array, ...], starts: Array
+    ) -> tuple[tuple[Array, ...], Array]:
+        """Let an entry that did not fail stand in for those that did.
+
+        Their cotangents are zero; zero times a slope at what they failed by may not be a number.
+        """
+        places = np.arange(starts.shape[-1])
+        if failed.size < places.size:
+            places[failed] = np.setdiff1d(places, failed)[0]
+        parameters, weights, forcing, initial, step = arrays
+        weights = weights[places] if weights.ndim == 2 else weights
+        given = (parameters[places], weights, forcing[places], initial[places], step)
+        return given, starts[..., places]
 
     def evaluate(
         self,

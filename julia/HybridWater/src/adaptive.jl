@@ -101,7 +101,10 @@ function run_record!(state, integral, integrator, entry::Entry, path)
     end
     add_tstop!(integrator, edge)
     crossings = 0
-    isempty(entry.levels) || set_switches!(entry, view_states(y, n), 0.0)
+    if !isempty(entry.levels)
+        set_switches!(entry, view_states(y, n), 0.0)
+        u_modified!(integrator, true)  # of the first record too: rates were computed without them
+    end
     for _ in 1:o.max_steps
         check_interrupt()
         copyto!(state, 1, y, 1, n)

@@ -31,8 +31,8 @@ const SIPHON = (
 siphon() = compile(SIPHON, (1, 2, 2, 1, 0, 0, 1, 1), (), Float64[], zeros(Int, 2, 0))
 
 "Solve over three records of a day, and pull back the last state and the sum of all outflow."
-function three_days(model, method, p; rain=2.0, initial=1.0)
-    how = (method, 2, 1e-10, 1e-10, 1000, "constant")
+function three_days(model, method, p; rain=2.0, initial=1.0, tolerance=1e-10)
+    how = (method, 2, tolerance, tolerance, 1000, "constant")
     inputs = (reshape(p, :, 1), Float64[], fill(rain, 1, 3, 1), fill(initial, 1, 1))
     states, fluxes, final, failed, record, _ = solve(model, inputs..., how, true, 1.0, true)
     @test failed == [0]
@@ -59,6 +59,12 @@ end
     @test ps ≈ [3 - crossed, -q / r] rtol = 1e-8
     @test s ≈ q / r rtol = 1e-8
     @test x ≈ q * (level - S) / r^2 rtol = 1e-8
+end
+
+@testset "the first step knows what is on: $method" for method in ("tsit5", "rodas5p")
+    # constant rates: any method and tolerance is exact, unless a stage was computed before
+    final, outflow, _ = three_days(leaking(), method, [0.5, 3.3]; initial=5.0, tolerance=0.01)
+    @test [final, outflow] ≈ [5.0 + 3 * 1.5, 3 * 0.5] rtol = 1e-12
 end
 
 @testset "a threshold that is not met changes nothing" begin

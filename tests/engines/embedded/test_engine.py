@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from hybridwater.errors import DeclarationError, SolveFailed
+from hybridwater.ude import UDE
+from hybridwater.ude.program import initial_weights
 
 METHODS = ["rk4", "rosenbrock2", "tsit5"]
 TOLERANCES = {"rtol": 1e-6, "atol": 1e-6}
@@ -156,6 +158,42 @@ def test_a_failed_entry_has_no_part_in_gradients(make, compiled, method):
     np.testing.assert_allclose(found.parameters[[0, 2]], expected.parameters[:2], rtol=1e-9)
     np.testing.assert_array_equal(found.parameters[1], 0.0)
     np.testing.assert_array_equal(found.initial_state[1], 0.0)
+
+
+def test_a_slope_without_end_stays_with_the_entry_that_failed(compiled):
+    """An empty store under drought: the root's slope is infinite, and zero times it no number."""
+    ude = UDE.from_dict(
+        {
+            "name": "sponge",
+            "forcings": {"prcp": {"unit": "mm d-1"}},
+            "parameters": {"k": {"unit": "mm d-1", "bounds": [0, 9], "default": 1}},
+            "constants": {"one": {"unit": "mm", "value": 1}},
+            "fluxes": {"q": {"unit": "mm d-1", "equation": "k * sqrt(S / one)"}},
+            "networks": {
+                "seep": {"unit": "mm d-1", "inputs": {"S": [0, 60]}, "hidden": [2], "scale": 1}
+            },
+            "states": {"S": {"unit": "mm", "equation": "prcp - q - seep"}},
+        }
+    )
+    weights = initial_weights(ude.program, 0)
+    forcing = np.stack([np.full((6, 1), -9.0), np.full((6, 1), 9.0)])
+    arrays = (np.ones((2, 1)), weights, forcing, np.array([[0.0], [20.0]]))
+    solver = compiled(ude, method="rk4")
+    for entries in ([0, 1], [0]):
+        solution, pullback = solver.solve_with_pullback(
+            *(a[entries] if a.ndim > 1 else a for a in arrays), forcing_gradient=True
+        )
+        assert [f.batch for f in solution.failures] == [0]
+        found = pullback(np.ones_like(solution.fluxes), np.ones_like(solution.states))
+        for name in ("parameters", "initial_state", "forcing"):
+            assert not getattr(found, name)[0].any()
+        if len(entries) == 1:
+            assert not found.weights.any()
+            continue
+        alone, back = solver.solve_with_pullback(*(a[1:] if a.ndim > 1 else a for a in arrays))
+        expected = back(np.ones_like(alone.fluxes), np.ones_like(alone.states))
+        np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-9)
+        np.testing.assert_allclose(found.parameters[1], expected.parameters[0], rtol=1e-9)
 
 
 def test_unknown_fluxes_are_refused(hybrid, compiled):
