@@ -10,6 +10,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 from scipy.linalg.blas import ddot
 
+# Rounding of a dot product grows with its length, and over three million equal cells is more than
+# what a ledger may miss. More terms than these are added up pairwise, products after blocks.
+_MANY, _BLOCK = 2**12, 2**8
+
 _FACTORS: WeakValueDictionary[bytes, np.ndarray] = WeakValueDictionary()
 
 
@@ -27,6 +31,8 @@ def total(values: np.ndarray) -> float:
     if type(values) is not np.ndarray or values.ndim != 1:
         values = np.ravel(values)
     size = values.size
+    if size > _MANY:
+        return _pairwise(values)
     return ddot(values, ones(size)) if size else 0.0
 
 
@@ -35,6 +41,8 @@ def total_and_norm(values: np.ndarray) -> tuple[float, float]:
     if type(values) is not np.ndarray or values.ndim != 1:
         values = np.ravel(values)
     size = values.size
+    if size > _MANY:
+        return _pairwise(values), math.sqrt(ddot(values, values))
     return (ddot(values, ones(size)), math.sqrt(ddot(values, values))) if size else (0.0, 0.0)
 
 
@@ -43,7 +51,17 @@ def weighted(values: np.ndarray, factors: np.ndarray) -> float:
     size = values.size
     if size != factors.size:
         raise ValueError(f"There are {size} values for {factors.size} cells.")
+    if size > _MANY:
+        whole = size - size % _BLOCK
+        rows = (x[:whole].reshape(-1, _BLOCK) for x in (values, factors))
+        rest = values[whole:] * factors[whole:]
+        return _pairwise(np.einsum("ij,ij->i", *rows)) + _pairwise(rest)
     return ddot(values, factors) if size else 0.0
+
+
+def _pairwise(values: np.ndarray) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.add.reduce(values, dtype=float))
 
 
 def shared(factors: np.ndarray) -> np.ndarray:
