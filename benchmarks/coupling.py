@@ -34,12 +34,12 @@ TESTS = Path(__file__).parents[1] / "tests" / "coupling"
 
 
 def best(call, repeat: int = 9) -> float:
-    """Return the shortest of some times [s]."""
+    """Return the shortest of some processor times [s]: others may use the machine."""
     times = []
     for _ in range(repeat):
-        began = time.perf_counter()
+        began = time.process_time()
         call()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return min(times)
 
 
@@ -66,9 +66,12 @@ def whole_step(cells: int) -> float:
     parts = {name: Template(area=area, inputs={"recharge_flux": 1.0}) for name in ("a", "b")}
     model = CoupledModel(parts, [Exchange("a.runoff_flux", "b.recharge_flux")])
     model.run("2 d", progress=False)
-    before = model.seconds["coupling"]
-    model.run("10 d", progress=False)
-    return (model.seconds["coupling"] - before) / 10
+    times = []
+    for _ in range(9):
+        before = model.seconds["coupling"]
+        model.run("2 d", progress=False)
+        times.append((model.seconds["coupling"] - before) / 2)
+    return min(times)
 
 
 def exchange() -> None:
