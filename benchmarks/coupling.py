@@ -60,18 +60,22 @@ def squares(n: int, m: int, order: Literal[1, 2]) -> tuple[Route, Remap]:
     return make_route(remap, source, target, (1.0, 0.0)), remap
 
 
+def quietest(model: CoupledModel, days: int, repeat: int = 9) -> float:
+    """Return the least seconds of a step of a day that coupling took, of some runs."""
+    times = []
+    for _ in range(repeat):
+        before = model.seconds["coupling"]
+        model.run(f"{days} d", progress=False)
+        times.append((model.seconds["coupling"] - before) / days)
+    return min(times)
+
+
 def whole_step(cells: int) -> float:
     """Return the seconds that coupling and ledger take of a step of two components."""
     area = np.full(cells, 1e6)
     parts = {name: Template(area=area, inputs={"recharge_flux": 1.0}) for name in ("a", "b")}
     model = CoupledModel(parts, [Exchange("a.runoff_flux", "b.recharge_flux")])
-    model.run("2 d", progress=False)
-    times = []
-    for _ in range(9):
-        before = model.seconds["coupling"]
-        model.run("2 d", progress=False)
-        times.append((model.seconds["coupling"] - before) / 2)
-    return min(times)
+    return quietest(model, days=2)
 
 
 def exchange() -> None:
@@ -117,10 +121,7 @@ def edges() -> None:
         parts = {f"c{i}": Template(inputs={"recharge_flux": 1.0}) for i in range(n)}
         chain = [Exchange(f"c{i}.runoff_flux", f"c{i + 1}.recharge_flux") for i in range(n - 1)]
         model = CoupledModel(parts, chain)
-        model.run("5 d", progress=False)
-        before = model.seconds["coupling"]
-        model.run("100 d", progress=False)
-        spent = (model.seconds["coupling"] - before) / 100
+        spent = quietest(model, days=50)
         counts.append(n - 1)
         times.append(spent)
         print(

@@ -1,8 +1,8 @@
 """Any BMI model as a component, as it is.
 
 What BMI does not tell is not guessed at: without a state the model can be coupled explicitly only,
-and without storage the ledger books what crosses its edges. Models whose insides are known (landlab,
-PRMS, MODFLOW 6) have adapters of their own, which book their water.
+and without storage the ledger books what crosses its edges. Models whose insides are known (PRMS,
+landlab, MODFLOW 6) have adapters of their own, which book their water.
 """
 
 from __future__ import annotations
