@@ -123,8 +123,9 @@ def precompile(sysimage: Path | None = None, *, offline: bool = False) -> str:
     Parameters
     ----------
     sysimage : path, optional
-        Build a system image of this name as well: Julia with the packages inside, for starting in
-        a second or two. Takes some ten minutes, and must be built again after each upgrade.
+        Build a system image of this name as well: Julia with the packages inside, which
+        saves a few seconds of each start. Takes some twenty minutes, and must be built again after
+        each upgrade.
     offline : bool
         Use only what has been downloaded before.
 

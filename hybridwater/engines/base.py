@@ -38,7 +38,7 @@ INTERPOLATIONS = ("constant", "linear", "pchip")
 #: Thresholds that may be crossed one after the other in a substep or record of an adaptive method.
 MAX_CROSSINGS = 3
 #: Ways to the gradient; those behind "discrete" are of the Julia engine's adaptive methods.
-GRADIENTS = ("auto", "discrete", "forward", "gauss", "interpolating")
+GRADIENTS = ("auto", "discrete", "forward", "gauss", "interpolating", "zygote", "reversediff")
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,14 @@ class Options:
         and gradients above all, no longer depend on where steps happen to end.
     precision : {"float64", "float32"}
         Arithmetic of the embedded engine; results are always float64 arrays.
-    gradient : {"auto", "discrete", "forward", "gauss", "interpolating"}
+    gradient : str
         How gradients are found. ``discrete``: the exact derivative of the steps that were taken;
         what ``auto`` takes wherever the method has it. The others differentiate the exact solution
         by solving each record again (Julia, adaptive methods): ``forward`` with dual numbers, what
         ``auto`` takes for methods without a discrete adjoint if there are at most 24 parameters,
         weights and states; ``gauss`` and ``interpolating`` by adjoint equations of
-        SciMLSensitivity, with ``gauss`` what ``auto`` takes for more.
+        SciMLSensitivity, with ``gauss`` what ``auto`` takes for more; ``zygote`` and
+        ``reversediff`` as ``gauss``, but with these packages to differentiate the equations.
     """
 
     method: str = "rk4"
@@ -93,7 +94,9 @@ class Options:
     fluxes: tuple[str, ...] | None = None
     thresholds: Literal["passed", "located"] = "passed"
     precision: Literal["float64", "float32"] = "float64"
-    gradient: Literal["auto", "discrete", "forward", "gauss", "interpolating"] = "auto"
+    gradient: Literal[
+        "auto", "discrete", "forward", "gauss", "interpolating", "zygote", "reversediff"
+    ] = "auto"
 
     def __post_init__(self) -> None:
         choices = {

@@ -110,6 +110,8 @@ WAYS = [
     ("rodas5p", "discrete"),
     ("auto", "discrete"),
     pytest.param("fbdf", "gauss", marks=adjoints),
+    pytest.param("tsit5", "zygote", marks=adjoints),
+    pytest.param("rodas5p", "reversediff", marks=adjoints),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ from hybridwater.ude.model import UDE
 from hybridwater.ude.switching import switched
 
 Array = jax.Array
+#: Growth of sensitivities, from the end of a run to its beginning, that no store of water has.
+GROWN = 1e20
 
 
 class EmbeddedSolver:
@@ -230,6 +233,7 @@ class EmbeddedSolver:
                     forcing_gradient=forcing_gradient,
                 )
                 p, w, s, u = (np.asarray(b, dtype=np.float64) for b in bars)
+            _warn_of_growth(self.options.method, s, fluxes_bar, states_bar)
             if failed.size == len(p):
                 p, w, s, u = (np.zeros_like(b) for b in (p, w, s, u))
             return Gradients(p, w, s, u if forcing_gradient else None)
@@ -332,6 +336,20 @@ class EmbeddedSolver:
                 final_[failure.batch] = np.nan
         sizes = self.ude.program.sizes(self.flux_names)
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
+
+
+def _warn_of_growth(method: str, initial_state_bar: np.ndarray, *bars: np.ndarray) -> None:
+    """Say so if sensitivities grew on the way back as only those of unstable steps do."""
+    largest = max(np.abs(bar).max(initial=0.0) for bar in bars)
+    finite = initial_state_bar[np.isfinite(initial_state_bar)]  # the slope of a root may not be
+    if np.abs(finite).max(initial=0.0) > GROWN * largest:
+        warnings.warn(
+            f"Sensitivities to the initial states are more than {GROWN:.0e} times those at the end:"
+            f" the steps of '{method}' are unstable, and neither gradients nor the solution are of"
+            " use. Take another method or more substeps.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 class EmbeddedEngine:

@@ -139,7 +139,7 @@ class JuliaSolver:
                 f"engine 'julia', model '{self.ude.name}'",
                 fix,
             )
-        if chosen in ("gauss", "interpolating") and not _adjoints():
+        if chosen not in ("discrete", "forward") and not _adjoints():
             raise MissingDependency(
                 f"The gradient '{chosen}' of method '{method}' needs the Julia package "
                 "SciMLSensitivity",

@@ -1,28 +1,53 @@
-# Adjoint equations by SciMLSensitivity, with the vector-Jacobian products of the generated code.
+# Adjoint equations by SciMLSensitivity. Their vector-Jacobian products are those of the generated
+# code, or, as a check of that, what Zygote or ReverseDiff finds in the equations alone.
 
 module HybridWaterSciMLSensitivityExt
 
-using HybridWater: HybridWater, Entry, Model, Path, Sums
+using HybridWater: HybridWater, Entry, Layout, Model, Path, Sums, activate
 using HybridWater: again, augmented!, augmented_jacobian!, augmented_slope!, check_interrupt, completed
 using HybridWater: pull!, start!, steps_of, _local
 using OrdinaryDiffEqSDIRK: KenCarp4
 using OrdinaryDiffEqTsit5: Tsit5
 using SciMLBase: SciMLBase, ODEFunction, ODEProblem
-using SciMLSensitivity: GaussAdjoint, InterpolatingAdjoint, adjoint_sensitivities
+using SciMLSensitivity:
+    GaussAdjoint, InterpolatingAdjoint, ReverseDiffVJP, ZygoteVJP, adjoint_sensitivities
 
-const KINDS = (; gauss=GaussAdjoint, interpolating=InterpolatingAdjoint)
+"Adjoint equations by name; `autojacvec=true` takes the products that come with the equations."
+const KINDS = (;
+    gauss=GaussAdjoint(; autojacvec=true),
+    interpolating=InterpolatingAdjoint(; autojacvec=true),
+    reversediff=GaussAdjoint(; autojacvec=ReverseDiffVJP()),
+    zygote=GaussAdjoint(; autojacvec=ZygoteVJP()),
+)
 
 """
-Memory for going back through a record: the equations with their derivatives, everything that is
-differentiated by in one vector, and the adjoint method.
+For going back through a record: the equations with their derivatives, and the adjoint method. What is
+differentiated by is their parameter, one vector.
 """
 struct Adjoint{F,S}
     equations::F
-    inputs::Vector{Float64}
     kind::S
 end
 
 function HybridWater.adjoint(::Val{kind}, model::Model, entry::Entry) where {kind}
+    way = KINDS[kind]
+    rates!, products = if way.autojacvec === true
+        (dy, y, _, t) -> (check_interrupt(); augmented!(dy, y, entry, t)), generated(model, entry)
+    else
+        traceable(model, entry), (;)
+    end
+    equations = ODEFunction{true,SciMLBase.FullSpecialize}(
+        rates!;
+        jac=(J, y, p, t) -> augmented_jacobian!(J, y, entry, t),
+        tgrad=(dT, y, p, t) -> augmented_slope!(dT, y, entry, t),
+        jac_prototype=zeros(length(entry.T), length(entry.T)),
+        products...,
+    )
+    return Adjoint(equations, way)
+end
+
+"The vector-Jacobian products of the generated code."
+function generated(model::Model, entry::Entry)
     n, m = entry.states, entry.outputs
     sums, us, ys = Sums(model, entry), zeros(n), zeros(n + m)
     function products!(v, y, t)
@@ -43,16 +68,39 @@ function HybridWater.adjoint(::Val{kind}, model::Model, entry::Entry) where {kin
         copyto!(out, gather(sums.parameters, sums.weights, sums.coefficients))
         return nothing
     end
-    equations = ODEFunction{true,SciMLBase.FullSpecialize}(
-        (dy, y, p, t) -> (check_interrupt(); augmented!(dy, y, entry, t));
-        jac=(J, y, p, t) -> augmented_jacobian!(J, y, entry, t),
-        tgrad=(dT, y, p, t) -> augmented_slope!(dT, y, entry, t),
-        jac_prototype=zeros(n + m, n + m),
-        vjp,
-        vjp_p,
-    )
-    inputs = gather(entry.p, entry.w, entry.coefficients)
-    return Adjoint(equations, inputs, KINDS[kind](; autojacvec=true))
+    return (; vjp, vjp_p)
+end
+
+"A network without memory."
+struct Plain{A}
+    layout::Layout
+end
+
+function HybridWater.evaluate!(network::Plain{A}, w, inputs::Tuple) where {A}
+    (; sizes, offset) = network.layout
+    x, at = collect(inputs), offset
+    for layer in 2:length(sizes)
+        bias = at + sizes[layer - 1] * sizes[layer]
+        matrix = reshape(w[(at + 1):bias], sizes[layer - 1], sizes[layer])
+        z = matrix' * x .+ w[(bias + 1):(bias + sizes[layer])]
+        x = layer < length(sizes) ? map(z -> first(activate(Val(A), z)), z) : z
+        at = bias + sizes[layer]
+    end
+    return only(x)
+end
+
+"The equations as a function of all that is differentiated by, which writes into `dy` only."
+function traceable(model::Model, entry::Entry)
+    networks = Tuple(Plain{layout.activation}(layout) for layout in model.networks)
+    p, w = length(entry.p), length(entry.w)
+    orders = size(entry.coefficients, 2)
+    return function (dy, y, inputs, t)
+        tau = _local(entry, t)
+        coefficients = reshape(inputs[(p + w + 1):end], :, orders)
+        x = coefficients * tau .^ (0:(orders - 1))
+        model.rates(dy, y, x, inputs[1:p], inputs[(p + 1):(p + w)], networks)
+        return nothing
+    end
 end
 
 """
@@ -75,7 +123,8 @@ function HybridWater.pull_record!(
     o = entry.options
     start!(start, path, first(steps_of(path, entry.record)))
     edge = o.step * entry.record
-    problem = ODEProblem(way.equations, [start; zero(outputs_bar)], (edge - o.step, edge), way.inputs)
+    inputs = gather(entry.p, entry.w, entry.coefficients)
+    problem = ODEProblem(way.equations, [start; zero(outputs_bar)], (edge - o.step, edge), inputs)
     return pull_adjoint!(bar, sums, outputs_bar ./ o.step, problem, again(entry), way, edge, o)
 end
 

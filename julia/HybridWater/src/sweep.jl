@@ -107,7 +107,7 @@ back(::Val{kind}, model, entry, forcing) where {kind} = adjoint(Val(kind), model
 """
     adjoint(kind, model, entry)
 
-Return the way back through records by an adjoint equation: `Val(:gauss)` or `Val(:interpolating)`.
-Needs SciMLSensitivity to be loaded, see [`load_package`](@ref).
+Return the way back through records by an adjoint equation: `Val(:gauss)`, `Val(:interpolating)`,
+`Val(:zygote)` or `Val(:reversediff)`. Needs SciMLSensitivity to be loaded, see [`load_package`](@ref).
 """
 function adjoint end

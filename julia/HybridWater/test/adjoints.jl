@@ -29,6 +29,9 @@ end
         ("tsit5", "gauss"),
         ("tsit5", "interpolating"),
         ("fbdf", "gauss"),
+        ("tsit5", "zygote"),
+        ("tsit5", "reversediff"),
+        ("fbdf", "reversediff"),
     )
         found = gradient(method, way, interpolation)
         close = method == "fbdf" ? 1e-6 : 1e-8  # errors of a multistep method add up

@@ -196,6 +196,16 @@ def test_a_slope_without_end_stays_with_the_entry_that_failed(compiled):
         np.testing.assert_allclose(found.parameters[1], expected.parameters[0], rtol=1e-9)
 
 
+def test_gradients_of_unstable_steps_are_told(make, compiled):
+    """Fifty times longer than the store takes: the state, too, is finite and of no use."""
+    solver = compiled(make.reservoir(), method="rk4", substeps=2)
+    arrays = (np.array([[100.0]]), np.zeros(0), np.ones((1, 3, 1)), np.ones((1, 1)))
+    solution, pullback = solver.solve_with_pullback(*arrays)
+    assert not solution.failures
+    with pytest.warns(RuntimeWarning, match="steps of 'rk4' are unstable"):
+        pullback(np.ones_like(solution.fluxes))
+
+
 def test_unknown_fluxes_are_refused(hybrid, compiled):
     with pytest.raises(DeclarationError, match="did you mean 'melt'"):
         compiled(hybrid.ude, fluxes=("melts",))
