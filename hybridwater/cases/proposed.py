@@ -57,9 +57,10 @@ def write_proposal(kinds: Sequence[str], path: str | Path | None = None) -> str:
         try:
             components[name] = get_component(kind)()
             components[name].initialize("")
-        except TypeError as error:
+        except (TypeError, ComponentError) as error:
+            why = error.what if isinstance(error, ComponentError) else error
             raise ComponentError(
-                f"The component '{kind}' cannot be made without arguments ({error}).",
+                f"The component '{kind}' cannot be made without arguments ({why}).",
                 f"component '{name}'",
                 "Write its table into the case file, and its exchanges by hand",
             ) from error

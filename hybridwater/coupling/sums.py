@@ -41,9 +41,10 @@ def total_and_norm(values: np.ndarray) -> tuple[float, float]:
     if type(values) is not np.ndarray or values.ndim != 1:
         values = np.ravel(values)
     size = values.size
-    if size > _MANY:
-        return _pairwise(values), math.sqrt(ddot(values, values))
-    return (ddot(values, ones(size)), math.sqrt(ddot(values, values))) if size else (0.0, 0.0)
+    if not size:
+        return 0.0, 0.0
+    added = ddot(values, ones(size)) if size <= _MANY else _pairwise(values)
+    return added, math.sqrt(ddot(values, values))
 
 
 def weighted(values: np.ndarray, factors: np.ndarray) -> float:
