@@ -152,16 +152,16 @@ class Front:
         Returns
         -------
         str
-            Such as ``"negative"``, with the basin where there is more than one.
+            Such as ``"negative"``, with the basin where there is more than one. Empty, too, if the
+            term depends on more than the inputs of the network, so that it cannot be asked.
         """
         if self.physics is None:
             return ""
-        equation = next(f.expression for f in fit.ude.fluxes if f.name == self.term)
         fixed = {c.name: c.value for c in fit.ude.constants}
         for row, basin in enumerate(fit.basins):
             fitted = {name: float(values[row]) for name, values in fit.parameters.items()}
-            written = Written.of(equation, self.physics.network, fixed | fitted)
-            if why := self.physics.broken(written):
+            written = Written.of(fit.ude, self.physics.network, fixed | fitted)
+            if written is not None and (why := self.physics.broken(written)):
                 return why if len(fit.basins) == 1 else f"{why} in basin {basin}"
         return ""
 

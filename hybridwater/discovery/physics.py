@@ -13,6 +13,7 @@ from hybridwater.discovery.drafting import ungated
 from hybridwater.discovery.forms import Visited
 from hybridwater.discovery.structures import Evaluated
 from hybridwater.ude.functions import symbol
+from hybridwater.ude.model import UDE
 from hybridwater.ude.terms import Network
 
 _FUNCTIONS = {
@@ -98,13 +99,22 @@ class Written:
     function: Callable[..., np.ndarray]
 
     @classmethod
-    def of(cls, expression: sympy.Expr, network: Network, numbers: Mapping[str, float]) -> Written:
-        """Take the equation in the place of a network, and the numbers by their names."""
-        expression = ungated(expression, network)
+    def of(cls, ude: UDE, network: Network, numbers: Mapping[str, float]) -> Written | None:
+        """Take the flux in the place of a network, and numbers by their names.
+
+        Fluxes that it is made of are written out. ``None`` if it depends on more than the inputs of
+        the network: it is then another term, and cannot be asked.
+        """
+        fluxes = {symbol(f.name): f.expression for f in ude.fluxes}
+        expression = ungated(fluxes[symbol(network.name)], network)
         inputs = [sympy.Dummy() for _ in network.inputs]
-        for row, name in zip(network.inputs, inputs, strict=True):
-            expression = expression.subs(row.expression, name)
+        known = {row.expression: name for row, name in zip(network.inputs, inputs, strict=True)}
+        expression = expression.subs(known)
+        while parts := expression.free_symbols & fluxes.keys():
+            expression = expression.subs({part: fluxes[part] for part in parts}).subs(known)
         expression = expression.subs({symbol(n): value for n, value in numbers.items()})
+        if expression.free_symbols - set(inputs):
+            return None
         return cls(sympy.lambdify(inputs, expression, [_FUNCTIONS, "numpy"]))
 
     def values(

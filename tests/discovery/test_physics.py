@@ -63,6 +63,7 @@ def test_what_breaks_it_is_left_out_in_words(learned_outflow, front, compare):
         "turns": learned_outflow.replace("q", "k * soil * max(2 * c - soil, 0) / c"),
         "sinks": learned_outflow.replace("q", "k * (soil - c)"),
         "keeps": learned_outflow.replace("q", "k * soil"),
+        "other": learned_outflow.replace("q", "k * soil - 0.01 * pet"),
     }
     found = compare(models, fronts={"q": front})
     assert found.failures["turns"] == "The fitted equation of q is not monotone."
@@ -99,3 +100,18 @@ def test_a_basin_is_named(learned_outflow, front, weather):
     assert front.broken(fit) == ""
     drier = fit.parameters | {"c": np.array([80.0, 30.0])}
     assert front.broken(dataclasses.replace(fit, parameters=drier)) == "negative in basin b"
+
+
+def test_fluxes_that_a_term_is_made_of_are_written_out(front, compare):
+    @hw.model
+    def parts(m: hw.Declaration) -> None:
+        P, pet = m.forcing("prcp", "mm d-1"), m.forcing("pet", "mm d-1")
+        k = m.parameter("k", "d-1", bounds=(1e-3, 0.5), default=0.05, log=True)
+        c = m.parameter("c", "mm", bounds=(20, 300), default=60)
+        S = m.state("soil", "mm", initial=c)
+        slow, drawn = m.flux("slow", k * S, "mm d-1"), m.flux("drawn", k * c, "mm d-1")
+        q = m.flux("q", slow - drawn, "mm d-1")
+        m.derivative(S, P - pet * S / (S + c) - q)
+
+    found = compare([parts], fronts={"q": front})
+    assert found.failures == {"parts": "The fitted equation of q is negative."}
