@@ -14,6 +14,7 @@ from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link, cells_of
 from hybridwater.coupling.quantities import measure
 from hybridwater.coupling.route import Cells, Route, make_remap, same_cells
+from hybridwater.coupling.sums import weighted
 from hybridwater.errors import CouplingError, HybridwaterError, nearest
 from hybridwater.files import open_netcdf
 
@@ -92,7 +93,7 @@ class LearnedLink(Link):
         super().give(ledger)
         moment = self.remap.moment
         if moment.unobserved is not None:
-            came = float((moment.unobserved * self.route.scale).dot(self.kg_taken))
+            came = weighted(moment.unobserved * self.route.scale, self.kg_taken)
             ledger.come(self.label, came * self.source.length)
         moment.memory = moment.ahead
 

@@ -168,8 +168,7 @@ class Outputs(Records):
     def record(self) -> None:
         """Take up the values after a step."""
         p = self.participant
-        read = [p.read(v) for v in self.variables]
-        values = np.concatenate(read) if len(read) > 1 else read[0].copy()
+        values = np.concatenate([p.read(v) for v in self.variables])
         begin = p.time - p.length
         if self._cadence is None:
             self.append(begin, p.time, values)

@@ -195,7 +195,7 @@ def _identity_factor(
 
 def _multiply(factor: np.ndarray | float | None) -> Callable[[np.ndarray], np.ndarray]:
     if factor is None:
-        return lambda values: values.astype(float)
+        return lambda values: np.array(values, float)
     return lambda values: values * factor
 
 

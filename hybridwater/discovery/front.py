@@ -158,11 +158,15 @@ class Front:
         if self.physics is None:
             return ""
         fixed = {c.name: c.value for c in fit.ude.constants}
-        for row, basin in enumerate(fit.basins):
-            fitted = {name: float(values[row]) for name, values in fit.parameters.items()}
-            written = Written.of(fit.ude, self.physics.network, fixed | fitted)
-            if written is not None and (why := self.physics.broken(written)):
-                return why if len(fit.basins) == 1 else f"{why} in basin {basin}"
+        numbers = [
+            fixed | {name: float(values[row]) for name, values in fit.parameters.items()}
+            for row in range(len(fit.basins))
+        ]
+        for basin, written in zip(
+            fit.basins, Written.of(fit.ude, self.physics.network, numbers), strict=False
+        ):
+            if why := self.physics.broken(written):
+                return why if len(numbers) == 1 else f"{why} in basin {basin}"
         return ""
 
     def table(self) -> pd.DataFrame:

@@ -93,33 +93,40 @@ class Written:
     Parameters
     ----------
     function : callable
-        From the inputs of the network to the term, all of shape (sample,); without the gate.
+        From the inputs of the network, of shape (sample,), and numbers to the term without its
+        gate.
+    numbers : tuple of float
+        Those of its constants.
     """
 
     function: Callable[..., np.ndarray]
+    numbers: tuple[float, ...]
 
     @classmethod
-    def of(cls, ude: UDE, network: Network, numbers: Mapping[str, float]) -> Written | None:
-        """Take the flux in the place of a network, and numbers by their names.
+    def of(
+        cls, ude: UDE, network: Network, numbers: Sequence[Mapping[str, float]]
+    ) -> list[Written]:
+        """Take the flux in the place of a network, with each of some numbers by their names.
 
-        Fluxes that it is made of are written out. ``None`` if it depends on more than the inputs of
-        the network: it is then another term, and cannot be asked.
+        Fluxes that it is made of are written out. Nothing is returned if it depends on more than
+        the inputs of the network: it is then another term, and cannot be asked.
         """
         fluxes = {symbol(f.name): f.expression for f in ude.fluxes}
-        expression = ungated(fluxes[symbol(network.name)], network)
         inputs = [sympy.Dummy() for _ in network.inputs]
         known = {row.expression: name for row, name in zip(network.inputs, inputs, strict=True)}
-        expression = expression.subs(known)
+        expression = ungated(fluxes[symbol(network.name)], network).subs(known)
         while parts := expression.free_symbols & fluxes.keys():
             expression = expression.subs({part: fluxes[part] for part in parts}).subs(known)
-        expression = expression.subs({symbol(n): value for n, value in numbers.items()})
-        if expression.free_symbols - set(inputs):
-            return None
-        return cls(sympy.lambdify(inputs, expression, [_FUNCTIONS, "numpy"]))
+        constants = sorted(map(str, expression.free_symbols - set(inputs)))
+        if not all(c in n for n in numbers for c in constants):
+            return []
+        every = [*inputs, *map(symbol, constants)]
+        function = sympy.lambdify(every, expression, [_FUNCTIONS, "numpy"])
+        return [cls(function, tuple(n[c] for c in constants)) for n in numbers]
 
     def values(
         self, x: np.ndarray, visited: Sequence[Visited], gate: np.ndarray | float = 1.0
     ) -> np.ndarray:
         """Evaluate at inputs of shape (sample, input); shape (sample,)."""
         with np.errstate(all="ignore"):  # what is not finite is refused
-            return np.broadcast_to(self.function(*x.T), len(x)) * gate
+            return np.broadcast_to(self.function(*x.T, *self.numbers), len(x)) * gate

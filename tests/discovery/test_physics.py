@@ -11,6 +11,15 @@ import hybridwater as hw
 from hybridwater.discovery import search_term
 from hybridwater.training import Stage
 
+SETTING = {
+    "observed": {"q": "qobs"},
+    "train": ("2000-01", "2000-10"),
+    "warmup": 30,
+    "substeps": 1,
+    "schedule": [Stage("joint", 1, 0.01)],
+    "show_progress": False,
+}
+
 
 @pytest.fixture(scope="module")
 def learned_outflow(bucket):
@@ -35,18 +44,7 @@ def front(learned_outflow, make_term):
 @pytest.fixture(scope="module")
 def compare(weather, front):
     def run(models, **keywords):
-        return hw.compare(
-            models,
-            weather,
-            observed={"q": "qobs"},
-            train=("2000-01", "2000-10"),
-            test=("2000-11", "2001-01"),
-            warmup=30,
-            substeps=1,
-            schedule=[Stage("joint", 2, 0.01)],
-            show_progress=False,
-            **keywords,
-        )
+        return hw.compare(models, weather, test=("2000-11", "2001-01"), **SETTING, **keywords)
 
     return run
 
@@ -90,12 +88,7 @@ def test_a_basin_is_named(learned_outflow, front, weather):
     fit = hw.fit(
         learned_outflow.replace("q", "k * (soil + c - s0)"),
         weather.expand_dims(basin=["a", "b"]),
-        observed={"q": "qobs"},
-        train=("2000-01", "2000-10"),
-        warmup=30,
-        substeps=1,
-        schedule=[Stage("joint", 1, 0.01)],
-        show_progress=False,
+        **SETTING,
     )
     assert front.broken(fit) == ""
     drier = fit.parameters | {"c": np.array([80.0, 30.0])}

@@ -39,7 +39,7 @@ from hybridwater.ude.switching import switched
 
 Array = jax.Array
 #: Growth of sensitivities, from the end of a run to its beginning, that no store of water has.
-GROWN = 1e20
+_GROWN = 1e20
 
 
 class EmbeddedSolver:
@@ -342,11 +342,11 @@ def _warn_of_growth(method: str, initial_state_bar: np.ndarray, *bars: np.ndarra
     """Say so if sensitivities grew on the way back as only those of unstable steps do."""
     largest = max(np.abs(bar).max(initial=0.0) for bar in bars)
     finite = initial_state_bar[np.isfinite(initial_state_bar)]  # the slope of a root may not be
-    if np.abs(finite).max(initial=0.0) > GROWN * largest:
+    if np.abs(finite).max(initial=0.0) > _GROWN * largest:
         warnings.warn(
-            f"Sensitivities to the initial states are more than {GROWN:.0e} times those at the end:"
-            f" the steps of '{method}' are unstable, and neither gradients nor the solution are of"
-            " use. Take another method or more substeps.",
+            f"Sensitivities to the initial states are more than {_GROWN:.0e} times those at the "
+            f"end: the steps of '{method}' are unstable, and neither gradients nor the solution "
+            "are of use. Take another method or more substeps.",
             RuntimeWarning,
             stacklevel=3,
         )
