@@ -214,9 +214,12 @@ class BmiComponent(Component):
     # ---- values, at the door
 
     def set_value(self, name: str, src: np.ndarray) -> None:
-        """Set an input; wrong sizes and NaN are refused before they reach the model."""
+        """Set an input; wrong sizes and NaN are refused before they reach the model.
+
+        The model gets a copy, as it may keep it or change it.
+        """
         self._refuse(name, src, self._buffer(name).size)
-        self._call("set_value", name, np.asarray(src).reshape(-1))
+        self._call("set_value", name, np.array(src).reshape(-1))
 
     def set_value_at_indices(  # noqa: D102
         self, name: str, inds: np.ndarray, src: np.ndarray

@@ -212,7 +212,15 @@ class _Check:
                 except Exception:  # any refusal will do
                     continue
                 raise _Broken(f"'{name}' accepts {what}")
-        return "wrong sizes and NaN are refused"
+        self.feed()
+        for name in self.c.get_input_var_names():
+            given = self.read(name)
+            if given.dtype.kind == "f" and np.isfinite(given).all():
+                self.c.set_value(name, given)
+                given += 1.0
+                if np.array_equal(self.read(name), given):
+                    raise _Broken(f"'{name}' keeps the array that it is given, not a copy")
+        return "wrong sizes and NaN are refused, and what is given is copied"
 
     def time(self) -> str:
         step = self.c.get_time_step()

@@ -40,6 +40,8 @@ class Buffer(ABC):
     ----------
     end : float
         Time [s] up to which it is filled.
+    lent : bool
+        Whether the values that were put last are the giver's own, which it may change; see `own`.
     """
 
     def __init__(self, begin: float, tolerance: float) -> None:
@@ -47,7 +49,7 @@ class Buffer(ABC):
         self._fill([], begin)
 
     def _fill(self, pieces: Iterable[Piece], begin: float) -> None:
-        self.pieces, self.begin = deque(pieces), begin
+        self.pieces, self.begin, self.lent = deque(pieces), begin, False
         self.end = self.pieces[-1].end if self.pieces else begin
 
     def empty(self, begin: float) -> None:
@@ -55,7 +57,13 @@ class Buffer(ABC):
         self._fill([], begin)
 
     def put(
-        self, end: float, length: float, values: np.ndarray, before: np.ndarray | None = None
+        self,
+        end: float,
+        length: float,
+        values: np.ndarray,
+        before: np.ndarray | None = None,
+        *,
+        lent: bool = False,
     ) -> None:
         """Add what a source gave over a step.
 
@@ -67,9 +75,20 @@ class Buffer(ABC):
             Shape (cell,); kept, not copied.
         before : numpy.ndarray, optional
             Value at the beginning of the step, for states.
+        lent : bool
+            Whether ``values`` are lent until `own` is called, which most often comes after they
+            were taken, so that nothing is copied.
         """
+        self.lent = lent
         self.pieces.append(Piece(end, length, values, values if before is None else before))
         self.end = end
+
+    def own(self) -> None:
+        """Copy what was lent and not yet taken, as its giver is about to change it."""
+        if self.lent and self.pieces:
+            values = self.pieces[-1].values.copy()
+            self.pieces[-1] = self.pieces[-1]._replace(values=values, before=values)
+        self.lent = False
 
     def covers(self, until: float) -> bool:
         """Whether everything up to a time has been given."""
@@ -96,6 +115,7 @@ class Buffer(ABC):
 
     def kept(self) -> tuple[list[Piece], float]:
         """Return what `restore` takes; arrays are shared, as they are never changed."""
+        self.own()
         return list(self.pieces), self.begin
 
     def restore(self, kept: tuple[list[Piece], float]) -> None:

@@ -101,6 +101,8 @@ class Link:
             if constant
             else StateBuffer(0.0, tolerance, self.rule == "mean")
         )
+        # A flux that arrives as it is needs no copy if it is taken before its source steps again.
+        self._lends = constant and self.route.passes
         if not constant:
             self._before = self.route.move(self.source.read(self.given))
 
@@ -152,7 +154,10 @@ class Link:
         """Take up what the source gave in its last step."""
         source = self.source
         values = source.read(self.given)
-        self._put(self.route.move(values))
+        if self._lends and self._found is None and values.dtype == float:
+            self.buffer.put(source.time + self.lag, source.length, values, lent=True)
+        else:
+            self._put(self.route.move(values))
         if self.water:
             length, lost, gross = source.length, 0.0, 0.0
             if self._kg_lost is not None:

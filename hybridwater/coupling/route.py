@@ -80,12 +80,16 @@ class Route:
         None for the identity.
     scale : float or numpy.ndarray
         What makes values of the target of amounts that the remap moved, shape (n_target,).
+    passes : bool
+        Whether values of the target are those of the source as they are, of which `move` returns a
+        copy.
     """
 
     move: Callable[[np.ndarray], np.ndarray]
     fraction: np.ndarray | None
     remap: Remap | None
     scale: float | np.ndarray = 1.0
+    passes: bool = False
 
     def imprint(self) -> list[np.ndarray]:
         """Return the arrays that tell one route from another."""
@@ -140,7 +144,7 @@ def make_route(
     if remap is None:
         per_cell = _identity_factor(source, target, slope, where)
         fraction = None if share == 1.0 else np.full(source.count, share)
-        return Route(_multiply(per_cell), fraction, None)
+        return Route(_multiply(per_cell), fraction, None, passes=per_cell is None)
     fraction = np.asarray(remap.source_fraction) * share
     into = source.areas if source.measure.per_area else None
     out_of = target.areas if target.measure.per_area else None

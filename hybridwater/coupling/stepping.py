@@ -99,6 +99,8 @@ class Solo:
             inputs.append((name, values))
         for allocation in self._allocations:
             inputs.append((allocation.variable.name, allocation.ask(length)))
+        for link in self.outgoing:
+            link.buffer.own()
         if self.watch is None:
             self._try(inputs)
         else:

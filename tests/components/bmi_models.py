@@ -232,3 +232,22 @@ class OpenDoor(Template):
 
     def set_value(self, name, src):
         self._values[name][:] = np.resize(src, self._values[name].shape)
+
+
+class Keeps(Template):
+    name = "keeps"
+
+    def set_value(self, name, src):
+        super().set_value(name, src)
+        self._values[name] = src
+
+
+class Consumes(Plain):
+    """Takes the array that it is given as its own, and empties it."""
+
+    def set_value(self, name, src):
+        self._values[name] = src
+
+    def update(self):
+        super().update()
+        self._values["rain"] *= 0.0

@@ -26,6 +26,17 @@ def test_a_bmi_model_runs_as_it_is(plain):
     assert plain.mesh(0) == "mesh"
 
 
+def test_a_model_may_change_what_it_is_given():
+    import bmi_models as models
+
+    component, rain = plug_in(models.Consumes)(), np.ones(3)
+    component.initialize()
+    component.set_value("rain", rain)
+    component.update()
+    np.testing.assert_array_equal(component.get_value_ptr("level"), [2, 2, 2])
+    np.testing.assert_array_equal(rain, [1, 1, 1])
+
+
 def test_variables_are_read_from_bmi_and_rates_from_their_units(plain):
     rain, level = plain.variables
     assert (rain.name, rain.units, rain.intent, rain.kind) == ("rain", "mm h-1", "in", "rate")

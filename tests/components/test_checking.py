@@ -38,6 +38,7 @@ def test_a_sound_component_passes_every_rule():
         ("Undeclared", "mass", "not declared as rates: secret"),
         ("Stalls", "time", "A step of 1 went from 2 to 2"),
         ("OpenDoor", "door", "'recharge_flux' accepts too many values"),
+        ("Keeps", "door", "'recharge_flux' keeps the array that it is given"),
     ],
 )
 def test_every_sin_is_found_by_its_rule(model, rule, detail):

@@ -52,6 +52,27 @@ def test_equal_steps_hand_on_the_same_bits():
     assert buffer.in_transit() == 0.0
 
 
+def test_what_is_lent_is_copied_before_its_giver_changes_it():
+    buffer, values = FluxBuffer(0.0, 1e-9), np.array([1.0, 2.0])
+    buffer.put(1.0, 1.0, values, lent=True)
+    buffer.own()
+    values += 10.0
+    buffer.put(2.0, 1.0, values, lent=True)
+    kept = buffer.kept()
+    values += 10.0
+    assert buffer.take(2.0, 2.0).tolist() == [6.0, 7.0]
+    buffer.restore(kept)
+    assert buffer.in_transit().tolist() == [12.0, 14.0]
+
+
+def test_what_is_lent_and_taken_is_not_copied():
+    buffer, values = FluxBuffer(0.0, 1e-9), np.array([1.0])
+    buffer.put(1.0, 1.0, values, lent=True)
+    assert buffer.take(1.0, 1.0) is values
+    buffer.own()
+    assert buffer.in_transit() == 0.0
+
+
 def test_far_from_time_zero_no_digit_is_lost():
     buffer = FluxBuffer(0.0, 1e-9)
     step, taken = 600.0, 0.0
