@@ -4,7 +4,8 @@
 
 - members: seconds per member and peak memory of an ensemble of a model, 100 to 1,000 members.
 - processes: a coupled case with one process and with two, with and without their start.
-- dask: the same with one worker and with two.
+- dask: 12 members of a year of the Delaware basin, with one worker and with two; and 20 of the
+  short coupled case, of which the process with the scheduler and the files takes a larger share.
 - delaware: a 50-member ensemble of 60 days of the Delaware basin, of analytic components; the time
   of one warm run in the same process is the peer.
 
@@ -122,32 +123,48 @@ def processes() -> None:
 def dask() -> None:
     import distributed
 
-    spent = {}
     with tempfile.TemporaryDirectory() as folder:
-        ensemble = coupled(Path(folder), 20)
-        for count in (1, 2):
-            with distributed.LocalCluster(
-                n_workers=count, threads_per_worker=1, dashboard_address=None
-            ) as cluster:
-                timed(ensemble, cluster.scheduler_address)  # imports
-                spent[count] = timed(ensemble, cluster.scheduler_address)
-    print(f"20 coupled members: {spent[1]:.1f} s with one worker, {spent[2]:.1f} s with two: "
-          f"{spent[1] / spent[2]:.2f}")  # fmt: skip
+        cases = {
+            "Delaware, a year": Ensemble(
+                CoupledSimulator(basin(Path(folder), "1980-01-01")), {"rain": RAIN}, Design(12)
+            ),
+            "short case": coupled(Path(folder), 20),
+        }
+        for name, ensemble in cases.items():
+            spent = {}
+            for count in (1, 2):
+                with distributed.LocalCluster(
+                    n_workers=count, threads_per_worker=1, dashboard_address=None
+                ) as cluster:
+                    timed(ensemble, cluster.scheduler_address)  # imports and compiles
+                    spent[count] = timed(ensemble, cluster.scheduler_address)
+            print(f"{name}: {spent[1]:.1f} s with one worker, {spent[2]:.1f} s with two: "
+                  f"{spent[1] / spent[2]:.2f}")  # fmt: skip
+
+
+RAIN = Forcing("weather.prcp", factor=lognormal(0.4), time="2 d", length="100 km")
+
+
+def basin(folder: Path, end: str) -> Path:
+    """Write the case of the Delaware basin, from the beginning of 1979 to a date."""
+    from hybridwater.cases import write_template
+
+    path = write_template(folder, "delaware")
+    path.write_text(path.read_text().replace("end = 1981-01-01", f"end = {end}"))
+    return path
 
 
 def delaware() -> None:
-    from hybridwater.cases import load_coupled, write_template
+    from hybridwater.cases import load_coupled
 
     folder = Path(tempfile.mkdtemp())
-    path = write_template(folder, "delaware")
-    path.write_text(path.read_text().replace("end = 1981-01-01", "end = 1979-03-02"))
+    path = basin(folder, "1979-03-02")
     load_coupled(path).build().run("1979-01-03", progress=False)  # compiles
     began = time.perf_counter()
     model = load_coupled(path).build()
     model.run("1979-03-02", progress=False)
     one = time.perf_counter() - began
-    rain = Forcing("weather.prcp", factor=lognormal(0.4), time="2 d", length="100 km")
-    ensemble = Ensemble(CoupledSimulator(path), {"rain": rain}, Design(50))
+    ensemble = Ensemble(CoupledSimulator(path), {"rain": RAIN}, Design(50))
     spent = timed(ensemble)
     shutil.rmtree(folder)
     print(f"Delaware, 60 days: {spent / 50:.2f} s per member, one warm run {one:.2f} s")
