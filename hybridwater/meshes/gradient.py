@@ -26,15 +26,16 @@ class Reconstruction:
     Attributes
     ----------
     gradient : tuple of scipy.sparse.csr_array
-        One of shape (n_source, n_source) per axis: values to gradient in 1/m.
+        One of shape (n_source, n_source) per axis of the plane of each cell: values to gradient in
+        1/m.
     neighbours : scipy.sparse.csr_array
         Shape (n_source, n_source): cells that share a node, and the cell itself.
     source : numpy.ndarray
         Shape (pairs,), source cell of each overlap, in the order of the entries of the shares.
     offsets : numpy.ndarray
-        Shape (pairs, axes), in m, from the centroid of the covered part of the source cell to that
-        of the overlap. Their mean over each source cell, weighted by area, is zero, and this
-        is what conserves.
+        Shape (pairs, axes), in m along these axes, from the centroid of the covered part of the
+        source cell to that of the overlap. Their mean over each source cell, weighted by area, is
+        zero, and this is what conserves.
     """
 
     gradient: tuple[csr_array, ...]
@@ -127,6 +128,8 @@ def reconstruction(
     weight = np.where(weight > 0.0, weight, 1.0)
     sums = [np.bincount(source, areas * c, mesh.size) / weight for c in centroids.T]
     offsets = centroids - np.stack(sums, axis=1)[source]
+    if mesh.geometry == "spherical":
+        offsets = np.einsum("pax,px->pa", plane_axes(mesh)[source], offsets)
     return Reconstruction(gradient_operators(mesh, near), near, source, offsets)
 
 
@@ -174,7 +177,8 @@ def gradient_operators(mesh: Mesh, near: csr_array) -> tuple[csr_array, ...]:
     Returns
     -------
     tuple of scipy.sparse.csr_array
-        One of shape (n_cells, n_cells) per axis: values to gradient in 1/m.
+        One of shape (n_cells, n_cells) per axis of the plane of each cell, x and y if the mesh is
+        planar: values to gradient in 1/m.
     """
     from scipy.sparse import csr_array
 
@@ -184,8 +188,7 @@ def gradient_operators(mesh: Mesh, near: csr_array) -> tuple[csr_array, ...]:
     real = here != there
     here, there = here[real], there[real]
     step = place[there] - place[here]
-    frames = _frames(mesh, place)
-    local = np.einsum("pax,px->pa", frames[here], step)
+    local = np.einsum("pax,px->pa", plane_axes(mesh)[here], step)
     weight = 1.0 / np.maximum((local**2).sum(axis=1), 1e-300)
     xx, xy, yy = (
         np.bincount(here, weight * local[:, i] * local[:, j], mesh.size)
@@ -194,23 +197,24 @@ def gradient_operators(mesh: Mesh, near: csr_array) -> tuple[csr_array, ...]:
     determinant = xx * yy - xy * xy
     good = determinant > _FLAT * (xx + yy) ** 2
     scale = np.where(good, 1.0 / np.where(good, determinant, 1.0), 0.0)
-    along = weight * scale[here] * (yy[here] * local[:, 0] - xy[here] * local[:, 1])
-    up = weight * scale[here] * (xx[here] * local[:, 1] - xy[here] * local[:, 0])
-    # back from the frame of the cell to the axes of positions
-    entries = along[:, None] * frames[here, 0] + up[:, None] * frames[here, 1]
+    weight *= scale[here]
     operators = []
-    for axis in range(place.shape[1]):
-        out = csr_array((entries[:, axis], (here, there)), shape=near.shape)
-        inward = np.bincount(here, entries[:, axis], mesh.size)
+    for entries in (
+        weight * (yy[here] * local[:, 0] - xy[here] * local[:, 1]),
+        weight * (xx[here] * local[:, 1] - xy[here] * local[:, 0]),
+    ):
+        out = csr_array((entries, (here, there)), shape=near.shape)
+        inward = np.bincount(here, entries, mesh.size)
         diagonal = csr_array((-inward, (np.arange(mesh.size),) * 2), shape=near.shape)
         operators.append(csr_array(out + diagonal))
     return tuple(operators)
 
 
-def _frames(mesh: Mesh, place: np.ndarray) -> np.ndarray:
-    """Two axes of the plane of each cell, shape (n, 2, axes)."""
+def plane_axes(mesh: Mesh) -> np.ndarray:
+    """Return two axes of the plane of each cell, of length one, shape (n_cells, 2, axes)."""
     if mesh.geometry == "planar":
         return np.broadcast_to(np.eye(2), (mesh.size, 2, 2))
+    place = _positions(mesh)
     up = place / sphere.length(place)[:, None]
     helper = np.where(np.abs(up[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
     across = sphere.cross(helper, up)
