@@ -193,6 +193,9 @@ class SurrogateComponent(DeclaredComponent):
     def _reset(self) -> None:
         model, n = self._model, self._area.size
         self._parameters = program_values(model.ude, model.parameters, n)
+        self._weights = model.weights.copy()
+        for fixed in (self._parameters, self._weights):
+            fixed.flags.writeable = False  # so that an engine need not take them up in every step
         engine = get_engine(self._engine, self._options)
         self.engine = engine.name
         self._solver: Solver = engine.compile(model.ude, self._options)
@@ -252,7 +255,7 @@ class SurrogateComponent(DeclaredComponent):
         before = self._stored()
         self._warn_outside()
         solution = self._solver.solve(
-            self._parameters, self._model.weights, self._forcing, self._state, self._duration
+            self._parameters, self._weights, self._forcing, self._state, self._duration
         )
         if solution.failures:
             failure = solution.failures[0]
