@@ -166,15 +166,9 @@ class CoupledCase:
         HybridwaterError
             If something cannot be read or made, or does not fit together.
         """
-        used = {f.mesh for f in self.forcing.values()}
-        for component in self.components.values():
-            for model in (component.analytic, component.surrogate):
-                used |= set(model.meshes.values()) if model else set()
-        meshes = {name: table.make() for name, table in self.meshes.items() if name in used}
-        made = {name: table.make(self.start, meshes) for name, table in self.forcing.items()}
-        made |= {name: table.make(self.start, meshes) for name, table in self.components.items()}
+        meshes = self.meshes_made()
         return CoupledModel(
-            made,
+            {name: table.make(self.start, meshes) for name, table in self.parts.items()},
             self.exchanges_read(),
             demands=[_with_index(demand, "cells") for demand in self.demands],
             window=self.window,
@@ -195,6 +189,25 @@ class CoupledCase:
                 if table.configuration
             },
         )
+
+    @property
+    def parts(self) -> dict[str, ForcingTable | ComponentTable]:
+        """What is made a component of: forcing, then components."""
+        return {**self.forcing, **self.components}
+
+    def meshes_made(self) -> dict[str, Any]:
+        """Make the meshes that forcing and components name.
+
+        Raises
+        ------
+        HybridwaterError
+            If one cannot be read or made.
+        """
+        used = {f.mesh for f in self.forcing.values()}
+        for component in self.components.values():
+            for model in (component.analytic, component.surrogate):
+                used |= set(model.meshes.values()) if model else set()
+        return {name: table.make() for name, table in self.meshes.items() if name in used}
 
     def exchanges_read(self) -> list[Exchange]:
         """Return the exchanges, with the indices that they name in files.

@@ -1,4 +1,4 @@
-"""A coupled case as what an ensemble runs: one run per member."""
+"""A coupled case as what an ensemble runs: a run of each member, or of some that step together."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridwater.cases.batches import build_batch, refuse_no_batch
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.injection import with_injection
@@ -62,22 +63,34 @@ class CoupledSimulator:
         The case file.
     sites : mapping of str to xarray.DataArray, optional
         Output to the indices of the cells that are kept, with a named dimension and coordinate.
+    batch : int
+        How many members step together in one coupled run, and share what a step costs in Python;
+        their cells follow one another. Components must be able to, see
+        :meth:`hybridwater.components.Component.stacked`: records and surrogates are.
 
     Raises
     ------
     CaseError
         If the case cannot be read.
     EnsembleError
-        If it writes no outputs, or sites are of an output that there is not.
+        If it writes no outputs, sites are of an output that there is not, or members cannot step
+        together.
     """
 
-    batch = 1
-
     def __init__(
-        self, path: str | Path, *, sites: Mapping[str, xr.DataArray] | None = None
+        self,
+        path: str | Path,
+        *,
+        sites: Mapping[str, xr.DataArray] | None = None,
+        batch: int = 1,
     ) -> None:
         self.path = Path(path).expanduser().absolute()
+        self.batch = batch
         self._case: CoupledCase | None = load_coupled(self.path)
+        if batch < 1:
+            raise EnsembleError(f"A batch of {batch} members is none.", fix="Ask for 1 or more")
+        if batch > 1:
+            refuse_no_batch(self.case)
         self._sites = dict(sites or {})
         self._sources: dict[str, Source] = {}
         self._records: dict[str, xr.Dataset] = {}
@@ -140,6 +153,11 @@ class CoupledSimulator:
                 if isinstance(source, Parameters) and not model.takes(keyword):
                     raise EnsembleError(
                         f"The component '{name}' ({model.kind}) has no keyword '{keyword}'."
+                    )
+                if isinstance(source, Parameters) and keyword == "area" and self.batch > 1:
+                    raise EnsembleError(
+                        f"The areas of '{name}' are the same in all members of a batch.",
+                        fix="Run members one by one: leave out batch",
                     )
         elif isinstance(source, CouplerWeights):
             self._weights_of(source)
@@ -207,41 +225,44 @@ class CoupledSimulator:
         return digest.hexdigest()
 
     def simulate(self, members: Sequence[Member]) -> Batch:
-        """Run one member.
+        """Run the members of a batch, each of which is as if it ran alone.
 
         Raises
         ------
         HybridwaterError
-            If its draws cannot be, or a component fails.
+            If draws cannot be, or a component fails.
         """
-        (member,) = members
         with tempfile.TemporaryDirectory() as folder:  # of weights that are drawn
-            return self._simulated(member, self._with_draws(member, Path(folder)))
+            cases = [self._with_draws(member, Path(folder)) for member in members]
+            return self._simulated(members, cases)
 
-    def _simulated(self, member: Member, case: CoupledCase) -> Batch:
-        model = self._ran(case, member)
+    def _simulated(self, members: Sequence[Member], cases: list[CoupledCase]) -> Batch:
+        model = self._ran(cases, members)
         for name, source in self._sources.items():
             if isinstance(source, Residual) and source.inject is not None:
-                simulated = self._outputs_of(model)[source.output].transpose(..., "time")
-                drawn = source.apply(simulated, member.draws[name])
-                error = (drawn - simulated).assign_attrs(simulated.attrs)
+                every = self._outputs_of(model, members)[source.output].transpose(..., "time")
                 sites = self._sites.get(source.output)
                 cells = None if sites is None else sites.values
-                case = with_injection(case, model, name, source.inject, error, cells)
+                for k, member in enumerate(members):
+                    simulated = every.isel(member=k, drop=True)
+                    drawn = source.apply(simulated, member.draws[name])
+                    error = (drawn - simulated).assign_attrs(simulated.attrs)
+                    cases[k] = with_injection(cases[k], model, name, source.inject, error, cells)
                 model.close()
-                model = self._ran(case, member)
-        data = self._outputs_of(model).expand_dims(member=[member.number])
-        worst = np.array([relative_residual(model.ledger()).max(initial=0.0)])
+                model = self._ran(cases, members)
+        data = self._outputs_of(model, members)
+        ledgers = (model.ledger(k) for k in range(len(members)))
+        worst = np.array([relative_residual(ledger).max(initial=0.0) for ledger in ledgers])
         told = {"units": "1", "long_name": "missing water of a coupling step, largest share"}
         data[LEDGER] = ("member", worst, told)
         model.close()
-        with_residuals(data, self._sources, [member], {})
+        with_residuals(data, self._sources, members, {})
         return Batch(data, {})
 
-    def _ran(self, case: CoupledCase, member: Member) -> CoupledModel:
-        model = case.build()
-        self._put_states(model, member)
-        model.run(case.end_of(model), progress=False)
+    def _ran(self, cases: Sequence[CoupledCase], members: Sequence[Member]) -> CoupledModel:
+        model = build_batch(cases)
+        self._put_states(model, members)
+        model.run(cases[0].end_of(model), progress=False)
         return model
 
     def _with_draws(self, member: Member, folder: Path) -> CoupledCase:
@@ -279,11 +300,12 @@ class CoupledSimulator:
             self.case, forcing=forcing, components=components, exchanges=tuple(exchanges)
         )
 
-    def _put_states(self, model: CoupledModel, member: Member) -> None:
+    def _put_states(self, model: CoupledModel, members: Sequence[Member]) -> None:
         for source_name, source in self._sources.items():
             if not isinstance(source, InitialState):
                 continue
-            for text, (number, factor) in source.drawn(member.draws[source_name]).items():
+            drawn = [source.drawn(member.draws[source_name]) for member in members]
+            for text in drawn[0]:
                 name, what = text.split(".", 1)
                 state = model.component(name).get_state()
                 known = {key.removeprefix(_STATE): key for key in state.arrays}
@@ -292,21 +314,30 @@ class CoupledSimulator:
                         f"The state of '{name}' has no '{what}' ({nearest(what, known)}).",
                         f"source '{source_name}'",
                     )
-                old = state.arrays[known[what]]
-                new = old * number if factor else np.full_like(old, number)
+                new = state.arrays[known[what]].copy()
+                if new.size % len(members):
+                    raise EnsembleError(
+                        f"'{what}' of '{name}' is one number for all members of a batch.",
+                        f"source '{source_name}'",
+                        "Run members one by one: leave out batch",
+                    )
+                for row, one in zip(new.reshape(len(members), -1), drawn, strict=True):
+                    number, factor = one[text]
+                    row[:] = row * number if factor else number
                 model.put_state(name, State({**state.arrays, known[what]: new}, state.metadata))
 
-    def _outputs_of(self, model: CoupledModel) -> xr.Dataset:
+    def _outputs_of(self, model: CoupledModel, members: Sequence[Member]) -> xr.Dataset:
         """Return all outputs by ``component.variable``, sites only where there are some."""
         import xarray as xr
 
+        numbers = [member.number for member in members]
         found: dict[str, xr.DataArray] = {}
         for component, kept in self.case.outputs.items():
             data = model.output(component)
             for variable in kept.variables:
                 name = f"{component}.{variable}"
-                one = data[variable]
-                cells = str(one.dims[1])
+                cells = str(data[variable].dims[1])
+                one = _of_members(data[variable], numbers)
                 if name in self._sites:
                     last = int(self._sites[name].max())
                     if last >= one.sizes[cells]:
@@ -315,7 +346,7 @@ class CoupledSimulator:
                             f"{last}.",
                             fix="Count cells from 0",
                         )
-                    one = one.isel({cells: self._sites[name]}).transpose(..., "time")
+                    one = one.isel({cells: self._sites[name]}).transpose("member", ..., "time")
                 else:
                     one = one.rename({cells: f"{component}_{cells}"})
                 first = next(iter(found.values()), one)
@@ -323,6 +354,18 @@ class CoupledSimulator:
                     one = one.rename(time=f"{component}_time")
                 found[name] = one.drop_vars("time_bounds", errors="ignore")
         return xr.Dataset(found)
+
+
+def _of_members(data: xr.DataArray, numbers: Sequence[int]) -> xr.DataArray:
+    """Return values (time, cell), cells of members one after the other, as (member, time, cell)."""
+    import xarray as xr
+
+    rows = data.values.reshape(len(data), len(numbers), -1)
+    times = {name: c for name, c in data.coords.items() if c.dims == ("time",)}
+    made = xr.DataArray(
+        rows.transpose(1, 0, 2), {"member": numbers, **times}, ("member", *data.dims), data.name
+    )
+    return made.assign_attrs(data.attrs)
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -163,7 +163,8 @@ def _of_fit(path: Path, table: Table, off: Collection[str], members: int | None)
         )
     outputs = said.outputs or tuple(model.observed)
     try:
-        runs = ModelSimulator(model, data, outputs=outputs, engine=case.solver.get("engine"))
+        engine = case.solver.get("engine")
+        runs = ModelSimulator(model, data, outputs=outputs, engine=engine, batch=said.batch)
         ensemble = Ensemble(runs, said.sources, said.design, off=_off(said, off))
     except HybridwaterError as error:
         raise table.within(error) from error
@@ -187,7 +188,7 @@ def _of_coupled(
         output = said.observed["output"]
         observed[output], sites[output] = _observed(said, table)
     try:
-        runs = CoupledSimulator(path, sites=sites)
+        runs = CoupledSimulator(path, sites=sites, batch=said.batch or 1)
         ensemble = Ensemble(runs, said.sources, said.design, off=_off(said, off))
     except CaseError:
         raise

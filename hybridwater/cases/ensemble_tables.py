@@ -25,6 +25,7 @@ ENSEMBLE: dict[str, Check] = {
     "outputs": checks.names,
     "period": checks.period,
     "warmup": checks.whole,
+    "batch": checks.whole,
     "workers": checks.either(checks.whole, checks.text),
     "failed": checks.choice("stop", "leave_out"),
     "retries": checks.whole,
@@ -83,6 +84,8 @@ class EnsembleTable:
         First and last day of the forcing.
     warmup : int
         First records that are left out of scores.
+    batch : int or None
+        Members that run at once; decided by the simulator if None.
     observed : mapping of str to Any
         Observations of a coupled case: ``output``, ``file`` (a path), ``variable`` and ``index``.
     options : mapping of str to Any
@@ -100,6 +103,7 @@ class EnsembleTable:
     outputs: tuple[str, ...]
     period: tuple[str, str] | None
     warmup: int = 0
+    batch: int | None = None
     observed: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     file: str = "ensemble.nc"
@@ -122,6 +126,12 @@ def read_ensemble_table(table: Table, ude: UDE | None) -> EnsembleTable:
         If a key is unknown or missing, a value is not as it should be, or there is no such file.
     """
     values = table.check(ENSEMBLE)
+    if values.get("batch", 1) < 1:
+        raise CaseError(
+            f"A batch of {values['batch']} members was asked for.",
+            table.where("batch"),
+            "Ask for 1 or more",
+        )
     table.require("sources")
     said = {k: values[v] for k, v in _DESIGN.items() if v in values}
     try:
@@ -151,6 +161,7 @@ def read_ensemble_table(table: Table, ude: UDE | None) -> EnsembleTable:
         values.get("outputs", ()),
         values.get("period"),
         values.get("warmup", 0),
+        values.get("batch"),
         observed,
         {k: values[k] for k in ("workers", "failed", "retries") if k in values},
         values.get("file", "ensemble.nc"),

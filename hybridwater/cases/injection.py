@@ -37,7 +37,7 @@ def with_injection(
     case : CoupledCase
         The case.
     model : CoupledModel
-        A model of it, for the grid of the component.
+        A model of it, or of a batch of it, for the grid of the component.
     name : str
         Name of the forcing.
     target : str
@@ -62,7 +62,7 @@ def with_injection(
         )
     component = target.partition(".")[0]
     _, variable = find_end({component: model.component(component)}, target, "", "in", name)
-    size = model.component(component).get_grid_size(variable.grid)
+    size = model.component(component).get_grid_size(variable.grid) // model.copies
     index = np.arange(error.shape[0]) if cells is None else np.asarray(cells)
     if len(index) != error.shape[0] or index.max(initial=0) >= size:
         raise EnsembleError(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from bmipy import Bmi
@@ -107,6 +107,8 @@ class Component(Bmi):
     has_state: bool = True
     #: Whether `storage` and `boundary_fluxes` work: without, the ledger books only its edges.
     has_storage: bool = True
+    #: Whether `stacked` works.
+    can_stack: bool = False
     #: Whether `update` itself refuses outputs that are not finite, so that nobody else has to look.
     checks_outputs: bool = False
     #: Name of the engine that solves it, once it is initialized; None for one that needs none.
@@ -148,6 +150,31 @@ class Component(Bmi):
         The keys are names of declared rates; shapes are (cell,), or () in total. Their sum is the
         change of the sum of `storage`. Empty before the first step.
         """
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Self]) -> Self:
+        """Make one component of several, the cells of one after those of the other.
+
+        Its mesh is that of one part, so it is of use where parts are runs of the same cells, which
+        step together.
+
+        Parameters
+        ----------
+        parts : sequence of Component
+            Initialized; they are not changed.
+
+        Returns
+        -------
+        Component
+            Not initialized.
+
+        Raises
+        ------
+        ComponentError
+            If the component cannot do so, see `can_stack`, or parts differ in more than parameters,
+            inputs and records.
+        """
+        raise ComponentError(f"The component '{cls.__name__}' cannot hold several runs.")
 
     @property
     def fallbacks(self) -> tuple[int, int] | None:

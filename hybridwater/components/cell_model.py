@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,25 @@ def cell_model(
         Options() if fit is None else fit.options,
         {} if fit is None else fit.ranges.limits,
     )
+
+
+def stacked(models: Sequence[CellModel], cells: int) -> CellModel:
+    """Return one model over the cells of several, which differ in parameters and weights only.
+
+    Parameters
+    ----------
+    models : sequence of CellModel
+        At least one.
+    cells : int
+        Cells of each.
+    """
+    first = models[0]
+    weights = first.weights
+    if weights.ndim == 2 or any(not np.array_equal(m.weights, weights) for m in models):
+        shape = (cells, weights.shape[-1])
+        weights = np.concatenate([np.broadcast_to(m.weights, shape) for m in models])
+    parameters = {n: np.concatenate([m.parameters[n] for m in models]) for n in first.parameters}
+    return dataclasses.replace(first, parameters=parameters, weights=weights)
 
 
 def _loaded(model: Surrogate | str | Path) -> Surrogate:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
-from hybridwater.components.configuration import per_cell, require_range
+from hybridwater.components.configuration import per_cell, require_range, stacked_cells
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 
@@ -53,6 +53,10 @@ class CellwiseComponent(DeclaredComponent):
 
     def _make_grids(self) -> dict[int, Grid]:
         return {0: cells(self._p["area"].size, *self._xy)}
+
+    def _stack(self, parts: Sequence[Self]) -> None:
+        self._p = stacked_cells(self.name, [p._p for p in parts])
+        self._xy = (None, None)
 
     def _configuration(self) -> dict[str, Any]:
         return self._p

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,40 @@ def require_range(
             f"'{name}' is {values[bad[0]]:g}, which is outside [{low:g}, {high:g}].",
             f"component '{component}', cell {bad[0]}",
         )
+
+
+def require_same(component: str, what: str, values: Sequence[Any]) -> None:
+    """Refuse parts of a stack that differ in what they must share.
+
+    Raises
+    ------
+    ComponentError
+        If two values are not the same.
+    """
+    if not all(np.array_equal(value, values[0]) for value in values[1:]):
+        raise ComponentError(
+            f"Runs that step together differ in '{what}'.",
+            f"component '{component}'",
+            "Run members one by one: leave out batch",
+        )
+
+
+def stacked_cells(
+    component: str, parts: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return parameters of cells of several runs, those of one run after those of the other.
+
+    Parameters
+    ----------
+    component : str
+        Name of the component, for the error.
+    parts : sequence of mapping
+        As of `per_cell`, with the ``area`` among them.
+
+    Raises
+    ------
+    ComponentError
+        If areas are not the same in all runs: exchanges count with them.
+    """
+    require_same(component, "area", [p["area"] for p in parts])
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from hybridwater.components.base import State, unknown_variable
-from hybridwater.components.configuration import read_configuration
+from hybridwater.components.configuration import read_configuration, require_same
 from hybridwater.components.grids import Grid
 from hybridwater.components.tables import TableComponent
 from hybridwater.errors import ComponentError, ComponentFailed
@@ -98,6 +99,25 @@ class DeclaredComponent(TableComponent):
     def _configuration(self) -> dict[str, Any]:
         """Return what tells one configuration from another: numbers and arrays."""
         return {}
+
+    def _stack(self, parts: Sequence[Self]) -> None:
+        """Take the parameters of all parts in place of those of the first; see `stacked`."""
+        raise ComponentError(f"The component '{self.name}' cannot hold several runs.")
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Self]) -> Self:
+        """Make one component of several; see `hybridwater.components.Component.stacked`."""
+        first = parts[0]
+        made = copy.copy(first)
+        for what in ("_step", "_start", "_end", "variables"):
+            require_same(first.name, what.strip("_"), [getattr(p, what) for p in parts])
+        made._steps, made._grids, made._values = np.zeros((), np.int64), {}, {}
+        meshes = {grid: first.mesh(grid) for grid in first._grids}
+        made._meshes = {grid: mesh for grid, mesh in meshes.items() if mesh is not None}
+        given = {name for part in parts for name in part._first_inputs}
+        made._first_inputs = {n: np.concatenate([p._values[n] for p in parts]) for n in given}
+        made._stack(parts)
+        return made
 
     # ---- life
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
 
 from hybridwater import units
 from hybridwater.components.base import Variable
+from hybridwater.components.configuration import require_same
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 from hybridwater.data.times import check_time
@@ -51,6 +52,7 @@ class ForcingRecords(DeclaredComponent):
     title = "records of a dataset, one per step"
     time_units = "s"
     has_storage = False
+    can_stack = True
 
     def __init__(
         self,
@@ -65,8 +67,9 @@ class ForcingRecords(DeclaredComponent):
         dataset = open_netcdf(data, lazy=True)
         interval = check_time(dataset)
         names = dict(variables or {name: name for name in map(str, dataset.data_vars)})
-        self._records = {name: _records(dataset, name, source) for name, source in names.items()}
-        sizes = {r.shape[1:] for r in self._records.values()}
+        records = {name: _records(dataset, name, source) for name, source in names.items()}
+        self._records = {name: [record] for name, record in records.items()}
+        sizes = {r.shape[1:] for r in records.values()}
         if len(sizes) != 1:
             raise ComponentError(
                 f"The variables have {len(sizes)} shapes of cells: {sorted(sizes)}.",
@@ -88,12 +91,21 @@ class ForcingRecords(DeclaredComponent):
                 str(record.attrs.get("long_name", name)),
                 standard_name=record.attrs.get("standard_name"),
             )
-            for name, record in self._records.items()
+            for name, record in records.items()
         )
         self._size = int(np.prod(next(iter(sizes)), dtype=int))
-        self._rows = max(1, _BLOCK // (8 * self._size))
         self._first, self._block = 0, {}
         self._digest = b""
+
+    def _stack(self, parts: Sequence[Self]) -> None:
+        require_same(self.name, "cells", [p._size for p in parts])
+        self._records = {n: [r for p in parts for r in p._records[n]] for n in self._records}
+        self._size, self._block, self._digest = self._size * len(parts), {}, b""
+
+    @property
+    def _rows(self) -> int:
+        """How many records are read at once."""
+        return max(1, _BLOCK // (8 * self._size))
 
     def _make_grids(self) -> dict[int, Grid]:
         if not self.variables:
@@ -113,17 +125,18 @@ class ForcingRecords(DeclaredComponent):
     def _configuration(self) -> dict[str, Any]:
         if not self._digest:  # all values are read for it, once, where a state is asked for
             digest = hashlib.blake2b(digest_size=8)
-            for name, record in self._records.items():
-                digest.update(f"{name} {record.sizes} {record.attrs['units']}|".encode())
-                for first in range(0, record.shape[0], self._rows):
-                    digest.update(self._read(record, first).tobytes())
+            for name, records in self._records.items():
+                one = records[0]
+                digest.update(f"{name} {one.sizes} {one.attrs['units']}|".encode())
+                for first in range(0, one.shape[0], self._rows):
+                    digest.update(self._read(records, first).tobytes())
             self._digest = digest.digest()
         return {"records": np.frombuffer(self._digest, np.uint8)}
 
-    def _read(self, record: xr.DataArray, first: int) -> np.ndarray:
+    def _read(self, records: Sequence[xr.DataArray], first: int) -> np.ndarray:
         """Read a block of records from one on, shape (record, cell)."""
-        rows = record[first : first + self._rows].values
-        return np.asarray(rows, float).reshape(-1, self._size)
+        every = [r[first : first + self._rows].values for r in records]
+        return np.stack(every, axis=1).astype(float, copy=False).reshape(-1, self._size)
 
     def _advance(self) -> None:
         index = int(self._steps)

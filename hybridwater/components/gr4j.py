@@ -84,6 +84,7 @@ class Gr4j(CellwiseComponent):
     name = "gr4j"
     title = "GR4J, daily rainfall-runoff model with four parameters (numpy)"
     variables = VARIABLES
+    can_stack = True
 
     def __init__(
         self,
@@ -114,11 +115,11 @@ class Gr4j(CellwiseComponent):
             },
             **{"start": start, "x": x, "y": y, "inputs": inputs, "mesh": mesh},
         )
-        self._weights1 = _ordinates(self._p["x4"], _curve1, 1)
-        self._weights2 = _ordinates(self._p["x4"], _curve2, 2)
 
     def _reset(self) -> None:
         p = self._p
+        self._weights1 = _ordinates(p["x4"], _curve1, 1)
+        self._weights2 = _ordinates(p["x4"], _curve2, 2)
         self._S, self._R = p["production"] * p["x1"], p["routing"] * p["x3"]
         self._transit1, self._transit2 = (np.zeros_like(w) for w in self._weights())
         self._values["production_store_amount"][:] = self._S

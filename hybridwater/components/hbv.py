@@ -147,6 +147,7 @@ class Hbv(CellwiseComponent):
     name = "hbv"
     title = "HBV, teaching edition, daily (numpy)"
     variables = VARIABLES
+    can_stack = True
 
     def __init__(
         self,

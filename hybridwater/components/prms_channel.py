@@ -18,7 +18,7 @@ from hybridwater.components.prms_process import (
 )
 
 _DAILY = "kg m-2 d-1"
-_RUNOFF = ("surface_runoff_flux", "subsurface_runoff_flux", "groundwater_discharge_flux")
+RUNOFF = ("surface_runoff_flux", "subsurface_runoff_flux", "groundwater_discharge_flux")
 _SECONDS = 86400.0
 
 VARIABLES = (
@@ -143,7 +143,7 @@ class PrmsChannel(PrmsComponent):
             self._processes = {}
             self._channel = self._add(PRMSChannel, self._extended)
             n, segments = self._area.size, self._channel.nsegment
-            self._volumes = {name: np.zeros(n + segments) for name in _RUNOFF}
+            self._volumes = {name: np.zeros(n + segments) for name in RUNOFF}
             theirs = ("sroff_vol", "ssres_flow_vol", "gwres_flow_vol")
             self._connect(dict(zip(theirs, self._volumes.values(), strict=True)))
         self._stored = np.zeros(segments)
@@ -164,7 +164,7 @@ class PrmsChannel(PrmsComponent):
         values["outlet_water_volume_transport"][:] = np.where(
             channel.get_outflow_mask(), discharge, 0
         )
-        runoff = sum(values[name] for name in _RUNOFF)
+        runoff = sum(values[name] for name in RUNOFF)
         values["unrouted_runoff_flux"][:] = np.where(self._routed, 0, runoff)
         values["channel_water_volume"][:] = self._stored / 1000.0
 
@@ -178,7 +178,7 @@ class PrmsChannel(PrmsComponent):
             return {}
         values, day = self._values, _SECONDS * 1000.0
         return {
-            **{name: values[name] * self._area for name in _RUNOFF},
+            **{name: values[name] * self._area for name in RUNOFF},
             "unrouted_runoff_flux": -values["unrouted_runoff_flux"] * self._area,
             "lateral_water_volume_transport": values["lateral_water_volume_transport"] * day,
             "outlet_water_volume_transport": -values["outlet_water_volume_transport"] * day,

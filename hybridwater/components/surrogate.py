@@ -7,14 +7,15 @@ import datetime as dt
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hybridwater import units
 from hybridwater.components.base import Component, Variable
-from hybridwater.components.cell_model import CellModel, cell_model
+from hybridwater.components.cell_model import CellModel, cell_model, stacked
 from hybridwater.components.component_file import Description, read_description
+from hybridwater.components.configuration import require_same
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells_of_mesh
 from hybridwater.components.handover import last_values, require_carried, steps_at, summed
@@ -83,6 +84,7 @@ class SurrogateComponent(DeclaredComponent):
 
     name = "surrogate"
     title = "fitted model in place of another component (embedded or julia engine)"
+    can_stack = True
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class SurrogateComponent(DeclaredComponent):
         mapping = known.ports if ports is None else ports
         self._ports = make_ports(ude, self._area, mapping, variables)
         self._options = _solver_options(self._model, self._ports, options)
-        self._engine = engine
+        self._engine, self._stacked = engine, False
         initial = known.initial if initial is None else initial
         self._initial = _initial_values(self._model, self._area.size, initial)
         self.has_storage = bool(ude.boundary)
@@ -140,6 +142,25 @@ class SurrogateComponent(DeclaredComponent):
         )
         self.variables = tuple(self._declared(p) for p in self._ports)
         self.variables += (error,) if self.has_storage else ()
+
+    def _stack(self, parts: Sequence[Self]) -> None:
+        for what, values in (
+            ("area", [p._area for p in parts]),
+            ("model", [p._model.ude.fingerprint for p in parts]),
+            ("options", [p._options for p in parts]),
+        ):
+            require_same(self.name, what, values)
+        self._model = stacked([p._model for p in parts], self._area.size)
+        self._area, self._stacked = np.concatenate([p._area for p in parts]), True
+        self._initial = np.concatenate([p._initial for p in parts])
+        self._ports = tuple(
+            dataclasses.replace(
+                own[0],
+                scale=np.concatenate([p.scale for p in own]),
+                offset=np.concatenate([p.offset for p in own]),
+            )
+            for own in zip(*(p._ports for p in parts), strict=True)
+        )
 
     def _declared(self, port: Port) -> Variable:
         """Give an input that has no typical value the middle of the range of training."""
@@ -157,7 +178,11 @@ class SurrogateComponent(DeclaredComponent):
                 "The surrogate has no model.",
                 fix="Give model=..., or a configuration file with model = 'a run directory'",
             )
-        return {0: cells_of_mesh(self._area.size, self._meshes.get(0))}
+        # the mesh is that of one run
+        return {0: cells_of_mesh(self._area.size, None if self._stacked else self._meshes.get(0))}
+
+    def _cell_areas(self, grid: int) -> np.ndarray:
+        return self._area
 
     def _configuration(self) -> dict[str, Any]:
         model = self._model
@@ -168,6 +193,9 @@ class SurrogateComponent(DeclaredComponent):
     def _reset(self) -> None:
         model, n = self._model, self._area.size
         self._parameters = program_values(model.ude, model.parameters, n)
+        self._weights = model.weights.copy()
+        for fixed in (self._parameters, self._weights):
+            fixed.flags.writeable = False  # so that an engine need not take them up in every step
         engine = get_engine(self._engine, self._options)
         self.engine = engine.name
         self._solver: Solver = engine.compile(model.ude, self._options)
@@ -227,7 +255,7 @@ class SurrogateComponent(DeclaredComponent):
         before = self._stored()
         self._warn_outside()
         solution = self._solver.solve(
-            self._parameters, self._model.weights, self._forcing, self._state, self._duration
+            self._parameters, self._weights, self._forcing, self._state, self._duration
         )
         if solution.failures:
             failure = solution.failures[0]

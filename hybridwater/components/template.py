@@ -8,13 +8,13 @@ time, state and refusals. Check the result with ``hybridwater component check``.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.configuration import per_cell, require_range
+from hybridwater.components.configuration import per_cell, require_range, stacked_cells
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, cells
 
@@ -83,6 +83,13 @@ class Template(DeclaredComponent):
     # Whatever is here tells this configuration from others: a restart file of another is refused.
     def _configuration(self) -> dict[str, Any]:
         return self._p
+
+    # Lets members of an ensemble step together, their cells one after the other. Leave both out if
+    # the model cannot; what is derived from parameters then belongs into `_reset`.
+    can_stack = True
+
+    def _stack(self, parts: Sequence[Self]) -> None:
+        self._p = stacked_cells(self.name, [p._p for p in parts])
 
     # Make the state, in arrays that live as long as the run, and show it in the outputs.
     def _reset(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class Plan:
         self._booked = self.begin["stored"]
         self._splits = ends[:-1]
 
-    def blank(self) -> list[float]:
+    def blank(self) -> list[Any]:
         """Return the numbers that are booked in a step, before anything is."""
         return [0.0] * self._booked
 
@@ -109,12 +109,12 @@ class Balance:
         What belongs to what.
     rows : numpy.ndarray
         Numbers of each step, shape (step, number).
-    stored, transit : array_like
+    stored, transit : numpy.ndarray
         Water in each component and exchange before the first step [kg].
     """
 
     def __init__(
-        self, plan: Plan, rows: np.ndarray, stored: list[float], transit: list[float]
+        self, plan: Plan, rows: np.ndarray, stored: np.ndarray, transit: np.ndarray
     ) -> None:
         self.plan = plan
         parts = plan.split(rows)

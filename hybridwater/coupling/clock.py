@@ -110,6 +110,8 @@ class Participant:
         What the case calls it.
     component : Component
         Initialized.
+    copies : int
+        How many runs it holds: their cells follow one another in its arrays.
 
     Attributes
     ----------
@@ -123,8 +125,8 @@ class Participant:
         Time on this computer that the component itself took [s].
     """
 
-    def __init__(self, name: str, component: Component) -> None:
-        self.name = name
+    def __init__(self, name: str, component: Component, copies: int = 1) -> None:
+        self.name, self.copies = name, copies
         self.time = 0.0
         self.length = 0.0
         self.seconds = 0.0

@@ -6,6 +6,9 @@ it read and what it set. Where the two do not agree, a unit, a sign or an area i
 ledger says where. Numbers of one row are sums over one coupling step. Every step is balanced for
 itself, but some at once, which is much quicker. They wait for a second of computing at most, so
 that a run of slow models stops in the step in which water is missing.
+
+A batch of runs has an account of each. What is booked is then of shape (copy,), and every run is
+balanced for itself.
 """
 
 from __future__ import annotations
@@ -15,16 +18,17 @@ import warnings
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridwater.coupling.balance import Balance, Plan
-from hybridwater.coupling.books import Totals, fields, to_dataset
-from hybridwater.coupling.records import Layout, Records
-from hybridwater.coupling.sums import total, total_and_norm
+from hybridwater.coupling.accounts import Account
+from hybridwater.coupling.balance import Plan
+from hybridwater.coupling.records import Records
+from hybridwater.coupling.sums import total, total_and_norm, totals, totals_and_norms
 from hybridwater.errors import CouplingError, LedgerError
 
 if TYPE_CHECKING:
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from hybridwater.components.base import Variable
     from hybridwater.coupling.clock import Participant
     from hybridwater.coupling.link import Link
+
+# What is booked [kg]: in a batch of runs, one number of each, shape (copy,).
+Amount = float | np.ndarray
 
 # Steps are balanced once there are so many, or after so long [s].
 _MOST, _LONGEST = 256, 1.0
@@ -86,6 +93,8 @@ class Ledger:
         Tolerance and what follows.
     others : mapping of str to sequence of Variable, optional
         Variables of components that may take a place, by its name.
+    copies : int
+        How many runs the components hold.
     """
 
     def __init__(
@@ -93,10 +102,12 @@ class Ledger:
         participants: Iterable[Participant],
         policy: Policy,
         others: Mapping[str, Sequence[Variable]] | None = None,
+        copies: int = 1,
     ) -> None:
         self.policy = policy
         self._participants = {p.name: p for p in participants}
         self._others = dict(others or {})
+        self._copies = copies
         self._booked = [n for n, p in self._participants.items() if p.component.has_storage]
 
     def begin(self, links: Iterable[Link], origin: dt.datetime | None, path: Path | None) -> None:
@@ -119,16 +130,19 @@ class Ledger:
             self._place[name][flux] = i
         self._plan = Plan(self._booked, self._links, fluxes)
         self._begins = self._plan.begin
-        self._begin(0.0)
-        self._columns = [
+        columns = [
             *((what, name) for what in _PER_COMPONENT for name in self._booked),
             *((what, label) for what in _PER_EXCHANGE for label in self._slot),
             *((what, "") for what in _SYSTEM),
             *(("boundary_flux", f"{name}.{flux}") for name, flux in fluxes),
         ]
-        self.totals = Totals(len(self._columns))
-        layout = Layout(fields(self._columns), origin, "ledger of a coupled run", "coupling step")
-        self.records = Records(layout, path)
+        self._accounts = [Account(self._plan, columns, origin, path) for _ in range(self._copies)]
+        self._begin(0.0)
+
+    @property
+    def records(self) -> Records:
+        """The rows; in a batch, those of the first run."""
+        return self._accounts[0].records
 
     def _fluxes(self) -> list[tuple[str, str]]:
         """Return component and name of all fluxes that may be booked."""
@@ -152,35 +166,38 @@ class Ledger:
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
-            crossed, size = total_and_norm(kilograms)
+            crossed, size = (
+                total_and_norm(kilograms)
+                if self._copies == 1
+                else totals_and_norms(kilograms, self._copies)
+            )
             row[i] += crossed
             row[moved + i] += size
 
-    def give(self, label: str, given: float, unmapped: float, gross: float) -> None:
+    def give(self, label: str, given: Amount, unmapped: Amount, gross: Amount) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
         i, row, begins = self._slot[label], self._row, self._begins
         row[begins["given"] + i] += given
-        if unmapped or gross:
-            row[begins["unmapped"] + i] += unmapped
-            row[begins["gross"] + i] += gross
+        row[begins["unmapped"] + i] += unmapped
+        row[begins["gross"] + i] += gross
 
-    def come(self, label: str, kilograms: float) -> None:
+    def come(self, label: str, kilograms: Amount) -> None:
         """Book what an exchange added of its own, that nobody observed."""
         self._row[self._begins["added"] + self._slot[label]] += kilograms
 
-    def deliver(self, label: str, delivered: float) -> None:
+    def deliver(self, label: str, delivered: Amount) -> None:
         """Book what an exchange gave to its target [kg]."""
         self._row[self._begins["delivered"] + self._slot[label]] += delivered
 
-    def clip(self, label: str, kilograms: float) -> None:
+    def clip(self, label: str, kilograms: Amount) -> None:
         """Book what an exchange held back because its target could not take it."""
         self._row[self._begins["clipping"] + self._slot[label]] += kilograms
 
-    def kept(self) -> list[float]:
+    def kept(self) -> list[Any]:
         """Return what `restore` takes: the bookings of the coupling step so far."""
         return self._row.copy()
 
-    def restore(self, kept: list[float]) -> None:
+    def restore(self, kept: list[Any]) -> None:
         """Forget what was booked since `kept`."""
         self._row = kept.copy()
 
@@ -194,7 +211,11 @@ class Ledger:
         LedgerError
             As `settle`, which is called now and then.
         """
-        self._waiting.fromlist(self._row + self._in_store() + self._in_transit())
+        row = self._row + self._in_store() + self._in_transit()
+        if self._copies == 1:
+            self._waiting.fromlist(row)
+        else:
+            self._waiting.frombytes(self._by_copy(row).tobytes())
         self._ends.append(time)
         self._row = self._plan.blank()
         if len(self._ends) == _MOST or monotonic() > self._due:
@@ -211,23 +232,24 @@ class Ledger:
         """
         if not self._ends:
             return
-        ends, waiting = self._ends, self._waiting
-        rows = np.frombuffer(waiting).reshape(len(ends), -1)
-        balance = Balance(self._plan, rows, self._stored, self._transit)
+        ends, rows = self._ends, np.frombuffer(self._waiting)
+        rows = rows.reshape(len(ends), -1, self._copies)
         self._gather()
-        self._stored, self._transit = list(balance.stored[-1]), list(balance.transit[-1])
-        table = balance.table()
-        self.totals.add(table)
-        self.records.extend(list(zip([self._time, *ends[:-1]], ends, strict=True)), list(table))
+        times = list(zip([self._time, *ends[:-1]], ends, strict=True))
         self._time = ends[-1]
+        found = [
+            account.settle(times, np.ascontiguousarray(rows[..., k]), self.policy.tolerance)
+            for k, account in enumerate(self._accounts)
+        ]
         if self.policy.on_error != "record":
-            for step, faults in balance.faults(self.policy.tolerance):
-                self._answer(faults, ends[step])
+            for k, every in enumerate(found):
+                for step, faults in every:
+                    self._answer(faults, ends[step], "" if self._copies == 1 else f" of run {k}")
 
-    def _answer(self, faults: list[str], end: float) -> None:
+    def _answer(self, faults: list[str], end: float, whose: str) -> None:
         error = LedgerError(
             " ".join(faults),
-            f"coupling step that ends at {end:g} s",
+            f"coupling step{whose} that ends at {end:g} s",
             "Look at the units, signs and areas of what is named; on_error = 'record' goes on "
             "without stopping",
         )
@@ -240,36 +262,44 @@ class Ledger:
         self.settle()
         self.records.flush()
 
-    def _in_store(self) -> list[float]:
+    def _in_store(self) -> list[Any]:
         """Return the water in each component [kg]."""
-        return [
-            sum(map(total, self._participants[name].storage().values())) for name in self._booked
-        ]
+        add = total if self._copies == 1 else partial(totals, copies=self._copies)
+        return [sum(map(add, self._participants[name].storage().values())) for name in self._booked]
 
-    def _in_transit(self) -> list[float]:
+    def _in_transit(self) -> list[Any]:
         """Return the water in each exchange [kg]."""
         return [link.in_transit() for link in self._links]
 
+    def _by_copy(self, amounts: list[Any]) -> np.ndarray:
+        """Return amounts as an array of shape (number, copy)."""
+        every = [np.broadcast_to(amount, self._copies) for amount in amounts]
+        return np.array(every).reshape(-1, self._copies)
+
     # ---- results
 
-    def to_dataset(self) -> xr.Dataset:
-        """Return all rows as a dataset; see `CoupledModel.ledger`."""
+    def to_dataset(self, copy: int = 0) -> xr.Dataset:
+        """Return all rows of a run as a dataset; see `CoupledModel.ledger`."""
         self.settle()
-        return to_dataset(self.records.to_dataset(), self._columns, self.totals)
+        return self._accounts[copy].to_dataset()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return totals of what is settled, for a checkpoint."""
-        return {"sum": self.totals.sum, "rest": self.totals.rest}
+        """Return totals of what is settled, for a checkpoint; only of a single run."""
+        (account,) = self._accounts
+        return {"sum": account.totals.sum, "rest": account.totals.rest}
 
     def go_on(self, time: float, arrays: dict[str, np.ndarray]) -> None:
         """Go on from totals of a checkpoint, with components and links as they are now."""
         if arrays:
-            self.totals.sum, self.totals.rest = arrays["sum"].copy(), arrays["rest"].copy()
+            kept = self._accounts[0].totals
+            kept.sum, kept.rest = arrays["sum"].copy(), arrays["rest"].copy()
         self._begin(time)
 
     def _begin(self, time: float) -> None:
         """Begin at a time with what is in store and in transit, and nothing booked."""
-        self._stored, self._transit = self._in_store(), self._in_transit()
+        stored, transit = self._by_copy(self._in_store()), self._by_copy(self._in_transit())
+        for k, account in enumerate(self._accounts):
+            account.begin(stored[:, k], transit[:, k])
         self._time, self._row = time, self._plan.blank()
         self._gather()
 

@@ -37,6 +37,8 @@ class Link:
         How much later [s] the target gets what the source gave.
     water : bool
         Whether it is booked.
+
+    In a batch of runs its values are of shape (copy, cell), and what it books of shape (copy,).
     """
 
     partial = False
@@ -51,6 +53,7 @@ class Link:
     ) -> None:
         self.exchange, self.label = exchange, exchange.label
         self.source, self.target, self.given, self.taken = source, target, given, taken
+        self._copies = source.copies
         where = f"exchange '{self.label}'"
         self.water = is_water(given, taken, exchange.water)
         self.rule = exchange.time or ("mean" if given.kind == "rate" else "instantaneous")
@@ -65,6 +68,7 @@ class Link:
             here, there = same_cells(here, there)
         self.route = self._make_route(here, there, where)
         self.size = there.count
+        self.shape = (self.size,) if self._copies == 1 else (self._copies, self.size)
         if self.water:
             self.kg_given = shared(here.kilograms(where))
             self.kg_taken = shared(there.kilograms(where))
@@ -104,7 +108,7 @@ class Link:
         # A flux that arrives as it is needs no copy if it is taken before its source steps again.
         self._lends = constant and self.route.passes
         if not constant:
-            self._before = self.route.move(self.source.read(self.given))
+            self._before = self.route.move(self._read())
 
     @property
     def rules(self) -> tuple[Any, ...]:
@@ -136,14 +140,14 @@ class Link:
             self.buffer.put(ahead, ahead - self.target.time, self.first_value())
 
     def first_value(self) -> np.ndarray:
-        """Return what the target gets before the source has given anything, shape (cell,)."""
+        """Return what the target gets before the source has given anything."""
         declared = self.exchange.initial
         if declared is not None:
-            return np.full(self.size, float(declared))
+            return np.full(self.shape, float(declared))
         if self._before is not None:
             return self._before
         if self.water:
-            return np.zeros(self.size)
+            return np.zeros(self.shape)
         raise CouplingError(
             f"'{self.given.name}' is exchanged late, and has no value at the start.",
             f"exchange '{self.label}'",
@@ -152,8 +156,7 @@ class Link:
 
     def give(self, ledger: Ledger) -> None:
         """Take up what the source gave in its last step."""
-        source = self.source
-        values = source.read(self.given)
+        source, values = self.source, self._read()
         if self._lends and self._found is None and values.dtype == float:
             self.buffer.put(source.time + self.lag, source.length, values, lent=True)
         else:
@@ -166,6 +169,10 @@ class Link:
                 gross = weighted(np.abs(values), self.kg_given) * length
             ledger.give(self.label, weighted(values, self.kg_given) * length, lost, gross)
 
+    def _read(self) -> np.ndarray:
+        values = self.source.read(self.given)
+        return values if self._copies == 1 else values.reshape(self._copies, -1)
+
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
         source = self.source
@@ -177,13 +184,16 @@ class Link:
             self._before = moved
 
     def deliver(self, until: float, length: float, ledger: Ledger) -> np.ndarray:
-        """Return what the target gets for its next step, shape (cell,); not to be changed."""
+        """Return what the target gets for its next step; not to be changed.
+
+        Of the shape of the target's values: in a batch, copies follow one another.
+        """
         values = self.buffer.take(until, length)
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
             ledger.deliver(self.label, weighted(values, self.kg_taken) * length)
-        return values
+        return values if self._copies == 1 else values.reshape(-1)
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:
         wanted = values if self._owed is None else values + self._owed / length
@@ -193,7 +203,7 @@ class Link:
             self._owed = (wanted - given) * length
             if self.water:
                 clipped = np.abs(self._owed * self.kg_taken)
-                ledger.clip(self.label, float(clipped.sum()))
+                ledger.clip(self.label, clipped.sum(axis=-1))
         else:
             self._owed = None
         return given
@@ -223,7 +233,7 @@ class Link:
         """Add an integral that the target has yet to get, shape (cell,)."""
         self._owed = integral if self._owed is None else self._owed + integral
 
-    def in_transit(self) -> float:
+    def in_transit(self) -> float | np.ndarray:
         """Return the water [kg] that left the source and has not reached the target."""
         if not self.water:
             return 0.0
@@ -232,7 +242,7 @@ class Link:
         integral = self.buffer.in_transit()
         if self._owed is not None:
             integral = integral + self._owed
-        return float(np.sum(integral * self.kg_taken))
+        return np.sum(integral * self.kg_taken, axis=-1)
 
     def kept(self) -> tuple:
         """Return what `restore` takes."""
@@ -255,7 +265,8 @@ class Link:
 
 
 def cells_of(participant: Participant, variable: Variable) -> Cells:
-    """Return the cells that a variable of a component lies on."""
+    """Return the cells that a variable of a component lies on, in a batch those of one copy."""
     component = participant.component
     count = component.get_var_nbytes(variable.name) // component.get_var_itemsize(variable.name)
-    return Cells(count, measure(variable.units), component.mesh(variable.grid))
+    mesh = component.mesh(variable.grid)
+    return Cells(count // participant.copies, measure(variable.units), mesh)

@@ -14,6 +14,7 @@ import numpy as np
 from hybridwater.components.base import Component, State
 from hybridwater.coupling import checkpoint, schedule
 from hybridwater.coupling.assembly import common_origin, connect
+from hybridwater.coupling.batches import refuse_no_batch, refuse_uneven
 from hybridwater.coupling.clock import SAME, Participant, seconds, until_seconds
 from hybridwater.coupling.demand import Demand
 from hybridwater.coupling.exchange import Exchange, declared
@@ -68,12 +69,17 @@ class CoupledModel:
         :class:`~hybridwater.coupling.StandIn` can also do so from a date on.
     configurations : mapping of str to str, optional
         Configuration files, handed to ``initialize`` of the components.
+    copies : int
+        How many runs step together: components then are those that
+        :meth:`~hybridwater.components.Component.stacked` makes of those of each run. Exchanges are
+        within each run, and so is the ledger. Nothing is written to files, and there is no
+        checkpoint.
 
     Raises
     ------
     CouplingError
-        If components and exchanges do not fit together, or checkpoints are asked for and a
-        component has no state.
+        If components and exchanges do not fit together, checkpoints are asked for and a component
+        has no state, or several runs have what is only for one.
     """
 
     def __init__(
@@ -91,18 +97,32 @@ class CoupledModel:
         checkpoint_every: str | dt.timedelta | None = None,
         stand_ins: Mapping[str, Component | StandIn] | None = None,
         configurations: Mapping[str, str] | None = None,
+        copies: int = 1,
     ) -> None:
         if not components:
             raise CouplingError("A coupled model without components was asked for.")
+        exchanges = [declared(Exchange, e) for e in exchanges]
+        self.copies = copies
+        if copies > 1:
+            others = {
+                "demands": demands,
+                "cycles that are iterated": iteration,
+                "stand-ins": stand_ins,
+                "configuration files": configurations,
+                "a directory": directory,
+            }
+            refuse_no_batch(exchanges, others)
         self._components = dict(components)
         files = dict(configurations or {})
         for name, component in self._components.items():
             component.initialize(files.get(name, ""))
-        self._participants = {n: Participant(n, c) for n, c in self._components.items()}
+        if copies > 1:
+            refuse_uneven(self._components, copies)
+        self._participants = {n: Participant(n, c, copies) for n, c in self._components.items()}
         self.origin = common_origin(self._participants)
         self._links, allocations = connect(
             self._participants,
-            [declared(Exchange, e) for e in exchanges],
+            exchanges,
             [declared(Demand, d) for d in demands],
         )
         steps = {name: p.step for name, p in self._participants.items()}
@@ -135,6 +155,7 @@ class CoupledModel:
             self._participants.values(),
             policy,
             {n: c.variables for n, c in self._stand_ins.items()},
+            copies,
         )
         folder, suffix = None if directory is None else Path(directory), suffix_of(output_format)
         self._ledger.begin(self._links, self.origin, folder and folder / "ledger.nc")
@@ -243,7 +264,7 @@ class CoupledModel:
                 "Put states before the first step",
             )
         participant.set_state(state)
-        self._ledger.go_on(self._time, self._ledger.arrays())
+        self._ledger.go_on(self._time, {})
 
     def step(self) -> None:
         """Go on by one coupling step."""
@@ -364,8 +385,10 @@ class CoupledModel:
         ComponentError
             If a component has no state.
         CouplingError
-            If there is no directory and no path.
+            If there is no directory and no path, or several runs step together.
         """
+        if self.copies > 1:
+            refuse_no_batch((), {"checkpoints": True})
         self._flush()
         states = {name: p.component.get_state() for name, p in self._participants.items()}
         arrays = {f"ledger/{k}": v for k, v in self._ledger.arrays().items()}
@@ -466,8 +489,13 @@ class CoupledModel:
 
     # ---- results
 
-    def ledger(self) -> xr.Dataset:
+    def ledger(self, copy: int = 0) -> xr.Dataset:
         """Return the ledger.
+
+        Parameters
+        ----------
+        copy : int
+            Of which run, where several step together.
 
         Returns
         -------
@@ -475,7 +503,7 @@ class CoupledModel:
             One row per coupling step (without a directory: since the run was started or resumed),
             and totals; all in kg. Dimensions ``time``, ``component``, ``exchange`` and ``flux``.
         """
-        return self._ledger.to_dataset()
+        return self._ledger.to_dataset(copy)
 
     @property
     def iterations(self) -> dict[str, list[int]]:
@@ -508,8 +536,8 @@ class CoupledModel:
         Returns
         -------
         xarray.Dataset
-            Dimensions ``time`` (start of each step of the component) and its cells. Those in a file
-            are read when they are used.
+            Dimensions ``time`` (start of each step of the component) and its cells, in a batch
+            those of one run after the other. Those in a file are read when they are used.
 
         Raises
         ------

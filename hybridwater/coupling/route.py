@@ -72,8 +72,8 @@ class Route:
     Parameters
     ----------
     move : callable
-        Takes values of the source, of shape (n_source,), in its units; returns those of the target
-        in its units.
+        Takes values of the source, of shape (..., n_source), in its units; returns those of the
+        target in its units.
     fraction : numpy.ndarray or None
         Share of each source cell that arrives, shape (n_source,); None if all of it does.
     remap : Remap or None
@@ -222,7 +222,7 @@ def _mean_of(
         if not bare:
             moved = moved * slope + offset
         if empty is not None and len(empty):
-            moved[empty] = fill
+            moved[..., empty] = fill
         return moved
 
     return move

@@ -47,8 +47,26 @@ def total_and_norm(values: np.ndarray) -> tuple[float, float]:
     return added, math.sqrt(ddot(values, values))
 
 
-def weighted(values: np.ndarray, factors: np.ndarray) -> float:
-    """Return the sum over cells of values times factors, both of shape (cell,)."""
+def totals(values: np.ndarray, copies: int) -> np.ndarray:
+    """Return the sum over the cells of each copy, shape (copy,); copies follow one another."""
+    rows = np.reshape(values, (copies, -1))
+    size = rows.shape[1]
+    return rows @ ones(size) if size <= _MANY else np.add.reduce(rows, axis=1)
+
+
+def totals_and_norms(values: np.ndarray, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sum and Euclidean norm over the cells of each copy, both of shape (copy,)."""
+    rows = np.reshape(values, (copies, -1))
+    return totals(rows, copies), np.sqrt(np.einsum("ij,ij->i", rows, rows))
+
+
+def weighted(values: np.ndarray, factors: np.ndarray) -> float | np.ndarray:
+    """Return the sum over cells of values times factors of shape (cell,).
+
+    Values are of shape (cell,), or (copy, cell) with a sum of shape (copy,).
+    """
+    if values.ndim == 2:
+        return np.array([weighted(row, factors) for row in values])
     size = values.size
     if size != factors.size:
         raise ValueError(f"There are {size} values for {factors.size} cells.")

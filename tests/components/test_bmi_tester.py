@@ -46,6 +46,12 @@ CONFIGURATIONS = {
         subsurface_runoff_flux = 1.0
         groundwater_discharge_flux = 1.0
     """,
+    "prms-routing": """
+        [inputs]
+        surface_runoff_flux = 1.0
+        subsurface_runoff_flux = 1.0
+        groundwater_discharge_flux = 1.0
+    """,
     "starfit": """
         [inputs]
         reservoir_inflow_water_volume_transport = 1.0

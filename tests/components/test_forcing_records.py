@@ -45,7 +45,7 @@ def test_a_state_of_other_records_is_refused(monkeypatch, tmp_path):
     one, same, other = (
         ForcingRecords(data=d) for d in (data, tmp_path / "same.nc", data.copy(deep=True))
     )
-    other._records["rain"][9, 2] += 1.0
+    other._records["rain"][0][9, 2] += 1.0
     for component in (one, same, other):
         component.initialize()
     one.update()

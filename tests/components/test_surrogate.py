@@ -326,3 +326,32 @@ def test_the_state_of_another_model_is_refused(directory):
     mine = started(SurrogateComponent(model=directory, engine="embedded"))
     with pytest.raises(ComponentError, match="not a state of the component"):
         started(make()).set_state(mine.get_state())
+
+
+def test_runs_that_step_together_are_those_alone():
+    rates = (0.001, np.array([0.002, 0.01, 0.004]))
+    parts = [started(make(parameters={"k": k}, inputs={"recharge_flux": 2.0})) for k in rates]
+    both = started(SurrogateComponent.stacked(parts))
+    for component in (*parts, both):
+        component.update()
+        component.update()
+    for name in both.get_output_var_names():
+        alone = np.concatenate([p.get_value_ptr(name) for p in parts])
+        np.testing.assert_allclose(both.get_value_ptr(name), alone, rtol=1e-14, atol=1e-14)
+    np.testing.assert_array_equal(both.mesh(0).areas, AREA)
+    other = started(make(options={"method": "euler", "substeps": 1}))
+    with pytest.raises(ComponentError, match="differ in 'options'"):
+        SurrogateComponent.stacked([parts[0], other])
+
+
+def test_runs_with_weights_of_their_own_keep_them():
+    learned = reservoir.learn("q", {"store": (0, 50)}, zero_when_empty="store", empty_scale=5.0)
+    given = {"model": learned, "inputs": {"recharge_flux": 2.0}}
+    weights = [initial_weights(learned.program, seed) for seed in (1, 2)]
+    parts = [started(make(weights=w, **given)) for w in weights]
+    both = started(SurrogateComponent.stacked(parts))
+    for component in (*parts, both):
+        component.update()
+    alone = np.concatenate([p.get_value_ptr("runoff_flux") for p in parts])
+    assert abs(alone[:3] - alone[3:]).min() > 1e-6
+    np.testing.assert_allclose(both.get_value_ptr("runoff_flux"), alone, rtol=1e-13)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,7 @@ class EmbeddedSolver:
         self._f = equations(ude.program, self.flux_names)
         self._switches = self._located() if locates(ude, options) else None
         self._dtype = np.dtype(options.precision)
+        self._fixed: dict[int, Array] = {}
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
         self._pointwise = pointwise(self._f, ude.program)
@@ -172,7 +174,18 @@ class EmbeddedSolver:
         return bars.parameters.T, bars.weights, (bars.start + first_bar).T, forcing_bar
 
     def _arrays(self, *arrays: Any) -> tuple[Array, ...]:
-        return tuple(jnp.asarray(np.asarray(a, dtype=self._dtype)) for a in arrays)
+        return tuple(self._array(a) for a in arrays)
+
+    def _array(self, given: Any) -> Array:
+        """Bring numbers to JAX; an array that cannot change is brought once, not in every step."""
+        fixed = isinstance(given, np.ndarray) and given.flags.owndata and not given.flags.writeable
+        if fixed and (known := self._fixed.get(id(given))) is not None:
+            return known
+        made = jnp.asarray(np.asarray(given, dtype=self._dtype))
+        if fixed:
+            self._fixed[id(given)] = made
+            weakref.finalize(given, self._fixed.pop, id(given), None)
+        return made
 
     def solve(
         self,
