@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import hybridwater
 from hybridwater.ensembles.design import Draw
+from hybridwater.ensembles.distributions import Distribution
 from hybridwater.ensembles.fingerprints import of_arrays
+from hybridwater.ensembles.priors import log_prior
 from hybridwater.errors import DataError, EnsembleError, nearest
 from hybridwater.files import open_netcdf, write_netcdf
 
@@ -123,6 +125,7 @@ def parameter_posterior(
     *,
     train: tuple[str, str],
     names: Sequence[str] | None = None,
+    priors: Mapping[str, Distribution] | None = None,
     basin: str | None = None,
     warmup: int = 365,
     transform: Literal["none", "sqrt", "log"] = "sqrt",
@@ -136,9 +139,10 @@ def parameter_posterior(
     """Infer the parameters of a model in one basin from observations of one flux.
 
     Before the observations, a parameter is anything between its bounds, with the same probability
-    (of its logarithm where it is declared so). Errors of the transformed flux are normal, with a
-    standard deviation and a memory that are inferred too: ``e_t = r e_(t-1) + sqrt(1 - r^2) s n_t``
-    (Sorooshian and Dracup 1980, doi:10.1029/WR016i002p00430). Networks are held as they are.
+    (of its logarithm where it is declared so), or as likely as its prior says. Errors of the
+    transformed flux are normal, with a standard deviation and a memory that are inferred too:
+    ``e_t = r e_(t-1) + sqrt(1 - r^2) s n_t`` (Sorooshian and Dracup 1980,
+    doi:10.1029/WR016i002p00430). Networks are held as they are.
 
     Parameters
     ----------
@@ -152,6 +156,10 @@ def parameter_posterior(
         First and last day.
     names : sequence of str, optional
         Parameters to infer; all that the equations use if left out.
+    priors : mapping of str to Distribution, optional
+        What is known of parameters besides their bounds, as from a publication: ``normal(0.03,
+        0.01)`` of the value in its unit, or ``lognormal(0.3)`` of the value as a factor of the
+        default.
     basin : str, optional
         Which basin; the first if left out.
     warmup : int
@@ -179,8 +187,8 @@ def parameter_posterior(
     Raises
     ------
     EnsembleError
-        If there is no such parameter, transform or basin, not one observed flux, or a batch that
-        cannot be.
+        If there is no such parameter, transform or basin, not one observed flux, or a batch or a
+        prior that cannot be.
     DataError, UnitError
         If data cannot be used.
 
@@ -209,7 +217,8 @@ def parameter_posterior(
     chosen = tuple(names or used)
     inference = inference or Inference()
     part = _part(batch, len(run.observed), warmup, inference)
-    likelihood = _likelihood(run, chosen, transform, sd, autocorrelated)
+    known = log_prior([run.ude.parameter(n) for n in chosen], priors or {})
+    likelihood = _likelihood(run, chosen, known, transform, sd, autocorrelated)
     wanted = ("values", "sd", "memory")
     whole, parts = (functools.partial(likelihood, size) for size in (len(run.observed), part))
     draws, diagnostics = infer(whole, (), wanted, inference, part=parts)
@@ -217,6 +226,8 @@ def parameter_posterior(
     for i, name in enumerate(chosen):
         p = run.ude.parameter(name)
         attributes = {"units": p.unit, "long_name": p.description or name}
+        if prior := (priors or {}).get(name):
+            attributes["prior"] = str(prior)
         found[name] = ("draw", draws["values"][:, i].numpy(), attributes)
     told = {"sd": "standard deviation of errors", "memory": "correlation of successive errors"}
     for part, meaning in told.items():
@@ -328,6 +339,7 @@ class _Run:
 def _likelihood(
     run: _Run,
     names: tuple[str, ...],
+    known: Callable[[Tensor], Tensor],
     transform: str,
     sd: float | None,
     autocorrelated: bool,
@@ -369,6 +381,7 @@ def _likelihood(
         part, last = z[:-2], z[-2:]
         free = torch.special.log_ndtr(part) - torch.special.log_ndtr(-part)
         values = pyro.deterministic("values", bounded.constrain(free))
+        pyro.factor("priors", known(values))
         own = scale * torch.exp(_SPREAD * last[0] - 1.0)
         spread = pyro.deterministic("sd", own if sd is None else torch.full_like(own, sd))
         uniform = _MOST * torch.special.ndtr(last[1])

@@ -5,13 +5,17 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
+from scipy import stats
 
 import hybridwater as hw
-from hybridwater.ensembles import Design, Ensemble, ModelSimulator
+from hybridwater.ensembles import Design, Ensemble, ModelSimulator, lognormal, normal, uniform
 from hybridwater.ensembles.posterior import parameter_posterior
+from hybridwater.ensembles.priors import log_prior
 from hybridwater.errors import EnsembleError
 from hybridwater.residuals import Inference, NotConverged
+from hybridwater.ude.terms import Parameter
 
 DAYS, SD, K = 200, 0.5, 0.05
 
@@ -74,6 +78,41 @@ def test_a_linear_parameter_has_its_normal_posterior(store, data, method):
 
 
 @pytest.mark.slow
+def test_a_normal_prior_counts_as_one_more_observation(store, data):
+    known = store.with_defaults({"k": K})
+    none, one = run(store, data, K, 0.0), run(store, data, K, 1.0)
+    valid = np.isfinite(data["obs"].values)
+    h, y = (one - none)[valid], (data["obs"].values - none)[valid]
+    mean, sd = h @ y / (h @ h), SD / np.sqrt(h @ h)
+    prior = normal(mean + 4 * sd, sd)
+    found = infer(known, data, names=["s0"], priors={"s0": prior},
+                  inference=Inference(draws=300, steps=1500, seed=1))  # fmt: skip
+    drawn = found.draws["s0"].values
+    assert drawn.mean() == pytest.approx(mean + 2 * sd, abs=0.25 * sd)
+    assert drawn.std() == pytest.approx(sd / np.sqrt(2), rel=0.3)
+    assert found.draws["s0"].attrs["prior"] == str(prior)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("kind", ["normal", "lognormal"])
+def test_priors_are_densities_within_the_bounds(kind, log):
+    """Against SciPy's, weighted by how values lie by the bounds alone."""
+    bounds = (0.01, 0.3)
+    parameter = Parameter("k", "d-1", bounds, 0.05, log=log)
+    prior, peer = {
+        "normal": (normal(0.04, 0.02), stats.norm(0.04, 0.02)),
+        "lognormal": (lognormal(0.5), stats.lognorm(0.5, scale=0.05 * np.exp(-0.125))),
+    }[kind]
+    density = log_prior([parameter], {"k": prior})
+    grid = np.geomspace(*bounds, 4001) if log else np.linspace(*bounds, 4001)
+    weight = np.array([float(density(torch.tensor([v], dtype=torch.float64)).exp()) for v in grid])
+    shares = np.cumsum(weight) / weight.sum()
+    ends = peer.cdf(bounds)
+    expected = (peer.cdf(grid) - ends[0]) / (ends[1] - ends[0])
+    assert np.abs(shares - expected).max() < 2e-3
+
+
+@pytest.mark.slow
 def test_two_parameters_as_by_brute_force(store, data):
     ks, s0s = np.linspace(0.02, 0.09, 61), np.linspace(10, 150, 61)
     grid = {"k": np.repeat(ks, 61), "s0": np.tile(s0s, 61)}
@@ -129,6 +168,10 @@ def test_gradients_of_parts_of_the_record_lead_to_the_same_posterior(store, data
 def test_bad_requests(store, data):
     with pytest.raises(EnsembleError, match="no parameter 'kk'"):
         infer(store, data, names=["kk"])
+    with pytest.raises(EnsembleError, match="prior of 'kk', which is not inferred"):
+        infer(store, data, priors={"kk": normal(0.1, 0.1)})
+    with pytest.raises(EnsembleError, match=r"prior of 'k' is uniform.*declare bounds"):
+        infer(store, data, priors={"k": uniform(0.1, 0.2)})
     with pytest.raises(EnsembleError, match="did you mean 'sqrt'"):
         infer(store, data, transform="sqr")
     with pytest.raises(EnsembleError, match="2 fluxes are observed"):
