@@ -147,7 +147,9 @@ def _untrained(case: CoupledCase, training: Training) -> Generator[tuple[Link, L
             }
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(training.choices.get("seed", 0))
-                yield link, make_learned(exchange, ends, where, step=link.source.step), weights
+                value = 1.0 / _per_cell(ends["target"][1], link.label)
+                remap = make_learned(exchange, ends, where, value, step=link.source.step)
+                yield link, remap, weights
 
 
 Arrays = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]

@@ -39,6 +39,9 @@ class Learned:
     elevation : str, optional
         Which of the features is the elevation [m] of cells, at the ends that have it: edges then
         know how steep the ground is.
+    most : float, optional
+        Most water that may arrive at a target cell, in the unit of the target. The correction adds
+        nothing where the baseline brings more.
 
     Raises
     ------
@@ -53,8 +56,15 @@ class Learned:
     network: Mapping[str, Any] = field(default_factory=dict)
     unobserved: float | None = None
     elevation: str | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
+        if self.most is not None and not self.most > 0.0:
+            raise CouplingError(
+                f"most = {self.most!r} is not a positive number.",
+                "learned",
+                "Write the most that may arrive at a cell, in the unit of the target",
+            )
         if self.unobserved is not None and not 0.0 <= self.unobserved < float("inf"):
             raise CouplingError(
                 f"unobserved = {self.unobserved!r} is not a number from 0.",

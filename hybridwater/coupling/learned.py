@@ -12,7 +12,7 @@ from hybridwater.coupling.clock import Participant
 from hybridwater.coupling.exchange import Exchange, Learned, find_end
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.link import Link, cells_of
-from hybridwater.coupling.quantities import measure
+from hybridwater.coupling.quantities import linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_remap, same_cells
 from hybridwater.coupling.sums import weighted
 from hybridwater.errors import CouplingError, HybridwaterError, nearest
@@ -57,8 +57,13 @@ class LearnedLink(Link):
         if isinstance(baseline, str) and baseline == "identity":
             here, there = same_cells(here, there)
         ends = {"source": (self.source, here), "target": (self.target, there)}
-        named = isinstance(self.exchange.remap, str)
-        learned = make_learned(self.exchange, ends, where) if named else self.exchange.remap
+        learned = self.exchange.remap
+        if isinstance(learned, str):
+            slope, _ = linear_conversion(self.given, self.taken, where)
+            value = slope * self.exchange.share  # of the target, of an amount that is moved
+            if there.measure.per_area and there.areas is not None:
+                value = value / there.areas
+            learned = make_learned(self.exchange, ends, where, value)
         self.remap = learned.begin()
         self._readers: dict[str, list[Reader]] = {
             end: [_reader(*ends[end], name, unit, where) for name, unit in names.items()]
@@ -131,7 +136,12 @@ class LearnedLink(Link):
 
 
 def make_learned(
-    exchange: Exchange, ends: Mapping[str, End], where: str, *, step: float | None = None
+    exchange: Exchange,
+    ends: Mapping[str, End],
+    where: str,
+    value: float | np.ndarray,
+    *,
+    step: float | None = None,
 ) -> LearnedRemap:
     """Make the remap that an exchange names.
 
@@ -143,6 +153,8 @@ def make_learned(
         Of ``"source"`` and ``"target"``.
     where : str
         The exchange, for errors.
+    value : float or numpy.ndarray
+        Value of the target variable where one unit of what is moved arrives, shape (n_target,).
     step : float, optional
         Length of a step [s] for weights that are yet to be trained; none are read then.
 
@@ -179,6 +191,13 @@ def make_learned(
     if step is not None:
         choices = {"states": states, "step": step, **own.network}
         choices["unobserved"] = own.unobserved or 0.0
+    most = None
+    if own.most is not None:
+        if there.measure.form == "other":
+            raise CouplingError(
+                "most bounds water that arrives, and this is none.", where, "Leave out most"
+            )
+        most = own.most / value / _measures(there)
     features = {end: _features(own.features.get(end, {}), c.count) for end, (_, c) in ends.items()}
     try:
         made = LearnedRemap.of(
@@ -188,6 +207,7 @@ def make_learned(
             source_static=features["source"],
             target_static=features["target"],
             elevations=_elevations(own.elevation, features, where),
+            most=most,
             **choices,
         )
     except HybridwaterError as error:

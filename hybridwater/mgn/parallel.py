@@ -2,14 +2,15 @@
 
 All begin with the weights of the first process.
 
-Nothing is set up here. Where `torch.distributed` has been initialized (``torchrun``, gloo on
-processors, nccl on graphics cards), trainings share their work; otherwise they run alone. Every
-process draws the same random numbers, and takes its part of them.
+Where `torch.distributed` has been initialized, such as by `begin` under ``torchrun``, trainings
+share their work; otherwise they run alone. Every process draws the same random numbers, and takes
+its part of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,57 @@ from torch import Tensor, distributed, nn
 from hybridwater.errors import SettingsError
 from hybridwater.mgn.normaliser import Normaliser
 from hybridwater.training.rundir import open_run
+
+
+def begin() -> torch.device:
+    """Meet the other processes that ``torchrun`` started, and return the device of this one.
+
+    Over nccl where the machine has graphics cards, one for each process; over gloo, on processors,
+    where it has none. What is trained has to be moved to that device.
+
+    Raises
+    ------
+    SettingsError
+        If this process was not started by ``torchrun``, or there are cards, but too few.
+    """
+    if not distributed.is_torchelastic_launched():
+        raise SettingsError(
+            "This process was not started by torchrun.",
+            fix="Start it so: torchrun --nproc-per-node 2 script.py",
+        )
+    local, here = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    backend, device = choose(local, here, torch.cuda.device_count())
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group(backend)
+    return device
+
+
+def choose(local: int, here: int, cards: int) -> tuple[str, torch.device]:
+    """Choose how processes talk, and the device of one of them.
+
+    Parameters
+    ----------
+    local : int
+        Which of the processes on this machine it is.
+    here : int
+        How many of them there are.
+    cards : int
+        Graphics cards of this machine.
+
+    Raises
+    ------
+    SettingsError
+        If there are cards, but fewer than processes: nccl takes no two processes on one.
+    """
+    if not cards:
+        return "gloo", torch.device("cpu")
+    if here > cards:
+        raise SettingsError(
+            f"There are {here} processes on this machine and {cards} graphics cards.",
+            fix=f"torchrun --nproc-per-node {cards}, or hide the cards: CUDA_VISIBLE_DEVICES=''",
+        )
+    return "nccl", torch.device("cuda", local)
 
 
 def rank() -> int:

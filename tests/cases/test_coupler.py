@@ -88,6 +88,18 @@ def test_a_case_is_trained_and_run_with_what_was_learned(case_file, tmp_path):
         model.close()
 
 
+def test_a_bound_holds_in_the_training_in_the_unit_of_the_target(case_file, tmp_path):
+    true = xr.load_dataset(tmp_path / "reference/land.nc", engine="netcdf4")["recharge_flux"]
+    bounds = ((1.01 * float(true.max()), 0.3, 30), (0.01 * float(true.min()), -1.0, 2))
+    for most, reduction, iterations in bounds:
+        text = LEARNS.replace("reads = [", f"most = {most}\nreads = [")
+        text = text.replace("iterations = 60", f"iterations = {iterations}")
+        text = text.replace("[train]", f'[train]\ndirectory = "{most}"')
+        errors = train_coupler(cases.load_coupled(write(tmp_path, text))).errors
+        assert (errors["reduction"] > reduction).all()
+    assert errors["reduction"].tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
 def watched(monkeypatch):
     """Return a list that gets every model that is closed."""
     closed, close = [], CoupledModel.close

@@ -1,5 +1,7 @@
 """An exchange that is learned, by one word in the case file."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,7 @@ def test_a_case_goes_on_with_what_it_remembers(weights, tmp_path):
         ("reads = [", "reeds = [", "did you mean 'reads'"),
         ('"land.nc" }\n', '"sea.nc" }\n', "There is no file or folder"),
         ("{ target =", "{ aim =", "There is no end 'aim'"),
+        ("reads = [", "most = 0\nreads = [", "most = 0 is not a positive number"),
         ("reads = [", "unobserved = -0.1\nreads = [", "is not a number from 0"),
         ('["land.reservoir_amount"]', '"land"', "is not a list of 'component.variable'"),
         ('["land.reservoir_amount"]', '["lend.reservoir_amount"]', "did you mean 'land'"),
@@ -91,6 +94,21 @@ def test_a_case_names_an_unobserved_flux(weights, tmp_path):
     named = CASE.replace("reads = [", "unobserved = 0.2\nreads = [")
     with pytest.raises(CouplingError, match=r"flux of 0, the exchange names 0\.2"):
         cases.load_coupled(write(tmp_path, named)).build()
+
+
+def test_a_case_bounds_what_arrives(weights, tmp_path):
+    def arriving(name, text):
+        text = text.replace('land = ["reservoir_amount"]', 'land = ["recharge_flux"]')
+        with closing(cases.load_coupled(write(tmp_path, text)).run(directory=tmp_path / name)) as m:
+            return m.output("land")["recharge_flux"].values
+
+    free = arriving("free", CASE)
+    baseline = arriving("plain", CASE.replace('remap = "learned"', 'remap = "conservative"'))
+    most = float(np.median(free[free > baseline]))
+    bounded = arriving("bounded", CASE.replace("reads = [", f"most = {most}\nreads = ["))
+    assert (free > most).any()
+    assert (bounded <= np.maximum(most, baseline) * (1 + 1e-12)).all()
+    assert np.abs(bounded - baseline).max() > 1e-2 * baseline.max()
 
 
 def test_weights_that_are_not_there_yet_are_asked_for(tmp_path):

@@ -58,3 +58,29 @@ def test_alone_there_is_nothing_to_share(monkeypatch):
     monkeypatch.setattr(parallel, "processes", lambda: 2)
     with pytest.raises(SettingsError, match="batch of 3 cannot be shared by 2"):
         parallel.refuse_uneven(3)
+
+
+def test_processes_talk_over_nccl_where_each_has_a_card():
+    assert parallel.choose(1, 2, 0) == ("gloo", torch.device("cpu"))
+    assert [parallel.choose(k, 2, 4) for k in (0, 1)] == [
+        ("nccl", torch.device("cuda", 0)),
+        ("nccl", torch.device("cuda", 1)),
+    ]
+    with pytest.raises(SettingsError, match="3 processes on this machine and 2 graphics cards"):
+        parallel.choose(0, 3, 2)
+
+
+def test_each_process_begins_with_its_own_card(monkeypatch):
+    begun = []
+    for name, value in {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(parallel.distributed, "init_process_group", begun.append)
+    monkeypatch.setattr(torch.cuda, "set_device", begun.append)
+    with pytest.raises(SettingsError, match="not started by torchrun"):
+        parallel.begin()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert parallel.begin() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert parallel.begin() == torch.device("cuda", 1)
+    assert begun == ["gloo", torch.device("cuda", 1), "nccl"]
