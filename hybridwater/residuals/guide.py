@@ -36,6 +36,7 @@ _LEAST_GAIN = 1.0  # of the log density in a round, for another one
 _DIFFERENCE = 1e-4  # of standardised variables, for the curvature
 _FLATTEST = 0.02  # least precision that observations add in any direction; the prior has about 1
 _WIDEST = 1.0  # least precision of what is shared, prior included, where the guide begins
+_FARTHEST = 5.0  # standard deviations of its prior that what is shared moves in a round
 
 
 def nodes(model: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
@@ -111,7 +112,9 @@ class HierarchicalNormal:
             centre, spread = self._prior(found.shared, found.own)
             coefficients = centre + spread * found.own
             mode = _climb(functools.partial(self._marginal, found), found.shared, steps)
-            goal = found.shared + part * (mode - found.shared)
+            moved = mode - found.shared
+            reach = part * min(1.0, _FARTHEST / max(float(moved.abs().max()), 1e-300))
+            goal = found.shared + reach * moved
             centre, spread = self._prior(goal, found.own)
             after = self._laid_out(goal, (coefficients - centre) / spread, steps)
             gain = after.density - found.density
@@ -192,7 +195,8 @@ class HierarchicalNormal:
             bends[..., others] = -spread.unsqueeze(-1) * moved
             rest = torch.stack([row[0][others] for row in rows])
             rest = rest - torch.einsum("stj,stk->jk", across, moved)
-            bend[others.unsqueeze(-1), others] = rest
+            # where it curves upwards, no mode would be found at all
+            bend[others.unsqueeze(-1), others] = _sound(rest, _WIDEST)
             slope[others] = of_shared[others] - torch.einsum("stj,st->j", moved, of_own + own)
         with torch.no_grad():
             density = self._log_joint(shared, own) - 0.5 * torch.logdet(said + unit).sum()

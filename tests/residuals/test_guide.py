@@ -3,6 +3,7 @@
 import numpy as np
 import pyro
 import pyro.distributions as dist
+import pytest
 import torch
 from scipy import differentiate, optimize, stats
 
@@ -87,3 +88,23 @@ def test_it_begins_at_the_marginal_mode_of_what_is_shared():
     covariance = found.covariance_matrix.detach()
     curvature = -differentiate.hessian(lambda at: np.apply_along_axis(density, 0, at), best.x).ddf
     np.testing.assert_allclose(covariance, np.linalg.inv(curvature), rtol=1e-4, atol=1e-5)
+
+
+def test_where_the_density_of_what_is_shared_curves_upwards_it_does_not_run_off():
+    prior = Prior(np.array([0.0]), np.array([0.5]), np.array([0.4]))
+    seen = torch.tensor([[4.0], [4.4], [3.9], [4.2]], dtype=torch.float64)
+    population = Population(prior, torch.zeros(4, 0, dtype=torch.float64))
+
+    def valley():  # one that is far from zero on either side, and least likely between
+        coefficients = population.sample()
+        shift = pyro.sample("shift", dist.Normal(torch.zeros(1).double(), 1.0).to_event(1))
+        place = coefficients + (shift + 0.1) ** 2
+        pyro.sample("seen", dist.Normal(place, 0.3).to_event(2), obs=seen)
+
+    with pyro.get_param_store().scope():
+        guide = HierarchicalNormal(valley, (), population)
+        found = nodes(guide, ())["_shared"]["fn"]
+    centre, _, shift = found.mean.detach().numpy()
+    # the mode is where the sites' mean is told by both together
+    assert (shift + 0.1) ** 2 + 0.5 * centre == pytest.approx(float(seen.mean()), abs=0.3)
+    assert abs(shift) < 3
