@@ -241,7 +241,7 @@ def _model(
             )
         is_path = key in known and "Path" in str(known[key].annotation)
         if is_path and isinstance(value, str):
-            value = table.existing(key, value)
+            value = table.weights(value) if key == "weights" else table.existing(key, value)
         options[key] = _array(value)
     return Model(kind, made, options, folder)
 

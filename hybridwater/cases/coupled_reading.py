@@ -233,8 +233,8 @@ def _learned(table: Table, value: Any) -> dict[str, Any]:
     inner = Table(table.file, f"{table.name}, learned", value)
     content = _with_files(inner, "baseline")
     weights = inner.require("weights")
-    if isinstance(weights, str) and weights.endswith(".safetensors"):
-        content["weights"] = Path(table.file).parent / Path(weights).expanduser()
+    if isinstance(weights, str):
+        content["weights"] = inner.weights(weights)
     features = content.get("features", {})
     if isinstance(features, dict):
         content["features"] = {

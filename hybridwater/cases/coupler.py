@@ -1,4 +1,4 @@
-"""Training the learned exchanges of a coupled case on what a reference run gave and got."""
+"""Training the learned exchanges of a coupled case: on a reference run, and on discharge."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridwater.cases.runoff_training import prepare_runoff, train_runoff
 from hybridwater.components.base import Variable
 from hybridwater.coupling import Learned
 from hybridwater.coupling.clock import Participant
@@ -47,11 +48,14 @@ class Trained:
         What was written.
     interrupted : bool
         Whether it can go on.
+    skill : pandas.DataFrame, optional
+        Of what was trained on discharge, as of `train_runoff`.
     """
 
     errors: pd.DataFrame
     weights: list[Path]
     interrupted: bool
+    skill: pd.DataFrame | None = None
 
 
 def train_coupler(
@@ -62,7 +66,8 @@ def train_coupler(
     Parameters
     ----------
     case : CoupledCase
-        With ``[train]`` and at least one exchange with ``remap = "learned"``.
+        With ``[train]``: a reference, from which exchanges with ``remap = "learned"`` learn;
+        observations, from which a component of the kind ``learned-runoff`` learns; or both.
     resume : bool
         Whether to go on with a training that was interrupted.
     progress : bool, optional
@@ -73,13 +78,34 @@ def train_coupler(
     CaseError, DataError
         If there is nothing to train or to train on, or the reference does not fit the case.
     SettingsError, WeightsError
-        As of :func:`hybridwater.mgn.fit_remap`.
+        As of :func:`hybridwater.mgn.fit_remap` and :func:`hybridwater.mgn.train_on_discharge`.
     """
     import pandas as pd
 
     training = case.training
     if training is None:
         raise CaseError("There is no table [train].", str(case.path), "Add reference = '...'")
+    if training.observations is None:
+        return _train_exchanges(case, training, resume, progress)
+    runoff = prepare_runoff(case, training)
+    found = Trained(pd.DataFrame(), [], interrupted=False)
+    if training.reference is not None and any(map(is_learned, case.exchanges)):
+        found = _train_exchanges(runoff.case, training, resume, progress)
+    if found.interrupted:
+        return found
+    skill = train_runoff(runoff, resume=resume, progress=progress)
+    if skill is None:
+        return dataclasses.replace(found, interrupted=True)
+    return dataclasses.replace(found, weights=[*found.weights, runoff.weights], skill=skill)
+
+
+def _train_exchanges(
+    case: CoupledCase, training: Training, resume: bool, progress: bool | None
+) -> Trained:
+    """Train the exchanges whose remap is learned on the reference."""
+    import pandas as pd
+
+    assert training.reference is not None
     rows: list[dict[str, Any]] = []
     written: list[Path] = []
     # Closed at once where a training fails or is interrupted, and with it the model.
@@ -299,7 +325,7 @@ def _release(
 
     assert series.times is not None
     data = {
-        "reference": training.reference.name,
+        "reference": series.path.name,
         "exchange": link.label,
         "begin": str(series.times[0]),
         "end": str(series.times[-1]),

@@ -73,6 +73,14 @@ class Table:
         where = self.where() + (f", {error.where}" if error.where else "")
         return CaseError(error.what, where, error.fix)
 
+    def beside(self, text: str) -> Path:
+        """Return a path that is relative to the case file, whether or not anything is there."""
+        return Path(self.file).parent / Path(text).expanduser()
+
+    def weights(self, text: str) -> Path | str:
+        """Return the file of weights, which may be yet to be trained, or a name as it is."""
+        return self.beside(text) if text.endswith(".safetensors") else text
+
     def existing(self, key: str, text: str) -> Path:
         """Return a path that is relative to the case file.
 
@@ -81,7 +89,7 @@ class Table:
         CaseError
             If there is nothing there.
         """
-        path = Path(self.file).parent / Path(text).expanduser()
+        path = self.beside(text)
         if not path.exists():
             raise CaseError(
                 f"There is no file or folder '{path}'.",

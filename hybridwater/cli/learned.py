@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hybridwater.cli.printing import make_console, plainly
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
 
 app = typer.Typer(help="Trained weights: list those of the package, verify.", no_args_is_help=True)
 
@@ -19,24 +24,21 @@ def train_coupler(
         bool, typer.Option("--resume", help="Go on with an interrupted training.")
     ] = False,
 ) -> None:
-    """Train the learned exchanges of a case on a reference run, and write weights and cards.
+    """Train the learned exchanges of a case on a reference run, on discharge, or on both.
 
-    Ctrl-C ends the training after the current step; --resume goes on from there.
+    Weights and their cards are written. Ctrl-C ends the training after the current step; --resume
+    goes on from there.
     """
-    from rich.table import Table
-
     from hybridwater.cases import load_coupled
     from hybridwater.cases.coupler import train_coupler
 
     trained = train_coupler(load_coupled(case), resume=resume)
-    table = Table(title="Errors", title_justify="left", box=None)
-    for name in trained.errors:
-        table.add_column(str(name), justify="left" if name in ("exchange", "part") else "right")
-    for row in trained.errors.itertuples(index=False):
-        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
     console = make_console()
     if len(trained.errors):
-        console.print(table)
+        console.print(_table("Errors", trained.errors, ("exchange", "part")))
+    if trained.skill is not None:
+        title = "Medians over gages, without and with the learned exchange"
+        console.print(_table(title, trained.skill, ("days", "gages")))
     for path in trained.weights:
         console.print(f"Weights: {path}", markup=False)
     if trained.interrupted:
@@ -44,6 +46,17 @@ def train_coupler(
             f"Interrupted. Go on: hybridwater train-coupler {case} --resume", markup=False
         )
         raise typer.Exit(130)
+
+
+def _table(title: str, frame: pd.DataFrame, words: Collection[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None)
+    for name in map(str, frame):
+        table.add_column(name, justify="left" if name in words else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
+    return table
 
 
 @app.command("list")

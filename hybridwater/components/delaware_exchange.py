@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,6 +122,33 @@ def delaware_place() -> DelawarePlace:
         lakes=delaware_parameters()["segment_type"].values == _LAKE,
     )
     return DelawarePlace(graph, drains, static, routing)
+
+
+def untrained_coupler(place: DelawarePlace, **choices: Any) -> RunoffCoupler:
+    """Return an exchange from PRMS's land and groundwater to its channel that learned nothing yet.
+
+    Parameters
+    ----------
+    place : DelawarePlace
+        Where it is.
+    **choices
+        Of `RunoffCoupler.of`.
+
+    Raises
+    ------
+    SettingsError
+        If a choice is not possible.
+    """
+    from hybridwater.mgn import RunoffCoupler
+
+    return RunoffCoupler.of(
+        place.graph,
+        place.drains.shares,
+        given=GIVEN,
+        signals=SIGNALS,
+        static=place.static,
+        **choices,
+    )
 
 
 def delaware_coupler(weights: str | Path = WEIGHTS) -> RunoffCoupler:
