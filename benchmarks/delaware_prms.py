@@ -12,6 +12,7 @@ work on the machine. The first day, in which numba compiles, is left out of them
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,8 @@ WEATHER = {
 DISCHARGE = "water_volume_transport_in_river_channel"
 
 
-def theirs(days: int, compile: bool) -> np.ndarray:
-    """Return discharge [m3 s-1] of pywatershed's own run, shape (day, segment)."""
+def their_model(compile: bool) -> Any:
+    """Return pywatershed's own coupled model, compiled if wanted and not begun."""
     with quietly():
         import pywatershed as pws
 
@@ -47,8 +48,13 @@ def theirs(days: int, compile: bool) -> np.ndarray:
         }
         names = ("SolarGeometry", "Atmosphere", "Canopy", "Snow", "Runoff", "Soilzone")
         classes = [getattr(pws, f"PRMS{n}") for n in (*names, "Groundwater", "Channel")]
-        model = pws.Model(classes, control=control, parameters=read_parameters(None))
-        flows = []
+        return pws.Model(classes, control=control, parameters=read_parameters(None))
+
+
+def theirs(days: int, compile: bool) -> np.ndarray:
+    """Return discharge [m3 s-1] of pywatershed's own run, shape (day, segment)."""
+    model, flows = their_model(compile), []
+    with quietly():
         for _ in range(days):
             model.advance()
             model.calculate()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridwater.coupling.accounts import Account
+from hybridwater.coupling.accounts import Account, to_dataset
 from hybridwater.coupling.balance import Plan
 from hybridwater.coupling.records import Records
 from hybridwater.coupling.sums import total, total_and_norm, totals, totals_and_norms
@@ -278,10 +278,10 @@ class Ledger:
 
     # ---- results
 
-    def to_dataset(self, copy: int = 0) -> xr.Dataset:
-        """Return all rows of a run as a dataset; see `CoupledModel.ledger`."""
+    def to_dataset(self) -> xr.Dataset:
+        """Return all rows as a dataset; see `CoupledModel.ledger`."""
         self.settle()
-        return self._accounts[copy].to_dataset()
+        return to_dataset(self._accounts)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return totals of what is settled, for a checkpoint; only of a single run."""
