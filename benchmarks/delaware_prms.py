@@ -20,7 +20,12 @@ import xarray as xr
 
 from hybridwater import scores
 from hybridwater.components import get_component
-from hybridwater.components.prms_process import quietly, read_parameters
+from hybridwater.components.prms_process import (
+    _COMPILED,
+    _share_compiled,
+    quietly,
+    read_parameters,
+)
 from hybridwater.coupling import CoupledModel, Exchange
 from hybridwater.data import delaware_weather, read_delaware
 from hybridwater.data.packages import package_folder
@@ -35,7 +40,7 @@ DISCHARGE = "water_volume_transport_in_river_channel"
 
 
 def their_model(compile: bool) -> Any:
-    """Return pywatershed's own coupled model, compiled if wanted and not begun."""
+    """Return pywatershed's own coupled model, not begun; compiled functions are shared by all."""
     with quietly():
         import pywatershed as pws
 
@@ -44,11 +49,14 @@ def their_model(compile: bool) -> Any:
         control.options = {
             "input_dir": folder,
             "budget_type": None,
-            "calc_method": "numba" if compile else "numpy",
+            "calc_method": "numba" if compile and not _COMPILED else "numpy",
         }
         names = ("SolarGeometry", "Atmosphere", "Canopy", "Snow", "Runoff", "Soilzone")
         classes = [getattr(pws, f"PRMS{n}") for n in (*names, "Groundwater", "Channel")]
-        return pws.Model(classes, control=control, parameters=read_parameters(None))
+        model = pws.Model(classes, control=control, parameters=read_parameters(None))
+    for process in model.processes.values():
+        _share_compiled(process, type(process).__name__, compile)
+    return model
 
 
 def theirs(days: int, compile: bool) -> np.ndarray:

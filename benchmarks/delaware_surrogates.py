@@ -14,7 +14,7 @@ Prints, over 1980: NSE of each flux (of the mean over the basin, and the median 
 discharge of the coupled run against PRMS's in the segments and against what was observed at the
 gages, beside PRMS's own skill there. Writes FOLDER/delaware-surrogates.toml with what it needs.
 
-    python benchmarks/delaware_surrogates.py FOLDER [--epochs 60]
+    python benchmarks/delaware_surrogates.py FOLDER [--epochs 30]
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def coupled(path: Path) -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=60, help="per stage")
+    parser.add_argument("--epochs", type=int, default=30, help="per stage")
     arguments = parser.parse_args()
     out = arguments.folder
     out.mkdir(parents=True, exist_ok=True)

@@ -273,8 +273,10 @@ class Ledger:
 
     def _by_copy(self, amounts: list[Any]) -> np.ndarray:
         """Return amounts as an array of shape (number, copy)."""
-        every = [np.broadcast_to(amount, self._copies) for amount in amounts]
-        return np.array(every).reshape(-1, self._copies)
+        every = np.empty((len(amounts), self._copies))
+        for row, amount in zip(every, amounts, strict=True):
+            row[:] = amount
+        return every
 
     # ---- results
 
