@@ -12,6 +12,7 @@ work on the machine. The first day, in which numba compiles, is left out of them
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,12 @@ import xarray as xr
 
 from hybridwater import scores
 from hybridwater.components import get_component
-from hybridwater.components.prms_process import quietly, read_parameters
+from hybridwater.components.prms_process import (
+    _COMPILED,
+    _share_compiled,
+    quietly,
+    read_parameters,
+)
 from hybridwater.coupling import CoupledModel, Exchange
 from hybridwater.data import delaware_weather, read_delaware
 from hybridwater.data.packages import package_folder
@@ -33,8 +39,8 @@ WEATHER = {
 DISCHARGE = "water_volume_transport_in_river_channel"
 
 
-def theirs(days: int, compile: bool) -> np.ndarray:
-    """Return discharge [m3 s-1] of pywatershed's own run, shape (day, segment)."""
+def their_model(compile: bool) -> Any:
+    """Return pywatershed's own coupled model, not begun; compiled functions are shared by all."""
     with quietly():
         import pywatershed as pws
 
@@ -43,12 +49,20 @@ def theirs(days: int, compile: bool) -> np.ndarray:
         control.options = {
             "input_dir": folder,
             "budget_type": None,
-            "calc_method": "numba" if compile else "numpy",
+            "calc_method": "numba" if compile and not _COMPILED else "numpy",
         }
         names = ("SolarGeometry", "Atmosphere", "Canopy", "Snow", "Runoff", "Soilzone")
         classes = [getattr(pws, f"PRMS{n}") for n in (*names, "Groundwater", "Channel")]
         model = pws.Model(classes, control=control, parameters=read_parameters(None))
-        flows = []
+    for process in model.processes.values():
+        _share_compiled(process, type(process).__name__, compile)
+    return model
+
+
+def theirs(days: int, compile: bool) -> np.ndarray:
+    """Return discharge [m3 s-1] of pywatershed's own run, shape (day, segment)."""
+    model, flows = their_model(compile), []
+    with quietly():
         for _ in range(days):
             model.advance()
             model.calculate()

@@ -14,7 +14,7 @@ Prints, over 1980: NSE of each flux (of the mean over the basin, and the median 
 discharge of the coupled run against PRMS's in the segments and against what was observed at the
 gages, beside PRMS's own skill there. Writes FOLDER/delaware-surrogates.toml with what it needs.
 
-    python benchmarks/delaware_surrogates.py FOLDER [--epochs 60]
+    python benchmarks/delaware_surrogates.py FOLDER [--epochs 30]
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def coupled(path: Path) -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=60, help="per stage")
+    parser.add_argument("--epochs", type=int, default=30, help="per stage")
     arguments = parser.parse_args()
     out = arguments.folder
     out.mkdir(parents=True, exist_ok=True)
@@ -289,6 +289,8 @@ if __name__ == "__main__":
     first = sum((known[f"initial_{n}"] for n in STORES[:2]), known[f"initial_{STORES[2]}"])
     known["mass_content_of_water_in_soil"] = stores.assign_attrs(units="kg m-2")
     known["initial_mass_content_of_water_in_soil"] = first.assign_attrs(units="kg m-2")
+    for values in known.data_vars.values():  # 1 kg m-2 of water is 1 mm
+        values.attrs["units"] = values.attrs.get("units", "1").replace("kg m-2", "mm")
     for name, (model, ports) in {
         "groundwater": (groundwater(), GROUNDWATER),
         "land": (land(), LAND),
@@ -299,7 +301,8 @@ if __name__ == "__main__":
         print(f"{name}, NSE in 1980 of the mean over the basin")
         judged(out / name, known, used)
     drivers = [f.name for f in land().forcings]
-    known[drivers].transpose("time", "basin").to_netcdf(out / "weather.nc")
+    places = hw.data.read_delaware().forcing[["latitude", "longitude"]].drop_vars("basin")
+    known[drivers].merge(places).to_netcdf(out / "weather.nc")
     (out / "delaware-surrogates.toml").write_text(CASE.lstrip())
     from hybridwater.cases import write_template
 

@@ -1,6 +1,6 @@
 """Cost of a member, memory, and what processes and a Dask cluster gain.
 
-    python benchmarks/ensembles.py [members] [processes] [dask] [delaware]
+    python benchmarks/ensembles.py [members] [processes] [dask] [delaware] [surrogates:FOLDER]
 
 - members: seconds per member and peak memory of an ensemble of a model, 100 to 1,000 members.
 - processes: a coupled case with one process and with two, with and without their start.
@@ -8,6 +8,10 @@
   short coupled case, of which the process with the scheduler and the files takes a larger share.
 - delaware: a 50-member ensemble of 60 days of the Delaware basin, of analytic components; the time
   of one warm run in the same process is the peer.
+- surrogates: 50 members of the surrogates of PRMS that `benchmarks/delaware_surrogates.py` put into
+  FOLDER, rain perturbed, discharge at the gages kept, in batches of several sizes, over one and two
+  years; warm runs of pywatershed in the same process, before and after, are the peer. A first,
+  short ensemble compiles and does not count.
 
 Ratios depend on what else the machine does; the load is printed.
 """
@@ -170,8 +174,55 @@ def delaware() -> None:
     print(f"Delaware, 60 days: {spent / 50:.2f} s per member, one warm run {one:.2f} s")
 
 
+def surrogates(folder: str) -> None:
+    from delaware_prms import their_model
+
+    from hybridwater.components.prms_process import quietly
+
+    segments = hw.data.read_delaware().observed["gage_segment"]
+    sites = {"channel.water_volume_transport_in_river_channel": segments}
+    path = Path(folder) / "delaware-surrogates.toml"
+    text = path.read_text()
+    rain = Forcing("weather.precipitation", factor=lognormal(0.4), time="2 d", length="100 km")
+
+    def peer(days: int) -> tuple[float, float]:
+        model = their_model(compile=True)
+        with quietly():
+            model.advance()
+            model.calculate()  # reads the weather
+            began = time.perf_counter(), time.process_time()
+            for _ in range(days - 1):
+                model.advance()
+                model.calculate()
+        return time.perf_counter() - began[0], time.process_time() - began[1]
+
+    def ours(until: str, batch: int, count: int = 50) -> tuple[float, float]:
+        case = path.with_name(f"until-{until}.toml")
+        case.write_text(text.replace("end = 1981-01-01", f"end = {until}"))
+        runs = CoupledSimulator(case, sites=sites, batch=batch)
+        began = time.process_time()
+        spent = timed(Ensemble(runs, {"rain": rain}, Design(count)))
+        return spent / count, (time.process_time() - began) / count
+
+    for batch in (50, 25):
+        ours("1979-01-03", batch, batch)  # compiles
+    for days, until in ((731, "1981-01-01"), (365, "1980-01-01")):
+        for batch in (50, 25):
+            before, (clock, used), after = peer(days), ours(until, batch), peer(days)
+            theirs = [(a + b) / 2 for a, b in zip(before, after, strict=True)]
+            print(
+                f"{days} days, batches of {batch}: {clock:.3f} s per member ({used:.3f} s of "
+                f"processor time), one warm run of pywatershed {theirs[0]:.2f} s ({theirs[1]:.2f} "
+                f"s): {theirs[0] / clock:.1f} ({theirs[1] / used:.1f}) times as fast",
+                flush=True,
+            )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:.0f} MB")
+
+
 if __name__ == "__main__":
-    known = {f.__name__: f for f in (members, processes, dask, delaware)}
-    for name in sys.argv[1:] or known:
-        known[name]()
+    known = {f.__name__: f for f in (members, processes, dask, delaware, surrogates)}
+    for name in sys.argv[1:] or ("members", "processes", "dask", "delaware"):
+        job, _, argument = name.partition(":")
+        known[job](*filter(None, [argument]))
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -44,7 +44,11 @@ def refuse_no_batch(case: CoupledCase) -> None:
         )
 
 
-def build_batch(cases: Sequence[CoupledCase]) -> CoupledModel:
+#: Components that are made, by the identities of their tables.
+Parts = dict[int, "tuple[ForcingTable | ComponentTable, Component]"]
+
+
+def build_batch(cases: Sequence[CoupledCase], known: Parts | None = None) -> CoupledModel:
     """Make one coupled model of cases that differ in parameters and records.
 
     What is the same in all cases is made once.
@@ -53,6 +57,8 @@ def build_batch(cases: Sequence[CoupledCase]) -> CoupledModel:
     ----------
     cases : sequence of CoupledCase
         With the same exchanges; one is built as it is.
+    known : dict, optional
+        What other batches have made; what all cases share is added.
 
     Raises
     ------
@@ -62,14 +68,16 @@ def build_batch(cases: Sequence[CoupledCase]) -> CoupledModel:
     first = cases[0]
     if len(cases) == 1:
         return first.build()
-    meshes = first.meshes_made()
-    stacked = {}
+    meshes, kept, stacked = first.meshes_made(), {} if known is None else known, {}
     for name in first.parts:
         tables = [case.parts[name] for case in cases]
-        made = {
-            id(t): _initialized(t, first.start, meshes) for t in {id(t): t for t in tables}.values()
-        }
-        parts = [made[id(t)] for t in tables]
+        if all(table is tables[0] for table in tables):
+            table = tables[0]
+            if id(table) not in kept:
+                kept[id(table)] = table, _initialized(table, first.start, meshes)
+            parts = [kept[id(table)][1]] * len(cases)
+        else:
+            parts = [_initialized(table, first.start, meshes) for table in tables]
         stacked[name] = type(parts[0]).stacked(parts)
     return CoupledModel(
         stacked,

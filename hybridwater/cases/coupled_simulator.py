@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridwater.cases.batches import build_batch, refuse_no_batch
+from hybridwater.cases.batches import Parts, build_batch, refuse_no_batch
 from hybridwater.cases.component_tables import ComponentTable
 from hybridwater.cases.coupled_reading import load_coupled
 from hybridwater.cases.injection import with_injection
@@ -94,6 +94,7 @@ class CoupledSimulator:
         self._sites = dict(sites or {})
         self._sources: dict[str, Source] = {}
         self._records: dict[str, xr.Dataset] = {}
+        self._parts: Parts = {}
         self.outputs = [f"{c}.{v}" for c, kept in self.case.outputs.items() for v in kept.variables]
         if not self.outputs:
             raise EnsembleError(
@@ -117,7 +118,7 @@ class CoupledSimulator:
 
     def __getstate__(self) -> dict[str, Any]:
         # classes of components may come from files beside the case, which reading it finds
-        return {**self.__dict__, "_case": None, "_records": {}}
+        return {**self.__dict__, "_case": None, "_records": {}, "_parts": {}}
 
     def bind(self, sources: Mapping[str, Source]) -> CoupledSimulator:
         """Return a copy with sources of uncertainty.
@@ -129,7 +130,7 @@ class CoupledSimulator:
         """
         check_each(sources, self._check)
         bound = copy.copy(self)
-        bound._sources, bound._records = dict(sources), {}
+        bound._sources, bound._records, bound._parts = dict(sources), {}, {}
         return bound
 
     def _check(self, source: Source) -> None:
@@ -251,8 +252,8 @@ class CoupledSimulator:
                 model.close()
                 model = self._ran(cases, members)
         data = self._outputs_of(model, members)
-        ledgers = (model.ledger(k) for k in range(len(members)))
-        worst = np.array([relative_residual(ledger).max(initial=0.0) for ledger in ledgers])
+        missing = relative_residual(model.ledger()).reshape(len(members), -1)
+        worst = missing.max(axis=1, initial=0.0)
         told = {"units": "1", "long_name": "missing water of a coupling step, largest share"}
         data[LEDGER] = ("member", worst, told)
         model.close()
@@ -260,7 +261,7 @@ class CoupledSimulator:
         return Batch(data, {})
 
     def _ran(self, cases: Sequence[CoupledCase], members: Sequence[Member]) -> CoupledModel:
-        model = build_batch(cases)
+        model = build_batch(cases, self._parts)
         self._put_states(model, members)
         model.run(cases[0].end_of(model), progress=False)
         return model
@@ -275,7 +276,7 @@ class CoupledSimulator:
                 name, variable = source.variable.split(".", 1)
                 table = forcing[name]
                 if name not in self._records:
-                    self._records[name] = table.read()
+                    self._records[name] = _in_order_of_time(table.read())
                 records = changed.get(name, self._records[name])
                 variable = (table.names or {}).get(variable, variable)
                 error = source.apply(records, draw, variable)
@@ -354,6 +355,12 @@ class CoupledSimulator:
                     one = one.rename(time=f"{component}_time")
                 found[name] = one.drop_vars("time_bounds", errors="ignore")
         return xr.Dataset(found)
+
+
+def _in_order_of_time(records: xr.Dataset) -> xr.Dataset:
+    """Let records of one time lie side by side, as they are read, time after time."""
+    made = {n: v.copy(data=np.ascontiguousarray(v.values)) for n, v in records.data_vars.items()}
+    return records.assign(made)
 
 
 def _of_members(data: xr.DataArray, numbers: Sequence[int]) -> xr.DataArray:

@@ -134,9 +134,14 @@ class ForcingRecords(DeclaredComponent):
         return {"records": np.frombuffer(self._digest, np.uint8)}
 
     def _read(self, records: Sequence[xr.DataArray], first: int) -> np.ndarray:
-        """Read a block of records from one on, shape (record, cell)."""
+        """Read a block of records from one on, shape (record, run, cell); one run if all share."""
         every = [r[first : first + self._rows].values for r in records]
-        return np.stack(every, axis=1).astype(float, copy=False).reshape(-1, self._size)
+        if len({(rows.ctypes.data, rows.strides) for rows in every}) == 1:
+            every = every[:1]
+        block = np.empty((len(every[0]), len(every), self._size // len(records)))
+        for k, rows in enumerate(every):
+            block[:, k] = rows.reshape(len(rows), -1)
+        return block
 
     def _advance(self) -> None:
         index = int(self._steps)
@@ -144,7 +149,8 @@ class ForcingRecords(DeclaredComponent):
             self._first = index - index % self._rows
             self._block = {n: self._read(r, self._first) for n, r in self._records.items()}
         for name, rows in self._block.items():
-            self._values[name][:] = rows[index - self._first]
+            values = self._values[name]
+            values.reshape(len(self._records[name]), -1)[:] = rows[index - self._first]
 
     def storage(self) -> dict[str, np.ndarray]:
         """Return nothing: records are no store."""

@@ -59,6 +59,7 @@ class PrmsRouting(PrmsChannel):
             network_mesh=network_mesh,
         )
         self._copies = 1
+        self._map: csr_array | None = None
 
     def _stack(self, parts: Sequence[Self]) -> None:
         require_same(self.name, "parameters", [str(p._path) for p in parts])
@@ -82,7 +83,8 @@ class PrmsRouting(PrmsChannel):
             self._start_control()
             self._processes = {}
             channel = self._add(PRMSChannel, self._all)
-            self._map = daily_map(channel)
+            if self._map is None:  # else that of another run of the same parameters
+                self._map = daily_map(channel)
         copies, n = self._copies, channel.nsegment
         segment = np.asarray(channel.hru_segment) - 1
         hrus = np.flatnonzero(segment >= 0)

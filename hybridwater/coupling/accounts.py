@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridwater.coupling import books
 from hybridwater.coupling.balance import Balance, Plan
-from hybridwater.coupling.books import Totals, fields, to_dataset
+from hybridwater.coupling.books import Totals, fields
 from hybridwater.coupling.records import Layout, Records
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Account:
         origin: dt.datetime | None,
         path: Path | None,
     ) -> None:
-        self._plan, self._columns = plan, columns
+        self._plan, self.columns = plan, columns
         self.totals = Totals(len(columns))
         layout = Layout(fields(columns), origin, "ledger of a coupled run", "coupling step")
         self.records = Records(layout, path)
@@ -70,6 +71,16 @@ class Account:
         self.records.extend(times, list(table))
         return balance.faults(tolerance)
 
-    def to_dataset(self) -> xr.Dataset:
-        """Return all rows as a dataset; see `CoupledModel.ledger`."""
-        return to_dataset(self.records.to_dataset(), self._columns, self.totals)
+
+def to_dataset(accounts: Sequence[Account]) -> xr.Dataset:
+    """Return all rows of one account, or of several that run together, as a dataset.
+
+    See `CoupledModel.ledger`; rows of several accounts are in memory.
+    """
+    first, *others = accounts
+    if not others:
+        return books.to_dataset(first.records.to_dataset(), first.columns, first.totals.values)
+    rows = np.stack([a.records.rows for a in accounts])
+    records = first.records.layout.to_dataset(first.records.times, rows, of=("copy",))
+    totals = np.stack([a.totals.values for a in accounts])
+    return books.to_dataset(records, first.columns, totals, of=("copy",))

@@ -112,7 +112,10 @@ def fields(columns: Sequence[tuple[str, str]]) -> list[Field]:
 
 
 def to_dataset(
-    records: xr.Dataset, columns: Sequence[tuple[str, str]], totals: Totals
+    records: xr.Dataset,
+    columns: Sequence[tuple[str, str]],
+    summed: np.ndarray,
+    of: tuple[str, ...] = (),
 ) -> xr.Dataset:
     """Add names and totals to the records of a ledger.
 
@@ -122,8 +125,10 @@ def to_dataset(
         Rows.
     columns : sequence of (str, str)
         As in `fields`.
-    totals : Totals
-        Sums over the whole run.
+    summed : numpy.ndarray
+        Sums over the whole run, shape (..., column).
+    of : tuple of str
+        Names of the dimensions before the columns.
 
     Returns
     -------
@@ -131,15 +136,15 @@ def to_dataset(
         Dimensions ``time``, ``component``, ``exchange`` and ``flux``; all in kg. ``total_...`` are
         sums since the start of the run, also of what was run before a checkpoint.
     """
-    summed = totals.values
+    added, names = {}, {}
     for what, (dimension, meaning) in MEANINGS.items():
         use = [i for i, (name, _) in enumerate(columns) if name == what]
         if not dimension or use:
             attributes = {"units": "kg", "long_name": f"{meaning}, since the start of the run"}
-            total = summed[use] if dimension else summed[use[0]]
+            total = summed[..., use] if dimension else summed[..., use[0]]
             if what not in ("storage", "in_transit"):
-                dimensions = (dimension,) if dimension else ()
-                records[f"total_{what}"] = (dimensions, total, attributes)
+                dimensions = (*of, dimension) if dimension else of
+                added[f"total_{what}"] = (dimensions, total, attributes)
         if dimension and use:
-            records = records.assign_coords({dimension: [columns[i][1] for i in use]})
-    return records
+            names[dimension] = [columns[i][1] for i in use]
+    return records.assign(added).assign_coords(names)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridwater.coupling.accounts import Account
+from hybridwater.coupling.accounts import Account, to_dataset
 from hybridwater.coupling.balance import Plan
 from hybridwater.coupling.records import Records
 from hybridwater.coupling.sums import total, total_and_norm, totals, totals_and_norms
@@ -273,15 +273,17 @@ class Ledger:
 
     def _by_copy(self, amounts: list[Any]) -> np.ndarray:
         """Return amounts as an array of shape (number, copy)."""
-        every = [np.broadcast_to(amount, self._copies) for amount in amounts]
-        return np.array(every).reshape(-1, self._copies)
+        every = np.empty((len(amounts), self._copies))
+        for row, amount in zip(every, amounts, strict=True):
+            row[:] = amount
+        return every
 
     # ---- results
 
-    def to_dataset(self, copy: int = 0) -> xr.Dataset:
-        """Return all rows of a run as a dataset; see `CoupledModel.ledger`."""
+    def to_dataset(self) -> xr.Dataset:
+        """Return all rows as a dataset; see `CoupledModel.ledger`."""
         self.settle()
-        return self._accounts[copy].to_dataset()
+        return to_dataset(self._accounts)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return totals of what is settled, for a checkpoint; only of a single run."""

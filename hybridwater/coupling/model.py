@@ -489,21 +489,17 @@ class CoupledModel:
 
     # ---- results
 
-    def ledger(self, copy: int = 0) -> xr.Dataset:
+    def ledger(self) -> xr.Dataset:
         """Return the ledger.
-
-        Parameters
-        ----------
-        copy : int
-            Of which run, where several step together.
 
         Returns
         -------
         xarray.Dataset
             One row per coupling step (without a directory: since the run was started or resumed),
-            and totals; all in kg. Dimensions ``time``, ``component``, ``exchange`` and ``flux``.
+            and totals; all in kg. Dimensions ``time``, ``component``, ``exchange`` and ``flux``,
+            and first ``copy`` where several runs step together.
         """
-        return self._ledger.to_dataset(copy)
+        return self._ledger.to_dataset()
 
     @property
     def iterations(self) -> dict[str, list[int]]:

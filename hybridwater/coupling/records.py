@@ -95,11 +95,33 @@ class Layout:
         Parameters
         ----------
         rows : numpy.ndarray
-            Shape (time, width).
+            Shape (..., time, width).
         """
         for f, where in zip(self.fields, self.slices, strict=True):
-            values = rows[:, where].astype(f.dtype)
-            yield f, values if f.dimension else values[:, 0]
+            values = rows[..., where].astype(f.dtype)
+            yield f, values if f.dimension else values[..., 0]
+
+    def to_dataset(
+        self, times: Sequence[tuple[float, float]], rows: np.ndarray, *, of: tuple[str, ...] = ()
+    ) -> xr.Dataset:
+        """Return records as a dataset.
+
+        Parameters
+        ----------
+        times : sequence of (float, float)
+            Begin and end of each [s].
+        rows : numpy.ndarray
+            Shape (..., time, width).
+        of : tuple of str
+            Names of the dimensions before time.
+        """
+        import xarray as xr
+
+        bounds = np.array(times).reshape(-1, 2)
+        time = ("time", bounds[:, 0], self.time_attributes)
+        kept = {f.name: ((*of, *f.dimensions), v, dict(f.attributes)) for f, v in self.split(rows)}
+        data = {"time_bounds": (("time", "bound"), bounds), **kept}
+        return xr.decode_cf(xr.Dataset(data, {"time": time}))
 
     @property
     def time_attributes(self) -> dict[str, str]:
@@ -233,15 +255,17 @@ class Records:
 
     def to_dataset(self) -> xr.Dataset:
         """Return all records as a dataset; those of a file are read when they are used."""
-        import xarray as xr
-
         if self._file is not None and self.count:
             self.close()
             return self._file.dataset()
-        bounds = np.array(self._times).reshape(-1, 2)
-        rows = np.array(self._rows).reshape(-1, self.layout.width)
-        data = xr.Dataset(coords={"time": ("time", bounds[:, 0], self.layout.time_attributes)})
-        data["time_bounds"] = (("time", "bound"), bounds)
-        for f, values in self.layout.split(rows):
-            data[f.name] = (f.dimensions, values, dict(f.attributes))
-        return xr.decode_cf(data)
+        return self.layout.to_dataset(self._times, self.rows)
+
+    @property
+    def times(self) -> list[tuple[float, float]]:
+        """Begin and end [s] of the records that are in memory."""
+        return self._times
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The records that are in memory, shape (time, width)."""
+        return np.array(self._rows).reshape(-1, self.layout.width)

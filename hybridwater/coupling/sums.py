@@ -66,7 +66,8 @@ def weighted(values: np.ndarray, factors: np.ndarray) -> float | np.ndarray:
     Values are of shape (cell,), or (copy, cell) with a sum of shape (copy,).
     """
     if values.ndim == 2:
-        return np.array([weighted(row, factors) for row in values])
+        few = values.shape[1] <= _MANY
+        return values @ factors if few else np.array([weighted(row, factors) for row in values])
     size = values.size
     if size != factors.size:
         raise ValueError(f"There are {size} values for {factors.size} cells.")

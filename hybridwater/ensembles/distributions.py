@@ -97,6 +97,17 @@ class Distribution:
         inside = mean + sd * ndtri(ends[0] + u * (ends[1] - ends[0]))
         return np.clip(inside, low, high)
 
+    def of_normal(self, z: np.ndarray) -> np.ndarray:
+        """Return the values that have the ranks of standard normal numbers; same shape."""
+        from scipy.special import ndtr
+
+        n = self.numbers
+        if self.kind == "lognormal":
+            return np.exp(n[0] * z - n[0] ** 2 / 2)
+        if self.kind == "normal":
+            return n[0] + n[1] * z
+        return self.quantile(np.clip(ndtr(z), 1e-15, 1 - 1e-15))
+
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(f'{n:g}' for n in self.numbers)})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,17 +81,17 @@ def correlated(
     factor : numpy.ndarray or None
         As of `cholesky`; None for noise that is the same in all cells.
     """
-    from scipy.signal import lfilter
+    from scipy.linalg.blas import dtrmm
 
     shape = (1 if memory is None else times, 1 if factor is None else len(factor))
     noise = rng.standard_normal(shape)
     if factor is not None:
-        noise = noise @ factor.T
+        noise = dtrmm(1.0, factor.T, noise.T, trans_a=1).T  # of a triangle: half of a product
     if memory:
-        fresh = np.sqrt(1 - memory**2)
-        noise[1:] *= fresh
-        noise = lfilter([1.0], [1.0, -memory], noise, axis=0)
-    return np.asarray(noise)
+        noise[1:] *= np.sqrt(1 - memory**2)
+        for before, now in itertools.pairwise(noise):
+            now += memory * before
+    return noise
 
 
 def cholesky(points: np.ndarray, length: float) -> np.ndarray:

@@ -204,7 +204,6 @@ class Forcing:
 
     def _error(self, records: xr.Dataset, data: xr.DataArray, draw: Draw) -> Any:
         import xarray as xr
-        from scipy.special import ndtr
 
         law = self.factor or self.offset
         assert law is not None
@@ -222,7 +221,7 @@ class Forcing:
             )  # 0 of one record
             memory = float(np.exp(-step / max(quantity(self.time, "s", "a time"), 1e-9)))
         noise = correlated(draw.generator(), data.sizes["time"], memory, lower)
-        values = law.quantile(np.clip(ndtr(noise), 1e-15, 1 - 1e-15))
+        values = law.of_normal(noise)
         dims = [d for d, known in (("time", memory), (others[:1], lower)) if known is not None]
         names = [d if isinstance(d, str) else d[0] for d in dims]
         return xr.DataArray(values.reshape([data.sizes[d] for d in names]), dims=names)

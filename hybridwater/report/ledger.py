@@ -91,7 +91,7 @@ def relative_residual(ledger: xr.Dataset) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Shape (time,).
+        Shape (time,); of a batch (copy, time).
     """
     scale = (
         abs(ledger["storage"]).sum("component")

@@ -1,7 +1,10 @@
 """A small coupled case: rain from a table, a hill and a lake of the template, on one hill slope."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 CASE = """
 [run]
@@ -41,6 +44,39 @@ variables = { lake = ["reservoir_amount", "runoff_flux"] }
 [restart]
 every = "20 d"
 """
+
+SOURCES = """
+[ensemble]
+members = 6
+seed = 4
+
+[ensemble.sources.rain]
+kind = "forcing"
+variable = "weather.rain"
+factor = { lognormal = 0.4 }
+time = "2 d"
+
+[ensemble.sources.rates]
+kind = "parameters"
+values = { "lake.rate" = { uniform = [0.005, 0.02] } }
+factors = { "hill.initial" = { lognormal = 0.2 } }
+
+[ensemble.sources.start]
+kind = "initial_state"
+factors = { "lake.content" = { lognormal = 0.5 } }
+"""
+
+
+class Burst:
+    """A residual model of one day on which water is missing, another amount at each gage."""
+
+    draws: ClassVar = {}
+
+    def sample(self, simulated, members, seed):
+        missing = xr.DataArray([1.0, 2.0], {"gage": ["lower", "upper"]})
+        day = simulated["time"] == simulated["time"][10]
+        drawn = simulated + missing * day
+        return drawn.transpose(*simulated.dims).expand_dims(member=members)
 
 
 def write_case(folder, text=CASE):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from coupled_case import CASE, write_case
-from test_ensemble import SOURCES, Burst
+from coupled_case import CASE, SOURCES, Burst, write_case
 
 from hybridwater.cases import load_coupled, load_ensemble
 from hybridwater.cases.coupled_simulator import CoupledSimulator

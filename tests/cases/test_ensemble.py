@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from coupled_case import CASE, write_case
+from coupled_case import CASE, SOURCES, Burst, write_case
 from typer.testing import CliRunner
 
 from hybridwater import scores
@@ -21,26 +21,6 @@ from hybridwater.ensembles import Design, Ensemble, Residual
 from hybridwater.errors import CaseError, EnsembleError
 from hybridwater.units import to_units
 
-SOURCES = """
-[ensemble]
-members = 6
-seed = 4
-
-[ensemble.sources.rain]
-kind = "forcing"
-variable = "weather.rain"
-factor = { lognormal = 0.4 }
-time = "2 d"
-
-[ensemble.sources.rates]
-kind = "parameters"
-values = { "lake.rate" = { uniform = [0.005, 0.02] } }
-factors = { "hill.initial" = { lognormal = 0.2 } }
-
-[ensemble.sources.start]
-kind = "initial_state"
-factors = { "lake.content" = { lognormal = 0.5 } }
-"""
 OBSERVED = """
 [ensemble.observed]
 output = "lake.runoff_flux"
@@ -247,18 +227,6 @@ def test_an_injected_error_is_water_in_the_ledger(case, tmp_path):
         more = found["lake.reservoir_amount"].values[0, :, 0] - before
     t = np.arange(1, len(more) + 1)
     np.testing.assert_allclose(more, 50 * (1 - np.exp(-0.01 * t)), rtol=1e-10)  # 0.5 / rate
-
-
-class Burst:
-    """A residual model of one day on which water is missing, another amount at each gage."""
-
-    draws: ClassVar = {}
-
-    def sample(self, simulated, members, seed):
-        missing = xr.DataArray([1.0, 2.0], {"gage": ["lower", "upper"]})
-        day = simulated["time"] == simulated["time"][10]
-        drawn = simulated + missing * day
-        return drawn.transpose(*simulated.dims).expand_dims(member=members)
 
 
 def test_errors_of_gages_go_into_their_cells_on_their_day(tmp_path):

@@ -174,18 +174,20 @@ class EmbeddedSolver:
         return bars.parameters.T, bars.weights, (bars.start + first_bar).T, forcing_bar
 
     def _arrays(self, *arrays: Any) -> tuple[Array, ...]:
-        return tuple(self._array(a) for a in arrays)
+        return tuple(jnp.asarray(np.asarray(a, dtype=self._dtype)) for a in arrays)
 
-    def _array(self, given: Any) -> Array:
-        """Bring numbers to JAX; an array that cannot change is brought once, not in every step."""
-        fixed = isinstance(given, np.ndarray) and given.flags.owndata and not given.flags.writeable
-        if fixed and (known := self._fixed.get(id(given))) is not None:
-            return known
-        made = jnp.asarray(np.asarray(given, dtype=self._dtype))
-        if fixed:
-            self._fixed[id(given)] = made
+    def _passed(self, given: Any) -> Array | np.ndarray:
+        """Return numbers for a call whose end is waited for: what JAX need not copy is not.
+
+        An array that cannot change is brought to JAX once, not in every step.
+        """
+        if not isinstance(given, np.ndarray) or given.flags.writeable or not given.flags.owndata:
+            return np.asarray(given, dtype=self._dtype)
+        known = self._fixed.get(id(given))
+        if known is None:
+            known = self._fixed[id(given)] = jnp.asarray(given, dtype=self._dtype)
             weakref.finalize(given, self._fixed.pop, id(given), None)
-        return made
+        return known
 
     def solve(
         self,
@@ -199,8 +201,8 @@ class EmbeddedSolver:
         given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
         check_inputs(self.ude, parameters, weights, **given)
         with jax.enable_x64(True):
-            arrays = self._arrays(parameters, weights, forcing, initial_state, step)
-            states, fluxes, final, _ = self._forward(*arrays)
+            given = (parameters, weights, forcing, initial_state, step)
+            states, fluxes, final, _ = self._forward(*map(self._passed, given))
             solution = self._solution(states, fluxes, final, initial_state)
         return name_unsolved(self, solution, parameters, weights, forcing)
 
@@ -333,6 +335,9 @@ class EmbeddedSolver:
         states_, fluxes_, final_ = (
             np.asarray(a, dtype=np.float64) for a in (states, fluxes, final)
         )
+        sizes = self.ude.program.sizes(self.flux_names)
+        if np.isfinite(states_.sum() + fluxes_.sum()):  # as only finite numbers have
+            return Solution(states_, fluxes_, final_, self.flux_names, (), sizes)
         finite = np.concatenate([np.isfinite(states_), np.isfinite(fluxes_)], axis=-1)
         ok: np.ndarray = np.all(finite, axis=-1)
         failures = []
@@ -347,7 +352,6 @@ class EmbeddedSolver:
                 states_[failure.batch, failure.record :] = np.nan
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
-        sizes = self.ude.program.sizes(self.flux_names)
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
 
 
