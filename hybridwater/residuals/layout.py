@@ -32,9 +32,8 @@ class Layout:
         Name of the dimension of sites.
     unit : str
         Unit of flow.
-    step : float or None
-        Time between records [s]: terms and memory are counted in records. None if it is not known,
-        as of fits that were saved before it was kept.
+    step : float
+        Time between records [s]: terms and memory are counted in records.
     flow : numpy.ndarray, shape (site,)
         Mean observed flow.
     scaling : Scaling
@@ -46,7 +45,7 @@ class Layout:
     sites: tuple[str, ...]
     dimension: str | None
     unit: str
-    step: float | None
+    step: float
     flow: np.ndarray
     scaling: Scaling
     attributes: dict[str, tuple[float, float]]

@@ -57,9 +57,9 @@ class ResidualModel:
 
     transform: str = "box-cox"
     tails: str = "sinh-arcsinh"
-    bias: Sequence[str] = ("level", "previous", "recent", "wetness")
+    bias: Sequence[str] = ("capped level", "previous", "recent", "wetness")
     scale: Sequence[str] = ("extremity",)
-    persistence: Sequence[str] = ("rise", "level", "previous")
+    persistence: Sequence[str] = ("rise", "level", "previous", "wetness")
     discrepancy: str = "none"
     autocorrelated: bool = True
     weight: float | None = None

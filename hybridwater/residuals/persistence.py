@@ -1,13 +1,14 @@
 """Autocorrelation of errors that leaves the distribution of each single error as it is.
 
-The normal numbers n behind the errors (see ``margins``) form a Markov chain, a mixture of two
+The normal numbers n behind the errors (see ``margins``) form a Markov chain, a mixture of three
 autoregressions of order one,
 
-    n_t = r_k n_(t-1) + sqrt(1 - r_k^2) e_t,    k = 1 with probability p_t, else 2,
+    n_t = r_k n_(t-1) + sqrt(1 - r_k^2) e_t,    k with the probability p_k,t,
 
-each of which keeps a standard normal distribution. The slow one (recession) remembers, the fast one
-(a storm arrives at another time than simulated) mostly forgets; ``p_t`` depends on terms of the
-simulation. A plain AR(1) is the case of equal r.
+each of which keeps a standard normal distribution. The slowest (deep recession) hardly moves, the
+fastest (a storm arrives at another time than simulated) mostly forgets; the logarithm of each
+probability over that of the fastest is linear in terms of the simulation. A plain AR(1) is the case
+of equal r. With two, steps in recessions are more peaked than any mixture of them.
 
 The marginal distribution is fitted first and n then held fixed, as in inference functions for
 margins (Joe, H. (1997), Multivariate Models and Dependence Concepts, sec. 10.1): errors of the
@@ -24,11 +25,16 @@ import numpy as np
 import pyro
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import log_softmax
 
 from hybridwater.residuals.hierarchy import Population, Prior
 
 COEFFICIENTS = "coefficients"
+REGIMES = ("slowest", "slow", "fast")
+"""Of the chain; the last is the one that the probabilities of the others are compared with."""
+
+_USUAL = (0.5, 1.0)  # prior centre of the logarithm of their probabilities, but of the last
+_MEMORIES = (6.5, 4.0, 1.0)  # prior centre of the logits of r
 
 
 @dataclass(frozen=True)
@@ -38,18 +44,20 @@ class Persistence:
     Parameters
     ----------
     terms : int
-        Terms of the logit of the slow regime, with the constant.
+        Terms of the logarithms of probabilities, with the constant.
     """
 
     terms: int
 
     def prior(self) -> Prior:
-        """Return the prior of a site's coefficients: regime, then the two memories."""
-        first = np.arange(self.terms) == 0
-        return Prior.joined(
-            Prior(np.where(first, 1.0, 0.0), np.full(self.terms, 1.0), np.full(self.terms, 0.3)),
-            Prior(np.array([4.0, 1.0]), np.array([1.0, 1.0]), np.array([0.3, 0.3])),
+        """Return the prior of a site's coefficients: of each regime but the last, then memories."""
+        first, many = np.arange(self.terms) == 0, len(_MEMORIES)
+        regimes = (
+            Prior(np.where(first, usual, 0.0), np.full(self.terms, 1.0), np.full(self.terms, 0.3))
+            for usual in _USUAL
         )
+        memories = Prior(np.array(_MEMORIES), np.full(many, 1.0), np.full(many, 0.3))
+        return Prior.joined(*regimes, memories)
 
     def model(self, n: Tensor, valid: Tensor, terms: Tensor, attributes: Tensor) -> None:
         """Pyro model of normal numbers (site, time), where ``valid``."""
@@ -61,15 +69,13 @@ class Persistence:
 
     def log_step(self, before: Tensor, now: Tensor, terms: Tensor, coefficients: Tensor) -> Tensor:
         """Return the log density of a step, shape (..., site, time)."""
-        logit, slow, fast = self._parts(terms, coefficients)
-
-        def log_normal(r: Tensor) -> Tensor:
+        shares, memories = self._parts(terms, coefficients)
+        steps = []
+        for share, r in zip(shares, memories, strict=True):
             variance = 1 - r * r
-            return -0.5 * ((now - r * before) ** 2 / variance + torch.log(2 * math.pi * variance))
-
-        return torch.logaddexp(
-            logsigmoid(logit) + log_normal(slow), logsigmoid(-logit) + log_normal(fast)
-        )
+            away = (now - r * before) ** 2 / variance
+            steps.append(share - 0.5 * (away + torch.log(2 * math.pi * variance)))
+        return torch.logsumexp(torch.stack(steps), 0)
 
     def innovations(
         self, before: Tensor, now: Tensor, terms: Tensor, coefficients: Tensor
@@ -78,11 +84,10 @@ class Persistence:
 
         Standard normal and independent in time if the chain is right; shape (..., site, time).
         """
-        logit, slow, fast = self._parts(terms, coefficients)
-        share = torch.sigmoid(logit)
+        shares, memories = self._parts(terms, coefficients)
         below = torch.zeros_like(now)
-        for part, r in ((share, slow), (1 - share, fast)):
-            below = below + part * torch.special.ndtr((now - r * before) / torch.sqrt(1 - r * r))
+        for share, r in zip(shares.exp(), memories, strict=True):
+            below = below + share * torch.special.ndtr((now - r * before) / torch.sqrt(1 - r * r))
         return torch.special.ndtri(torch.clamp(below, 1e-12, 1 - 1e-12))
 
     def draw_steps(
@@ -106,14 +111,21 @@ class Persistence:
         memory, innovation : torch.Tensor
             Each (member, site, time): ``n_t = memory n_(t-1) + innovation``.
         """
-        logit, slow, fast = self._parts(terms, coefficients)
-        uniform = torch.rand(logit.shape, generator=generator, dtype=logit.dtype)
-        memory = torch.where(uniform < torch.sigmoid(logit), slow, fast)
-        noise = together @ torch.randn(logit.shape, generator=generator, dtype=logit.dtype)
+        shares, memories = self._parts(terms, coefficients)
+        uniform = torch.rand(shares.shape[1:], generator=generator, dtype=shares.dtype)
+        memory = memories[-1].expand_as(uniform)
+        reached = torch.cumsum(shares.exp(), 0)
+        for k in range(len(REGIMES) - 2, -1, -1):
+            memory = torch.where(uniform < reached[k], memories[k], memory)
+        noise = together @ torch.randn(uniform.shape, generator=generator, dtype=shares.dtype)
         return memory, torch.sqrt(1 - memory**2) * noise
 
-    def _parts(self, terms: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logit = torch.einsum("...sk,kst->...st", coefficients[..., : self.terms], terms)
+    def _parts(self, terms: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log probabilities (regime, ..., site, time) and r (regime, ..., site, 1)."""
+        others = len(REGIMES) - 1
+        weights = coefficients[..., : others * self.terms].unflatten(-1, (others, self.terms))
+        logits = torch.einsum("...skj,jst->k...st", weights, terms)
+        shares = log_softmax(torch.cat([logits, torch.zeros_like(logits[:1])]), 0)
         # never exactly one, so that every step has some randomness
-        memories = 0.9999 * torch.sigmoid(coefficients[..., self.terms :])
-        return logit, memories[..., :1], memories[..., 1:]
+        memories = 0.99999 * torch.sigmoid(coefficients[..., others * self.terms :])
+        return shares, memories.movedim(-1, 0).unsqueeze(-1)

@@ -21,7 +21,7 @@ from hybridwater.residuals.pairing import (
     read_covariates,
     read_records,
 )  # fmt: skip
-from hybridwater.residuals.persistence import Persistence
+from hybridwater.residuals.persistence import REGIMES, Persistence
 from hybridwater.residuals.terms import term_labels
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ class ResidualPosterior:
             first += len(labels)
             table[name] = ((("draw", dimension, f"{name}_term")), values.numpy(), labels)
         if "persistence" in self.draws:
-            labels = [*term_labels(self.model.persistence, known), "slow_memory", "fast_memory"]
+            terms = term_labels(self.model.persistence, known)
+            labels = [f"{regime}_{term}" for regime in REGIMES[:-1] for term in terms]
+            labels += [f"{regime}_memory" for regime in REGIMES]
             dims = ("draw", dimension, "persistence_term")
             table["persistence"] = (dims, self.draws["persistence"].numpy(), labels)
         return xr.Dataset(
@@ -230,7 +232,7 @@ class ResidualPosterior:
         """Lay out a simulation of any period, and observations, NaN where there are none."""
         simulation = read_records(simulated, "simulation", unit=self.layout.unit)
         self._rows(simulation)
-        if self.layout.step not in (None, simulation.step):
+        if self.layout.step != simulation.step:
             raise DataError(
                 f"The simulation has a record every {simulation.step:g} s, and the fit had one "
                 f"every {self.layout.step:g} s: its terms and memory are counted in records.",

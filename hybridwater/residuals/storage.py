@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from hybridwater.residuals.posterior import ResidualPosterior
 
 DOCUMENT, TENSORS = "residuals.json", "residuals.safetensors"
-_SCHEMA = 2
-_READ = (1, 2)  # the first knows neither the time step nor the correlation of sites
+_SCHEMA = 3  # before, terms were not bounded and the chain had two regimes
 
 
 def save(posterior: ResidualPosterior, directory: Path) -> Path:
@@ -65,7 +64,6 @@ def save(posterior: ResidualPosterior, directory: Path) -> Path:
 
 def load(directory: Path) -> ResidualPosterior:
     """Read a posterior; see :meth:`ResidualPosterior.load`."""
-    import torch
     from safetensors.torch import load as unpack
 
     from hybridwater.residuals.model import ResidualModel
@@ -77,11 +75,11 @@ def load(directory: Path) -> ResidualPosterior:
     try:
         document = json.loads((directory / DOCUMENT).read_text("utf-8"))
         packed = (directory / TENSORS).read_bytes()
-        if document["schema"] not in _READ:
+        if document["schema"] != _SCHEMA:
             raise WeightsError(
-                f"The posterior has schema {document['schema']}, this version reads {_READ}.",
+                f"The posterior has schema {document['schema']}, this version reads {_SCHEMA}.",
                 str(directory),
-                "Use the version of hybridwater that wrote it",
+                "Fit again, or use the version of hybridwater that wrote it",
             )
         if hashlib.sha256(packed).hexdigest() != document["sha256"]:
             raise WeightsError(
@@ -97,7 +95,7 @@ def load(directory: Path) -> ResidualPosterior:
             tuple(document["sites"]),
             document["dimension"],
             document["unit"],
-            document.get("step"),
+            document["step"],
             flow,
             Scaling(centre, spread),
             {n: (v[0], v[1]) for n, v in document["attributes"].items()},
@@ -108,7 +106,7 @@ def load(directory: Path) -> ResidualPosterior:
             for n, d in document["diagnostics"].items()
         }
         model = ResidualModel(**document["model"])
-        together = tensors.pop("correlation", torch.eye(len(layout.sites), dtype=torch.float64))
+        together = tensors.pop("correlation")
         return ResidualPosterior(model, layout, tensors, diagnostics, together)
     except HybridwaterError:
         raise

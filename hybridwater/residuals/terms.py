@@ -1,7 +1,8 @@
 """Terms: what the bias, the scale and the persistence of an error may depend on.
 
 All are made from the simulation alone (and from covariates that the caller adds), so that they
-are known wherever the simulation is.
+are known wherever the simulation is. Changes are bounded: what is learned of the many days without
+a flood is a straight line that leads to absurd flows in the few days with one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from scipy.signal import lfilter
 from hybridwater.errors import DeclarationError, nearest
 
 _YEAR = 365.2425
+_STEP = 0.1  # of transformed flow: bound of what a record is above or below the one before
+_HIGHEST = 2.0  # standard deviations: bound of the capped level
+_DEPARTURE = 0.5  # standard deviations: bound of what means of the past are above or below now
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Scaling:
         return Scaling(np.nanmean(kept, axis=1), np.maximum(np.nanstd(kept, axis=1), 1e-3))
 
 
+Term = Callable[[np.ndarray, np.ndarray, pd.DatetimeIndex], list[np.ndarray]]
+
+
 def _before(z: np.ndarray) -> np.ndarray:
     return np.concatenate([z[:, :1], z[:, :-1]], axis=1)
 
@@ -43,11 +50,17 @@ def _smooth(z: np.ndarray, records: float) -> np.ndarray:
     return smoothed
 
 
+def _bounded(x: np.ndarray, most: float) -> np.ndarray:
+    return most * np.tanh(x / most)
+
+
+def _departure(records: float) -> Term:
+    return lambda z, c, t: [_bounded(_smooth(c, records) - c, _DEPARTURE)]
+
+
 def _angle(times: pd.DatetimeIndex) -> np.ndarray:
     return 2 * np.pi * (times.day_of_year.to_numpy() - 1) / _YEAR
 
-
-Term = Callable[[np.ndarray, np.ndarray, pd.DatetimeIndex], list[np.ndarray]]
 
 TERMS: dict[str, tuple[Term, str]] = {
     "level": (lambda z, c, t: [c], "simulated state: transformed simulation about its mean"),
@@ -55,11 +68,21 @@ TERMS: dict[str, tuple[Term, str]] = {
         lambda z, c, t: [np.log1p(c * c)],
         "distance of the simulation from its mean, on either side",
     ),
-    "previous": (lambda z, c, t: [_before(z) - z], "fall since the record before"),
-    "rise": (lambda z, c, t: [np.maximum(z - _before(z), 0)], "rise since the record before"),
-    "recent": (lambda z, c, t: [_smooth(z, 3) - z], "mean of about 3 records, less now"),
-    "wetness": (lambda z, c, t: [_smooth(z, 10) - z], "mean of about 10 records, less now"),
-    "storage": (lambda z, c, t: [_smooth(z, 40) - z], "mean of about 40 records, less now"),
+    "capped level": (
+        lambda z, c, t: [np.where(c > 0, _bounded(c, _HIGHEST), c)],
+        "level; above the mean it is bounded",
+    ),
+    "previous": (
+        lambda z, c, t: [np.tanh((_before(z) - z) / _STEP)],
+        "fall since the record before, bounded",
+    ),
+    "rise": (
+        lambda z, c, t: [np.tanh(np.maximum(z - _before(z), 0) / _STEP)],
+        "rise since the record before, bounded",
+    ),
+    "recent": (_departure(3), "mean of about 3 records, less now; bounded"),
+    "wetness": (_departure(10), "mean of about 10 records, less now; bounded"),
+    "storage": (_departure(40), "mean of about 40 records, less now; bounded"),
     "season": (
         lambda z, c, t: [np.broadcast_to(f(_angle(t)), z.shape) for f in (np.sin, np.cos)],
         "first harmonic of the year",

@@ -92,29 +92,31 @@ def test_damaged_files_are_refused(posterior, tmp_path, name):
         ResidualPosterior.load(tmp_path)
 
 
-def test_a_file_of_before_knows_no_time_step_and_is_read(pair, posterior, tmp_path):
+def test_another_time_step_than_that_of_the_fit_is_refused(pair, posterior):
     simulated, _ = later(pair)
     halves = simulated["time"].values[0] + np.arange(200) * HALF_A_DAY
-    twice = simulated.assign_coords(time=halves)
-    posterior.save(tmp_path)
     with pytest.raises(DataError, match="every 43200 s, and the fit had one every 86400 s"):
-        ResidualPosterior.load(tmp_path).sample(twice)
+        posterior.sample(simulated.assign_coords(time=halves))
+
+
+@pytest.mark.parametrize("schema", [1, 2, 4])
+def test_a_file_of_another_version_is_refused(posterior, tmp_path, schema):
+    posterior.save(tmp_path)
     file = tmp_path / "residuals.json"
-    document = json.loads(file.read_text())
-    assert document.pop("step") == 86400.0
-    file.write_text(json.dumps({**document, "schema": 1}))
-    old = ResidualPosterior.load(tmp_path)
-    np.testing.assert_array_equal(old.sample(simulated, 3), posterior.sample(simulated, 3))
-    assert old.sample(twice, 3).sizes["time"] == 200
-    file.write_text(json.dumps({**document, "schema": 3}))
-    with pytest.raises(WeightsError, match="has schema 3"):
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": schema}))
+    with pytest.raises(WeightsError, match=f"has schema {schema}.*reads 3.*Fit again"):
         ResidualPosterior.load(tmp_path)
 
 
 def test_parameters_are_named(posterior):
     table = posterior.parameters()
-    assert list(table["bias_term"].values) == ["constant", "level", "previous", "recent", "wetness"]
-    assert list(table["persistence_term"].values[-2:]) == ["slow_memory", "fast_memory"]
+    assert list(table["bias_term"].values) == [
+        "constant", "capped level", "previous", "recent", "wetness",
+    ]  # fmt: skip
+    chain = list(table["persistence_term"].values)
+    assert chain[:2] == ["slowest_constant", "slowest_rise"]
+    assert chain[5:7] == ["slow_constant", "slow_rise"]
+    assert chain[10:] == ["slowest_memory", "slow_memory", "fast_memory"]
     assert table["bias"].dims == ("draw", "gage", "bias_term")
 
 

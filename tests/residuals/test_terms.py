@@ -24,11 +24,23 @@ def test_terms_know_nothing_of_the_future():
     np.testing.assert_array_equal(whole[..., :500], other[..., :500])
 
 
-def test_a_smooth_is_the_exponentially_weighted_mean_of_pandas():
+def test_a_mean_of_the_past_is_that_of_pandas_less_now_and_bounded():
     scaling = Scaling.of(Z, np.ones(Z.shape, bool))
-    wetness = design(["wetness"], Z, scaling, TIMES, {})[1] + Z
-    expected = pd.DataFrame(Z.T).ewm(alpha=0.1, adjust=False).mean().to_numpy().T
-    np.testing.assert_allclose(wetness, expected)
+    level, wetness = design(["level", "wetness"], Z, scaling, TIMES, {})[1:]
+    mean = pd.DataFrame(level.T).ewm(alpha=0.1, adjust=False).mean().to_numpy().T
+    np.testing.assert_allclose(wetness, np.tanh((mean - level) / 0.5) * 0.5, atol=1e-12)
+
+
+def test_a_flood_cannot_make_changes_large():
+    flood = Z.copy()
+    flood[:, 400:410] += 30.0
+    scaling = Scaling.of(Z, np.ones(Z.shape, bool))
+    changes = ["previous", "rise", "recent", "wetness", "storage"]
+    assert np.abs(design(changes, flood, scaling, TIMES, {})[1:]).max() <= 1.0
+    level, capped = design(["level", "capped level"], flood, scaling, TIMES, {})[1:]
+    assert level.max() > 10
+    assert capped.max() <= 2.0
+    np.testing.assert_array_equal(capped[level < 0], level[level < 0])
 
 
 def test_seasons_return_after_a_year():
