@@ -4,9 +4,10 @@ The channel graph of the National Water Model in the Lower Colorado basin (11,24
 of streamflow that the model simulated). Dynamics are trained on the early hours and run over the
 later ones from their first state, with the lateral inflow as forcing. Beside it: persistence, and
 the change of the last hour going on for ever, which is much the better of the two while a flood
-wave passes, and from which the network starts.
+wave passes, and from which the network starts. With ``--peer``, PhysicsNeMo's MeshGraphNet too,
+with our weights and seconds (mgn_peer.py); it starts from the last change as ours does.
 
-    HYBRIDWATER_DATA=.../data python benchmarks/mgn_rivers.py [--directory runs/rivers]
+    HYBRIDWATER_DATA=.../data python benchmarks/mgn_rivers.py [--directory runs/rivers | --peer]
 
 The directory keeps the training: run again to go on after an interruption.
 """
@@ -68,7 +69,7 @@ def scaled(
 
 def main() -> None:
     """Train, roll out, print a table by lead time."""
-    arguments = read_arguments(__doc__)
+    arguments = read_arguments(__doc__, peer=True)
     folder = Path(os.environ["HYBRIDWATER_DATA"]) / "river_networks" / "nwm_lower_colorado"
     network, discharge, inflow, static = read(folder)
     states, forcing, static, scale = scaled(network, discharge, inflow, static)
@@ -89,27 +90,42 @@ def main() -> None:
         )
 
     train, test = episode(slice(1, TRAIN_HOURS)), episode(slice(TRAIN_HOURS - 1, len(states)))
-    dynamics = IncrementDynamics.of([train], inertia=True, width=32, depth=2)
-    lessons = [
-        Lesson(int(120 * arguments.scale), rate=2e-3, noise=0.05, batch=1),
-        Lesson(int(60 * arguments.scale), rollout=3, rate=1e-3, batch=1),
-        Lesson(int(40 * arguments.scale), rollout=3, push=2, rate=5e-4, batch=1),
-    ]
-    train_and_tell(dynamics, [train], lessons, arguments.directory, checkpoint_every=10)
-    said = dynamics.rollout(test)[:, :, 0].numpy() * scale
+    n = arguments.scale
+    recipes = {
+        "ours": [
+            Lesson(int(120 * n), rate=2e-3, noise=0.05, batch=1),
+            Lesson(int(60 * n), rollout=3, rate=1e-3, batch=1),
+            Lesson(int(40 * n), rollout=3, push=2, rate=5e-4, batch=1),
+        ],
+        "noise": [Lesson(int(400 * n), rate=1e-3, noise=0.05, batch=1)],
+    }
+
+    def make() -> IncrementDynamics:
+        torch.manual_seed(0)
+        return IncrementDynamics.of([train], inertia=True, width=32, depth=2)
+
+    trained = {"network": make()}
+    seconds = train_and_tell(
+        trained["network"], [train], recipes["ours"], arguments.directory, checkpoint_every=10
+    )
+    if arguments.peer:
+        from mgn_peer import train_peers
+
+        trained |= train_peers(make, train, recipes, seconds)
     true = discharge[TRAIN_HOURS - 1 :]
-    trend = true[0] + np.arange(len(true))[:, None] * hour_to_hour[TRAIN_HOURS - 2]
-    print(f"{'lead [h]':>8}  {'network':>9}  {'persistence':>11}  {'last change':>11}")
+    runs = {name: x.rollout(test)[:, :, 0].numpy() * scale for name, x in trained.items()}
+    runs["persistence"] = np.broadcast_to(true[0], true.shape)
+    runs["last change"] = true[0] + np.arange(len(true))[:, None] * hour_to_hour[TRAIN_HOURS - 2]
+    print(f"{'lead [h]':>8}" + "".join(f"{name:>13}" for name in runs))
     for lead in range(1, len(true)):
-        errors = [
-            np.sqrt(((x - true[lead]) ** 2).mean()) for x in (said[lead], true[0], trend[lead])
+        errors = [np.sqrt(((run[lead] - true[lead]) ** 2).mean()) for run in runs.values()]
+        print(f"{lead:>8}" + "".join(f"{error:>13.4f}" for error in errors))
+    for name, made in trained.items():
+        ahead = [
+            np.sqrt(np.mean((step * scale) ** 2))
+            for step in _one_hour(made, test, states[TRAIN_HOURS - 1 :])
         ]
-        print(f"{lead:>8}  {errors[0]:>9.4f}  {errors[1]:>11.4f}  {errors[2]:>11.4f}")
-    ahead = [
-        np.sqrt(np.mean((step * scale) ** 2))
-        for step in _one_hour(dynamics, test, states[TRAIN_HOURS - 1 :])
-    ]
-    print(f"one hour ahead from each state: network {np.mean(ahead):.4f} m3 s-1")
+        print(f"one hour ahead from each state: {name} {np.mean(ahead):.4f} m3 s-1")
 
 
 def _one_hour(dynamics: IncrementDynamics, test: Episode, states: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ and says by how much it changes. The tide at the open sea (mean level of the dee
 the cells) is a boundary condition and given, as the lateral inflow is in mgn_rivers.py. It is
 trained on the first hours and run over the later ones from their first state. Depths are compared,
 zero where a cell is dry; a cell is wet above 5 cm. Beside it: persistence, and every cell going
-with the tide.
+with the tide. With ``--peer``, PhysicsNeMo's MeshGraphNet too, with our weights and seconds
+(mgn_peer.py).
 
-    HYBRIDWATER_DATA=.../data python benchmarks/mgn_tides.py [--directory runs/tides]
+    HYBRIDWATER_DATA=.../data python benchmarks/mgn_tides.py [--directory runs/tides | --peer]
 
 The directory keeps the training: run again to go on after an interruption.
 """
@@ -20,6 +21,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 import xarray as xr
 from mgn_training import read_arguments, train_and_tell
 
@@ -42,7 +44,7 @@ def read(path: Path) -> tuple[Mesh, np.ndarray, np.ndarray]:
 
 def main() -> None:
     """Train, roll out, print a table by lead time."""
-    arguments = read_arguments(__doc__)
+    arguments = read_arguments(__doc__, peer=True)
     mesh, level, bed = read(Path(os.environ["HYBRIDWATER_DATA"]) / "meshes" / "adh_san_diego.nc")
     wet = level - bed > WET
     print(
@@ -65,18 +67,32 @@ def main() -> None:
         return Episode(graph, states[times], forcing=steps, static=static, names=names)
 
     train, test = episode(slice(0, TRAIN)), episode(slice(TRAIN - 1, len(level)))
-    dynamics = IncrementDynamics.of([train], width=32, depth=2)
     n = arguments.scale
-    lessons = [
-        Lesson(int(160 * n), rate=2e-3, noise=0.3, batch=1),
-        Lesson(int(60 * n), rollout=3, rate=1e-3, noise=0.1, batch=1),
-        Lesson(int(40 * n), rollout=4, push=2, rate=5e-4, batch=1),
-    ]
-    train_and_tell(dynamics, [train], lessons, arguments.directory, checkpoint_every=20)
+    recipes = {
+        "ours": [
+            Lesson(int(160 * n), rate=2e-3, noise=0.3, batch=1),
+            Lesson(int(60 * n), rollout=3, rate=1e-3, noise=0.1, batch=1),
+            Lesson(int(40 * n), rollout=4, push=2, rate=5e-4, batch=1),
+        ],
+        "noise": [Lesson(int(400 * n), rate=1e-3, noise=0.3, batch=1)],
+    }
+
+    def make() -> IncrementDynamics:
+        torch.manual_seed(0)
+        return IncrementDynamics.of([train], width=32, depth=2)
+
+    trained = {"network": make()}
+    seconds = train_and_tell(
+        trained["network"], [train], recipes["ours"], arguments.directory, checkpoint_every=20
+    )
+    if arguments.peer:
+        from mgn_peer import train_peers
+
+        trained |= train_peers(make, train, recipes, seconds)
     from_here = level[TRAIN - 1 :]
     ahead = tide[TRAIN - 1 :]
     runs = {
-        "network": dynamics.rollout(test)[:, :, 0].numpy() + ahead[:, None],
+        **{n: x.rollout(test)[:, :, 0].numpy() + ahead[:, None] for n, x in trained.items()},
         "persistence": np.broadcast_to(from_here[0], from_here.shape),
         "with the tide": from_here[0] + (ahead - ahead[0])[:, None],
     }

@@ -13,12 +13,26 @@ import torch
 from hybridwater.mgn import Dynamics, Episode, Lesson, train_dynamics
 
 
-def read_arguments(description: str | None) -> argparse.Namespace:
-    """Read the options, and make what follows repeatable on one thread."""
+def read_arguments(description: str | None, *, peer: bool = False) -> argparse.Namespace:
+    """Read the options, and make what follows repeatable on one thread.
+
+    Parameters
+    ----------
+    description : str, optional
+        What the script does.
+    peer : bool
+        Whether PhysicsNeMo's network can be asked for.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
+    if peer:
+        parser.add_argument(
+            "--peer", action="store_true", help="beside PhysicsNeMo's MeshGraphNet (mgn_peer.py)"
+        )
     arguments = parser.parse_args()
+    if peer and arguments.peer and arguments.directory:
+        parser.error("--peer needs all seconds of our training in this run: omit --directory")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     return arguments
@@ -30,13 +44,21 @@ def train_and_tell(
     lessons: Sequence[Lesson],
     directory: Path | None,
     **choices: Any,
-) -> None:
-    """Train, or go on with it, and print losses of the first and last iterations and seconds."""
-    begun = time.perf_counter()
+) -> float:
+    """Train, or go on with it, and print losses of the first and last iterations and seconds.
+
+    Returns
+    -------
+    float
+        Seconds of processor time now.
+    """
+    begun, worked = time.perf_counter(), time.process_time()
     table = train_dynamics(dynamics, episodes, lessons, directory=directory, resume=True, **choices)
+    worked = time.process_time() - worked
     print(
         f"{dynamics.network.size} weights, loss {table.loss[:20].mean():.3g} -> "
         f"{table.loss[-20:].mean():.3g}, {table.seconds.max():.0f} s "
-        f"({time.perf_counter() - begun:.0f} s now)",
+        f"({time.perf_counter() - begun:.0f} s now, {worked:.0f} s of the processor)",
         flush=True,
     )
+    return worked
