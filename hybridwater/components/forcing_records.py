@@ -135,7 +135,7 @@ class ForcingRecords(DeclaredComponent):
 
     def _read(self, records: Sequence[xr.DataArray], first: int) -> np.ndarray:
         """Read a block of records from one on, shape (record, run, cell); one run if all share."""
-        every = [r[first : first + self._rows].values for r in records]
+        every = [r.variable[first : first + self._rows].values for r in records]
         if len({(rows.ctypes.data, rows.strides) for rows in every}) == 1:
             every = every[:1]
         block = np.empty((len(every[0]), len(every), self._size // len(records)))

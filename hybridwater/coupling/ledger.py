@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # What is booked [kg]: in a batch of runs, one number of each, shape (copy,).
 Amount = float | np.ndarray
 
-# Steps are balanced once there are so many, or after so long [s].
+# Steps are balanced once there are so many, or after so long [s], for each run of a batch.
 _MOST, _LONGEST = 256, 1.0
 _PER_COMPONENT = ("storage", "storage_change", "inflow", "outflow", "component_residual")
 _PER_EXCHANGE = (
@@ -308,4 +308,4 @@ class Ledger:
     def _gather(self) -> None:
         """Begin to gather steps that will be balanced."""
         self._waiting, self._ends = array("d"), list[float]()
-        self._due = monotonic() + _LONGEST
+        self._due = monotonic() + _LONGEST * self._copies
