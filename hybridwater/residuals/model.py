@@ -23,6 +23,7 @@ from hybridwater.residuals.terms import check_terms
 from hybridwater.residuals.transforms import get_transform
 
 _CAREFUL = 0.01  # learning rate with a discrepancy: with 0.05, 20 sites diverged
+_CHAIN = 0.02  # learning rate of the chain: with 0.05, eight basins ended below their start
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ class ResidualModel:
         layout = Layout.of(simulation, values, self.transform, (table, names), extra)
         pairs = layout.pairs(simulation, values, self, table, extra)
         weight = self._worth(pairs)
-        draws, diagnostics = self._margins(pairs, weight, self._at_rate(inference))
+        careful = inference if self.discrepancy == "none" else _at_rate(inference, _CAREFUL)
+        draws, diagnostics = self._margins(pairs, weight, careful)
         found = {"margins": diagnostics}
         n, seen = self.margins(pairs).predictive_numbers(pairs, draws), pairs.valid & ~pairs.dry
         if not bool(torch.isfinite(n).all()):
@@ -154,7 +156,11 @@ class ResidualModel:
             arguments = (n, seen, pairs.persistence, pairs.attributes)
             population = Population(chain.prior(), pairs.attributes)
             chained, found["persistence"] = infer(
-                chain.model, arguments, (persistence.COEFFICIENTS,), inference, population
+                chain.model,
+                arguments,
+                (persistence.COEFFICIENTS,),
+                _at_rate(inference, _CHAIN),
+                population,
             )
             draws = draws | {"persistence": chained[persistence.COEFFICIENTS]}
             terms, mean = pairs.persistence[..., 1:], draws["persistence"].mean(0)
@@ -179,13 +185,6 @@ class ResidualModel:
         discrepancy = get_discrepancy(self.discrepancy)
         return margins.Margins(transform, tails, discrepancy, len(pairs.bias), len(pairs.scale))
 
-    def _at_rate(self, inference: Inference) -> Inference:
-        """Return SVI with smaller steps where a discrepancy gives sites many coefficients."""
-        said = inference.learning_rate is not None or inference.method != "svi"
-        if said or self.discrepancy == "none":
-            return inference
-        return dataclasses.replace(inference, learning_rate=_CAREFUL)
-
     def _margins(
         self, pairs: margins.Pairs, weight: float, inference: Inference
     ) -> tuple[dict[str, torch.Tensor], Diagnostics]:
@@ -204,3 +203,10 @@ class ResidualModel:
         error = transform.forward(pairs.observed, start) - transform.forward(pairs.simulated, start)
         systematic = torch.cat([pairs.bias, pairs.features])
         return independent_fraction(error.numpy(), systematic.numpy(), pairs.valid.numpy())
+
+
+def _at_rate(inference: Inference, rate: float) -> Inference:
+    """Return SVI with steps of this size where none was said."""
+    if inference.learning_rate is not None or inference.method != "svi":
+        return inference
+    return dataclasses.replace(inference, learning_rate=rate)

@@ -3,10 +3,12 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import expit, softmax
 from synthetic import erring, flows, storms
 
 from hybridwater import scores
 from hybridwater.residuals import Inference, NotConverged, ResidualModel
+from hybridwater.residuals.persistence import REGIMES
 
 QUICK = Inference(draws=40, steps=800)
 
@@ -50,11 +52,12 @@ def test_memory_is_found():
     model = ResidualModel(bias=[], scale=[], persistence=[], tails="normal")
     table = model.fit(flows(simulated), flows(observed), inference=QUICK).parameters()
     chain = table["persistence"].mean("draw")
-    slow, fast = (
-        1 / (1 + np.exp(-chain.sel(persistence_term=f"{name}_memory"))) for name in ("slow", "fast")
+    memories, logits = (
+        np.array([chain.sel(persistence_term=f"{regime}_{term}").values for regime in regimes])
+        for term, regimes in (("memory", REGIMES), ("constant", REGIMES[:-1]))
     )
-    share = 1 / (1 + np.exp(-chain.sel(persistence_term="constant")))
-    np.testing.assert_allclose(share * slow + (1 - share) * fast, 0.9, atol=0.08)
+    shares = softmax(np.vstack([logits, np.zeros(3)]), axis=0)
+    np.testing.assert_allclose((shares * expit(memories)).sum(0), 0.9, atol=0.08)
 
 
 def test_dry_days_are_censored_not_fitted():
