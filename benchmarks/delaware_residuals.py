@@ -30,9 +30,8 @@ MEMBERS = 200
 MODELS = {
     "plain Box-Cox": ResidualModel(bias=(), scale=(), persistence=(), tails="normal", weight=1.0),
     # The weight that gives 90 % coverage of months of 1979 left out in turn. It was looked for when
-    # that of the autocorrelation (0.06) had been seen to be too careful in 1980. The level without
-    # a cap forecast thirds of 1979 that were left out with more skill.
-    "state-dependent": ResidualModel(bias=("level", "previous", "recent", "wetness"), weight=0.3),
+    # that of the autocorrelation (0.06) had been seen to be too careful in 1980.
+    "state-dependent": ResidualModel(weight=0.3),
     # SVI settles for 20 gages, and not for all: see docs/explanation/calibrated-forecasts.md.
     "with a Gaussian process": ResidualModel(weight=0.3, discrepancy="gaussian process"),
 }

@@ -58,7 +58,7 @@ class ResidualModel:
 
     transform: str = "box-cox"
     tails: str = "sinh-arcsinh"
-    bias: Sequence[str] = ("capped level", "previous", "recent", "wetness")
+    bias: Sequence[str] = ("capped level", "fall", "recent", "wetness")
     scale: Sequence[str] = ("extremity",)
     persistence: Sequence[str] = ("rise", "level", "previous", "wetness")
     discrepancy: str = "none"

@@ -1,8 +1,8 @@
 """Terms: what the bias, the scale and the persistence of an error may depend on.
 
 All are made from the simulation alone (and from covariates that the caller adds), so that they
-are known wherever the simulation is. Changes are bounded: what is learned of the many days without
-a flood is a straight line that leads to absurd flows in the few days with one.
+are known wherever the simulation is. Changes are bounded, all but the fall: what is learned of the
+many days without a flood is a straight line that leads to absurd flows in the few days with one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hybridwater.errors import DeclarationError, nearest
 _YEAR = 365.2425
 _STEP = 0.1  # of transformed flow: bound of what a record is above or below the one before
 _HIGHEST = 2.0  # standard deviations: bound of the capped level
-_DEPARTURE = 0.5  # standard deviations: bound of what means of the past are above or below now
+_DEPARTURE = 1.0  # standard deviations: bound of what means of the past are above or below now
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ TERMS: dict[str, tuple[Term, str]] = {
         lambda z, c, t: [np.where(c > 0, _bounded(c, _HIGHEST), c)],
         "level; above the mean it is bounded",
     ),
+    "fall": (lambda z, c, t: [_before(c) - c], "fall since the record before"),
     "previous": (
         lambda z, c, t: [np.tanh((_before(z) - z) / _STEP)],
         "fall since the record before, bounded",

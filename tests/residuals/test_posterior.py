@@ -111,7 +111,7 @@ def test_a_file_of_another_version_is_refused(posterior, tmp_path, schema):
 def test_parameters_are_named(posterior):
     table = posterior.parameters()
     assert list(table["bias_term"].values) == [
-        "constant", "capped level", "previous", "recent", "wetness",
+        "constant", "capped level", "fall", "recent", "wetness",
     ]  # fmt: skip
     chain = list(table["persistence_term"].values)
     assert chain[:2] == ["slowest_constant", "slowest_rise"]
