@@ -30,13 +30,8 @@ from hybridwater.mgn import (
 from hybridwater.mgn.configuration import label, relations_of
 from hybridwater.mgn.normaliser import Normaliser
 
-SETTINGS = {
-    "ours, noise": (None, "noise"),
-    "peer 15": (15, "noise"),
-    "peer 5": (5, "noise"),
-    "peer 5, ours": (5, "ours"),
-}
-"""Steps of message passing, None for our own network, and recipe: our lessons, or noise alone.
+SETTINGS = {"peer 15": (15, "noise"), "peer 5": (5, "noise"), "peer 5, rollouts": (5, "rollouts")}
+"""Steps of message passing, and recipe: lessons with rollouts, or noise alone.
 
 Activation, hidden layers and aggregation of the peer are PhysicsNeMo's defaults, as are 15 steps.
 Noise alone, and a loss over one step, is the recipe of Pfaff et al. 2021.
@@ -120,8 +115,9 @@ def train_peers(
     episode: Episode,
     recipes: Mapping[str, Sequence[Lesson]],
     seconds: float,
+    other: str,
 ) -> dict[str, IncrementDynamics]:
-    """Train all of `SETTINGS`, with as many weights and processor seconds as ours.
+    """Train `SETTINGS`, and ours by its other recipe, as long as ours and with as many weights.
 
     Parameters
     ----------
@@ -130,12 +126,14 @@ def train_peers(
     episode : Episode
         The training part.
     recipes : mapping
-        Lessons of ``"ours"`` and ``"noise"``, in any number of iterations.
+        Lessons of ``"rollouts"`` and ``"noise"``, in any number of iterations.
     seconds : float
         Processor seconds of our training.
+    other : str
+        The recipe by which ours was not trained; it is trained by that one, too.
     """
     found = {}
-    for name, (steps, recipe) in SETTINGS.items():
+    for name, (steps, recipe) in {f"ours, {other}": (None, other), **SETTINGS}.items():
         remake = make if steps is None else _peer(make(), episode, steps)
         taken = sum(_seconds(remake(), episode, lesson) for lesson in recipes[recipe])
         plan = [

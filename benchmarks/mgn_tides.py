@@ -69,7 +69,7 @@ def main() -> None:
     train, test = episode(slice(0, TRAIN)), episode(slice(TRAIN - 1, len(level)))
     n = arguments.scale
     recipes = {
-        "ours": [
+        "rollouts": [
             Lesson(int(160 * n), rate=2e-3, noise=0.3, batch=1),
             Lesson(int(60 * n), rollout=3, rate=1e-3, noise=0.1, batch=1),
             Lesson(int(40 * n), rollout=4, push=2, rate=5e-4, batch=1),
@@ -83,12 +83,12 @@ def main() -> None:
 
     trained = {"network": make()}
     seconds = train_and_tell(
-        trained["network"], [train], recipes["ours"], arguments.directory, checkpoint_every=20
+        trained["network"], [train], recipes["rollouts"], arguments.directory, checkpoint_every=20
     )
     if arguments.peer:
         from mgn_peer import train_peers
 
-        trained |= train_peers(make, train, recipes, seconds)
+        trained |= train_peers(make, train, recipes, seconds, other="noise")
     from_here = level[TRAIN - 1 :]
     ahead = tide[TRAIN - 1 :]
     runs = {

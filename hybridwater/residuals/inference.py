@@ -27,7 +27,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from hybridwater import settings
-from hybridwater.errors import DeclarationError, nearest
+from hybridwater.errors import DataError, DeclarationError, nearest
 from hybridwater.residuals.guide import HierarchicalNormal, nodes
 from hybridwater.residuals.hierarchy import Population
 from hybridwater.residuals.importance import UNRELIABLE, pareto_shape
@@ -171,6 +171,11 @@ def infer(
     Diagnostics
         Whether it worked.
 
+    Raises
+    ------
+    DataError
+        If the steps of SVI led to where nothing can be computed.
+
     Warns
     -----
     NotConverged
@@ -178,7 +183,14 @@ def infer(
     """
     with _isolated(inference.seed):
         if inference.method == "svi":
-            draws, diagnostics = _svi(model, arguments, inference, population)
+            try:
+                draws, diagnostics = _svi(model, arguments, inference, population)
+            except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]
+                raise DataError(
+                    "The fit has failed: its steps led to where nothing can be computed.",
+                    "variational inference",
+                    "Give a smaller Inference(learning_rate=...), or a simpler model",
+                ) from error
         elif inference.method == "nuts":
             draws, diagnostics = _nuts(model, arguments, inference)
         else:
