@@ -247,7 +247,9 @@ class Participant:
         return stored
 
     def read(self, variable: Variable) -> np.ndarray:
-        """Return the values of an output, shape (cell,); not to be changed or kept.
+        """Return the values of an output, not to be changed or kept.
+
+        Shape (cell,), in a batch of runs (copy, cell).
 
         Raises
         ------
@@ -262,7 +264,9 @@ class Participant:
         name = variable.name
         if name not in self._pointers and name not in self._buffers:
             try:
-                self._pointers[name] = self.component.get_value_ptr(name)
+                values = self.component.get_value_ptr(name)
+                one = self.copies == 1
+                self._pointers[name] = values if one else values.reshape(self.copies, -1)
             except NotImplementedError:  # a component in a process of its own
                 self._buffers[name] = self.blank(variable)
         values = self._pointers.get(name)

@@ -195,7 +195,7 @@ class DemandLink(Link):
         """Hand on what was taken, and book it."""
         self._put(self._moved)
         total = float(self._taken.sum())
-        ledger.give(self.label, total, 0.0, abs(total))
+        ledger.give(self.label, total, gross=abs(total))
 
 
 class Allocation:

@@ -108,6 +108,10 @@ class Ledger:
         self._participants = {p.name: p for p in participants}
         self._others = dict(others or {})
         self._copies = copies
+        self._total, self._total_and_norm = total, total_and_norm
+        if copies > 1:
+            self._total = partial(totals, copies=copies)
+            self._total_and_norm = partial(totals_and_norms, copies=copies)
         self._booked = [n for n, p in self._participants.items() if p.component.has_storage]
 
     def begin(self, links: Iterable[Link], origin: dt.datetime | None, path: Path | None) -> None:
@@ -166,20 +170,24 @@ class Ledger:
         row, moved, other = self._row, self._begins["moved"], place[_OTHER]
         for name, kilograms in participant.crossed.items():
             i = place.get(name, other)
-            crossed, size = (
-                total_and_norm(kilograms)
-                if self._copies == 1
-                else totals_and_norms(kilograms, self._copies)
-            )
+            crossed, size = self._total_and_norm(kilograms)
             row[i] += crossed
             row[moved + i] += size
 
-    def give(self, label: str, given: Amount, unmapped: Amount, gross: Amount) -> None:
+    def give(
+        self,
+        label: str,
+        given: Amount,
+        unmapped: Amount | None = None,
+        gross: Amount | None = None,
+    ) -> None:
         """Book what an exchange took from its source, and what of it goes nowhere [kg]."""
         i, row, begins = self._slot[label], self._row, self._begins
         row[begins["given"] + i] += given
-        row[begins["unmapped"] + i] += unmapped
-        row[begins["gross"] + i] += gross
+        if unmapped is not None:
+            row[begins["unmapped"] + i] += unmapped
+        if gross is not None:
+            row[begins["gross"] + i] += gross
 
     def come(self, label: str, kilograms: Amount) -> None:
         """Book what an exchange added of its own, that nobody observed."""
@@ -264,8 +272,10 @@ class Ledger:
 
     def _in_store(self) -> list[Any]:
         """Return the water in each component [kg]."""
-        add = total if self._copies == 1 else partial(totals, copies=self._copies)
-        return [sum(map(add, self._participants[name].storage().values())) for name in self._booked]
+        return [
+            sum(map(self._total, self._participants[name].storage().values()))
+            for name in self._booked
+        ]
 
     def _in_transit(self) -> list[Any]:
         """Return the water in each exchange [kg]."""

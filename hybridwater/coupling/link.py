@@ -13,7 +13,7 @@ from hybridwater.coupling.exchange import Exchange
 from hybridwater.coupling.ledger import Ledger
 from hybridwater.coupling.quantities import is_water, linear_conversion, measure
 from hybridwater.coupling.route import Cells, Route, make_route, same_cells
-from hybridwater.coupling.sums import shared, weighted
+from hybridwater.coupling.sums import shared, weighted, weighted_rows
 from hybridwater.errors import CouplingError
 
 
@@ -54,6 +54,7 @@ class Link:
         self.exchange, self.label = exchange, exchange.label
         self.source, self.target, self.given, self.taken = source, target, given, taken
         self._copies = source.copies
+        self._weighted = weighted if self._copies == 1 else weighted_rows
         where = f"exchange '{self.label}'"
         self.water = is_water(given, taken, exchange.water)
         self.rule = exchange.time or ("mean" if given.kind == "rate" else "instantaneous")
@@ -106,9 +107,9 @@ class Link:
             else StateBuffer(0.0, tolerance, self.rule == "mean")
         )
         # A flux that arrives as it is needs no copy if it is taken before its source steps again.
-        self._lends = constant and self.route.passes
+        self._lends = constant and self.route.passes and np.dtype(self.given.dtype) == float
         if not constant:
-            self._before = self.route.move(self._read())
+            self._before = self.route.move(self.source.read(self.given))
 
     @property
     def rules(self) -> tuple[Any, ...]:
@@ -156,22 +157,19 @@ class Link:
 
     def give(self, ledger: Ledger) -> None:
         """Take up what the source gave in its last step."""
-        source, values = self.source, self._read()
-        if self._lends and self._found is None and values.dtype == float:
+        source = self.source
+        values = source.read(self.given)
+        if self._lends and self._found is None:
             self.buffer.put(source.time + self.lag, source.length, values, lent=True)
         else:
             self._put(self.route.move(values))
         if self.water:
-            length, lost, gross = source.length, 0.0, 0.0
+            length, lost, gross = source.length, None, None
             if self._kg_lost is not None:
-                lost = weighted(values, self._kg_lost) * length
+                lost = self._weighted(values, self._kg_lost) * length
             if not source.component.has_storage:
-                gross = weighted(np.abs(values), self.kg_given) * length
-            ledger.give(self.label, weighted(values, self.kg_given) * length, lost, gross)
-
-    def _read(self) -> np.ndarray:
-        values = self.source.read(self.given)
-        return values if self._copies == 1 else values.reshape(self._copies, -1)
+                gross = self._weighted(np.abs(values), self.kg_given) * length
+            ledger.give(self.label, self._weighted(values, self.kg_given) * length, lost, gross)
 
     def _put(self, moved: np.ndarray) -> None:
         """Keep what was moved until the target takes it, or aside if it is taking a guess."""
@@ -192,7 +190,7 @@ class Link:
         if self._owed is not None or self.exchange.minimum is not None:
             values = self._with_what_is_owed(values, length, ledger)
         if self.water:
-            ledger.deliver(self.label, weighted(values, self.kg_taken) * length)
+            ledger.deliver(self.label, self._weighted(values, self.kg_taken) * length)
         return values if self._copies == 1 else values.reshape(-1)
 
     def _with_what_is_owed(self, values: np.ndarray, length: float, ledger: Ledger) -> np.ndarray:

@@ -168,7 +168,7 @@ class Outputs(Records):
     def record(self) -> None:
         """Take up the values after a step."""
         p = self.participant
-        values = np.concatenate([p.read(v) for v in self.variables])
+        values = np.concatenate([p.read(v) for v in self.variables], axis=None)
         begin = p.time - p.length
         if self._cadence is None:
             self.append(begin, p.time, values)

@@ -60,14 +60,14 @@ def totals_and_norms(values: np.ndarray, copies: int) -> tuple[np.ndarray, np.nd
     return totals(rows, copies), np.sqrt(np.einsum("ij,ij->i", rows, rows))
 
 
-def weighted(values: np.ndarray, factors: np.ndarray) -> float | np.ndarray:
-    """Return the sum over cells of values times factors of shape (cell,).
+def weighted_rows(rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Return what `weighted` does of each copy: from shape (copy, cell) to (copy,)."""
+    few = rows.shape[1] <= _MANY
+    return rows @ factors if few else np.array([weighted(row, factors) for row in rows])
 
-    Values are of shape (cell,), or (copy, cell) with a sum of shape (copy,).
-    """
-    if values.ndim == 2:
-        few = values.shape[1] <= _MANY
-        return values @ factors if few else np.array([weighted(row, factors) for row in values])
+
+def weighted(values: np.ndarray, factors: np.ndarray) -> float:
+    """Return the sum over cells of values times factors, both of shape (cell,)."""
     size = values.size
     if size != factors.size:
         raise ValueError(f"There are {size} values for {factors.size} cells.")
