@@ -21,10 +21,10 @@ import xarray as xr
 from hybridwater import scores
 from hybridwater.components import get_component
 from hybridwater.components.prms_process import (
-    _COMPILED,
-    _share_compiled,
+    COMPILED,
     quietly,
     read_parameters,
+    share_compiled,
 )
 from hybridwater.coupling import CoupledModel, Exchange
 from hybridwater.data import delaware_weather, read_delaware
@@ -49,13 +49,13 @@ def their_model(compile: bool) -> Any:
         control.options = {
             "input_dir": folder,
             "budget_type": None,
-            "calc_method": "numba" if compile and not _COMPILED else "numpy",
+            "calc_method": "numba" if compile and not COMPILED else "numpy",
         }
         names = ("SolarGeometry", "Atmosphere", "Canopy", "Snow", "Runoff", "Soilzone")
         classes = [getattr(pws, f"PRMS{n}") for n in (*names, "Groundwater", "Channel")]
         model = pws.Model(classes, control=control, parameters=read_parameters(None))
     for process in model.processes.values():
-        _share_compiled(process, type(process).__name__, compile)
+        share_compiled(process, type(process).__name__, compile)
     return model
 
 

@@ -20,6 +20,7 @@ gages, beside PRMS's own skill there. Writes FOLDER/delaware-surrogates.toml wit
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ import xarray as xr
 from delaware_emulator import DISCHARGE, RECHARGE, area, read_weather, skill
 
 import hybridwater as hw
-from hybridwater.cases import load_coupled
+from hybridwater import scores
+from hybridwater.cases import load_coupled, write_template
 from hybridwater.components import get_component
 from hybridwater.components.component_file import Description, write_description
 from hybridwater.components.prms_atmosphere import DailyAtmosphere
@@ -254,17 +256,13 @@ def judged(folder: Path, data: xr.Dataset, ports: dict[str, str]) -> None:
     given = record(component, data[list(names)]).dataset()
     for port in ports:
         if port not in names:
-            one, other = given[port].sel(time="1980"), data[port].sel(time="1980")
-            each, mean = nse(one, other), nse(one.mean("basin"), other.mean("basin"))
+            other = data[port].sel(time="1980")
+            one = given[port].sel(time="1980").assign_attrs(other.attrs)
+            each = scores.nse(one, other)
+            mean = float(scores.nse(*(x.mean("basin", keep_attrs=True) for x in (one, other))))
             wrong = float(one.mean() / other.mean() - 1)
             middle = np.nanmedian(each)
             print(f"  {port}: {mean:.4f}, median of HRUs {middle:.4f}, bias {wrong:+.1%}")
-
-
-def nse(simulated: xr.DataArray, observed: xr.DataArray) -> np.ndarray:
-    """Return the Nash-Sutcliffe efficiency over time; NaN where there is no variance."""
-    spread = ((observed - observed.mean("time")) ** 2).sum("time")
-    return (1 - ((simulated - observed) ** 2).sum("time") / spread.where(spread > 0)).values
 
 
 def coupled(path: Path) -> np.ndarray:
@@ -304,10 +302,15 @@ if __name__ == "__main__":
     places = hw.data.read_delaware().forcing[["latitude", "longitude"]].drop_vars("basin")
     known[drivers].merge(places).to_netcdf(out / "weather.nc")
     (out / "delaware-surrogates.toml").write_text(CASE.lstrip())
-    from hybridwater.cases import write_template
-
     flows = coupled(out / "delaware-surrogates.toml")
-    prms = coupled(write_template(out / "prms", "delaware"))
-    each = nse(*(xr.DataArray(f[365:], dims=("time", "segment")) for f in (flows, prms)))
+    with tempfile.TemporaryDirectory() as folder:
+        prms = coupled(write_template(Path(folder), "delaware"))
+    each = scores.nse(
+        *(
+            xr.DataArray(f, {"time": known["time"]}, ("time", "segment"), attrs={"units": "m3 s-1"})
+            .sel(time="1980")
+            for f in (flows, prms)
+        )
+    )  # fmt: skip
     print(f"discharge in 1980 against PRMS's, median NSE of segments {np.nanmedian(each):.4f}")
     print(f"median NSE at the gages in 1980: {skill(flows):.4f}, PRMS {skill(prms):.4f}")

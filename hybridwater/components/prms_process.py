@@ -31,7 +31,7 @@ CUBIC_FOOT = 0.3048**3 * 1000.0
 ACRE = 43560.0 * 0.3048**2
 
 _DAY = np.timedelta64(24, "h")
-_COMPILED: dict[tuple[str, str], Any] = {}
+COMPILED: dict[tuple[str, str], Any] = {}
 
 
 @contextlib.contextmanager
@@ -143,7 +143,7 @@ class PrmsComponent(DeclaredComponent):
     def _add(self, process: type, parameters: Any, **options: Any) -> Any:
         """Make a process; `_connect` gives it its inputs."""
         name = process.__name__
-        ready = any(known == name for known, _ in _COMPILED)
+        ready = any(known == name for known, _ in COMPILED)
         method = "numba" if self._compile and not ready else "numpy"
         options = options or {"calc_method": method}
         made = process(
@@ -154,7 +154,7 @@ class PrmsComponent(DeclaredComponent):
             budget_type=None,
             **options,
         )
-        _share_compiled(made, name, self._compile)
+        share_compiled(made, name, self._compile)
         self._processes[name] = made
         return made
 
@@ -196,7 +196,7 @@ class PrmsComponent(DeclaredComponent):
         }
 
 
-def _share_compiled(process: Any, name: str, wanted: bool) -> None:
+def share_compiled(process: Any, name: str, wanted: bool) -> None:
     """Take over what another process of the class has compiled already, or keep what this one has.
 
     pywatershed makes new functions of numba in every object; each would be compiled anew.
@@ -207,7 +207,7 @@ def _share_compiled(process: Any, name: str, wanted: bool) -> None:
 
     for attribute, value in vars(process).items():
         if isinstance(value, Dispatcher):
-            _COMPILED[name, attribute] = value
-    for (known, attribute), value in _COMPILED.items():
+            COMPILED[name, attribute] = value
+    for (known, attribute), value in COMPILED.items():
         if known == name:
             setattr(process, attribute, value)
