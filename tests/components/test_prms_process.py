@@ -99,7 +99,7 @@ def test_what_is_compiled_is_shared_between_objects(monkeypatch):
 
     from hybridwater.components import prms_process
 
-    monkeypatch.setattr(prms_process, "_COMPILED", {})
+    monkeypatch.setattr(prms_process, "COMPILED", {})
     made = [get_component("prms-groundwater")(compile=True) for _ in range(2)]
     for component in made:
         component.initialize()
