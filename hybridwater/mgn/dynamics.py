@@ -111,6 +111,11 @@ class Dynamics(nn.Module, abc.ABC):
         """
         episode.check_like(self.component, self.names, self.units, self.step)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie; episodes may lie elsewhere."""
+        return self.spread.device
+
     def rollout(self, episode: Episode, *, start: int = 0, span: int = 1) -> Tensor:
         """Run from the state at one time of an episode to its end, on its graph and forcing.
 
@@ -126,7 +131,8 @@ class Dynamics(nn.Module, abc.ABC):
         Returns
         -------
         torch.Tensor
-            Shape (n, n_cells, n_states): states at the times ``start``, ``start + span``, ...
+            Shape (n, n_cells, n_states): states at the times ``start``, ``start + span``, ..., on
+            the device of the weights.
 
         Raises
         ------
@@ -140,6 +146,7 @@ class Dynamics(nn.Module, abc.ABC):
                 f"There is no step of span {span} from time {start} in {len(episode.states)} times."
             )
         self.eval()
+        episode = episode.to(self.device)
         states = [episode.states[start]]
         with torch.no_grad():
             for t in range(start, len(episode.states) - span, span):

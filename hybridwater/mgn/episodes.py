@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
@@ -184,6 +185,16 @@ class Episode:
         """Number of states, forcings and static features."""
         return self.states.shape[-1], self.forcing.shape[-1], self.static.shape[-1]
 
+    def to(self, device: torch.device | str) -> Episode:
+        """Return it on another device; itself if it is there."""
+        if self.states.device == torch.device(device):
+            return self
+        moved = copy.copy(self)
+        for name in ("states", "forcing", "static", "weights"):
+            object.__setattr__(moved, name, getattr(self, name).to(device))
+        object.__setattr__(moved, "graph", copy.copy(self.graph).to(device))
+        return moved
+
     def digest(self) -> str:
         """Return a digest of the numbers, of what they are, and of the graph."""
         found = hashlib.sha256(repr((self.names, self.units, self.step)).encode())
@@ -194,7 +205,7 @@ class Episode:
             if key in store
         ]
         for tensor in (self.states, self.forcing, self.static, self.weights, *ground):
-            found.update(tensor.numpy().tobytes())
+            found.update(tensor.cpu().numpy().tobytes())
         return found.hexdigest()
 
     def check_like(

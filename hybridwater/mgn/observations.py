@@ -127,11 +127,15 @@ class RunoffRecord:
             torch.from_numpy(flow.values.astype(float)),
         )
 
+    def to(self, device: torch.device | str) -> RunoffRecord:
+        """Return it on another device."""
+        return RunoffRecord(*(x.to(device) for x in (self.given, self.signals, self.observed)))
+
     def digest(self) -> str:
         """Return a digest of the numbers."""
         found = hashlib.sha256()
         for tensor in (self.given, self.signals, self.observed):
-            found.update(tensor.numpy().tobytes())
+            found.update(tensor.cpu().numpy().tobytes())
         return found.hexdigest()
 
 
@@ -270,25 +274,28 @@ class _School(Course):
         gages: np.ndarray | Sequence[int] | None,
         seed: int,
     ) -> None:
-        self.coupler, self.record, self.routing = coupler, record, routing
+        device = coupler.offsets.device
+        self.coupler, self.record = coupler, record.to(device)
+        self.routing = GageRouting(routing.response.to(device))
         self.schooling, self.seed = schooling, seed
         count = record.observed.shape[1]
         if routing.response.shape[1] != count:
             raise DataError(
                 f"The routing goes to {routing.response.shape[1]} gages, the record has {count}."
             )
-        self.gages = torch.arange(count)[torch.as_tensor(np.asarray(_all(gages, count)))]
-        counted = torch.zeros(len(record.observed), dtype=torch.bool)
-        counted[torch.as_tensor(np.asarray(_all(days, len(counted))))] = True
-        self.observed = record.observed[:, self.gages].clone()
+        columns = np.arange(count)[_all(gages, count)]
+        rows = np.zeros(len(record.observed), dtype=bool)
+        rows[_all(days, len(rows))] = True
+        self.gages, counted = (torch.from_numpy(x).to(device) for x in (columns, rows))
+        self.observed = self.record.observed[:, self.gages].clone()
         self.observed[~counted] = torch.nan
         if not bool(torch.isfinite(self.observed).any(dim=0).all()):
             raise DataError("A gage has no observations on the days that count.")
-        self.starts = self._starts(counted)
+        self.starts = self._starts(rows)
         self.reference = Reference.of(self.observed.T)
         self.loss = make_loss(dict(schooling.loss))
-        self.features = coupler.remember(record.signals)[0]
-        coupler.acquaint(record.given[counted], self.features[counted])
+        self.features = coupler.remember(self.record.signals)[0]
+        coupler.acquaint(self.record.given[counted], self.features[counted])
         optimiser = torch.optim.AdamW(
             [
                 {"params": coupler.network.parameters(), "weight_decay": schooling.decay},
@@ -297,9 +304,9 @@ class _School(Course):
         )
         super().__init__(coupler, optimiser, schooling.iterations, seed)
         shape = (len(counted), record.given.shape[1], 2)
-        self.stores = torch.zeros(shape, dtype=torch.float64)
+        self.stores = torch.zeros(shape, dtype=torch.float64, device=device)
 
-    def _starts(self, counted: Tensor) -> np.ndarray:
+    def _starts(self, counted: np.ndarray) -> np.ndarray:
         """Return the days on which a window can begin: most of its days count."""
         window = self.schooling.window
         if len(counted) < window:
@@ -307,14 +314,13 @@ class _School(Course):
                 f"The window has {window} days, the record {len(counted)}.",
                 fix="Shorten the window, or give a longer record",
             )
-        total = torch.cat([torch.zeros(1), counted.double().cumsum(0)])
-        share = (total[window:] - total[:-window]) / window
-        return torch.nonzero(share >= min(0.75, float(share.max())))[:, 0].numpy()
+        share = np.convolve(counted, np.ones(window), mode="valid") / window
+        return np.flatnonzero(share >= min(0.75, share.max()))
 
     def configuration(self) -> dict[str, Any]:
         """Return what makes this run this run."""
-        digest = hashlib.sha256(self.routing.response.numpy().tobytes())
-        digest.update(self.observed.numpy().tobytes())
+        digest = hashlib.sha256(self.routing.response.cpu().numpy().tobytes())
+        digest.update(self.observed.cpu().numpy().tobytes())
         return {
             "architecture": self.coupler.network.architecture.to_dict(),
             "coupler": self.coupler.about(),
@@ -364,11 +370,11 @@ class _School(Course):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         super().restore(state)
-        self.stores = state["stores"]
+        self.stores = state["stores"].to(self.device)
 
     def _save(self, path: Path) -> None:
         self.coupler.save(path)
 
 
-def _all(chosen: Any, count: int) -> Any:
-    return np.arange(count) if chosen is None else chosen
+def _all(chosen: Any, count: int) -> np.ndarray:
+    return np.arange(count) if chosen is None else np.asarray(chosen)

@@ -157,10 +157,11 @@ class MuskingumRouting:
         now = x.new_zeros(*x.shape[1:-1], 2 * n) if state is None else state
         if now.shape != (*x.shape[1:-1], 2 * n):
             raise DataError(f"The state has the shape {tuple(now.shape)}, not (..., {2 * n}).")
+        matrices = [m.to(x.device) for m in self._torch]
         flows = []
         for day in x:
             known = torch.cat([day, now], dim=-1).reshape(-1, 3 * n).T
-            flow, after = (torch.sparse.mm(m, known).T for m in self._torch)
+            flow, after = (torch.sparse.mm(m, known).T for m in matrices)
             flows.append(flow.reshape(day.shape))
             now = after.reshape(now.shape)
         return Routed(torch.stack(flows, dim=-2), now)

@@ -138,10 +138,11 @@ class _Course(Course):
         lessons: Sequence[Lesson],
         seed: int,
     ) -> None:
-        self.dynamics, self.episodes, self.lessons = dynamics, list(episodes), list(lessons)
-        self.seed = seed
-        for episode in self.episodes:
+        self.dynamics, self.lessons, self.seed = dynamics, list(lessons), seed
+        for episode in episodes:
             dynamics.check_episode(episode)
+        self.episodes = [episode.to(dynamics.device) for episode in episodes]
+        for episode in self.episodes:
             dynamics.check_states(episode.states)
         for k, lesson in enumerate(self.lessons):
             parallel.refuse_uneven(lesson.batch)
@@ -198,7 +199,8 @@ class _Course(Course):
         if lesson.noise:
             shape = (lesson.batch, *states.shape[1:])
             noise = torch.randn(shape, generator=self.generator, dtype=torch.float64)
-            states = self.dynamics.bounded(states + lesson.noise * spread * parallel.part(noise))
+            noise = parallel.part(noise).to(states.device)
+            states = self.dynamics.bounded(states + lesson.noise * spread * noise)
         total = states.new_zeros(())
         for k in range(lesson.push + lesson.rollout):
             at = begin + k * span

@@ -125,7 +125,7 @@ def read_checkpoint(directory: Path, restore: Callable[[dict[str, Any]], None]) 
     if not path.is_file():
         return
     try:
-        restore(torch.load(path, weights_only=True))
+        restore(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise WeightsError(
             f"The checkpoint cannot be read ({type(error).__name__}).",
