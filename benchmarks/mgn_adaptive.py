@@ -104,7 +104,8 @@ def main() -> None:
         Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4, spans=(1, SPAN)),
         Lesson(int(60 * n), rollout=3, push=2, rate=2e-4, spans=(SPAN,)),
     ]
-    train_and_tell(dynamics, episodes, lessons, arguments.directory, progress=False)
+    choices = {"progress": False, "seed": arguments.seed}
+    train_and_tell(dynamics, episodes, lessons, arguments.directory, **choices)
     rows: dict[str, list] = {}
     for seed in range(100, 104):
         truth = solve(fine, mounds(fine.centroids, seed), RECORD, STEPS * SPAN)[::SPAN]

@@ -111,7 +111,8 @@ def main() -> None:
         Lesson(int(80 * n), rollout=2, noise=0.05, rate=5e-4),
         Lesson(int(60 * n), rollout=3, push=2, rate=2e-4),
     ]
-    train_and_tell(dynamics, episodes, lessons, arguments.directory, progress=False)
+    choices = {"progress": False, "seed": arguments.seed}
+    train_and_tell(dynamics, episodes, lessons, arguments.directory, **choices)
     rows: dict[str, list] = {}
     # the last reach of the base gathers all the water and is no river any more
     lengths = np.where(fine.network.distance > 10e3, fine.network.lengths, 0.0)

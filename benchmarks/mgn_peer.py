@@ -115,6 +115,7 @@ def train_peers(
     episode: Episode,
     recipes: Mapping[str, Sequence[Lesson]],
     seconds: float,
+    seed: int,
     other: str,
 ) -> dict[str, IncrementDynamics]:
     """Train `SETTINGS`, and ours by its other recipe, as long as ours and with as many weights.
@@ -129,12 +130,14 @@ def train_peers(
         Lessons of ``"rollouts"`` and ``"noise"``, in any number of iterations.
     seconds : float
         Processor seconds of our training.
+    seed : int
+        Of weights, windows and noise.
     other : str
         The recipe by which ours was not trained; it is trained by that one, too.
     """
     found = {}
     for name, (steps, recipe) in {f"ours, {other}": (None, other), **SETTINGS}.items():
-        remake = make if steps is None else _peer(make(), episode, steps)
+        remake = make if steps is None else _peer(make(), episode, steps, seed)
         taken = sum(_seconds(remake(), episode, lesson) for lesson in recipes[recipe])
         plan = [
             dataclasses.replace(x, iterations=round(x.iterations * seconds / taken))
@@ -142,11 +145,13 @@ def train_peers(
         ]
         found[name] = remake()
         print(f"{name}: {sum(x.iterations for x in plan)} iterations", flush=True)
-        train_and_tell(found[name], [episode], plan, None)
+        train_and_tell(found[name], [episode], plan, None, seed=seed)
     return found
 
 
-def _peer(ours: IncrementDynamics, episode: Episode, steps: int) -> Callable[[], IncrementDynamics]:
+def _peer(
+    ours: IncrementDynamics, episode: Episode, steps: int, seed: int
+) -> Callable[[], IncrementDynamics]:
     """Return what makes the peer, as wide as comes nearest to our number of weights."""
     graph, architecture = episode.graph, ours.network.architecture
 
@@ -157,7 +162,7 @@ def _peer(ours: IncrementDynamics, episode: Episode, steps: int) -> Callable[[],
     print(f"PhysicsNeMo's network of {steps} steps has latents of {width}")
 
     def made() -> IncrementDynamics:
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         network: Any = PeerNetwork(graph, architecture, steps, width)
         known = {"inertia": ours.inertia, "units": ours.units, "step": ours.step}
         return IncrementDynamics(network, ours.spread, **known)

@@ -10,7 +10,7 @@ zero where a cell is dry; a cell is wet above 5 cm. Beside it: persistence, and 
 with the tide. With ``--peer``, PhysicsNeMo's MeshGraphNet too, with our weights and seconds
 (mgn_peer.py).
 
-    HYBRIDWATER_DATA=.../data python benchmarks/mgn_tides.py [--directory runs/tides | --peer]
+    HYBRIDWATER_DATA=... python benchmarks/mgn_tides.py [--directory FOLDER | --peer] [--seed 1]
 
 The directory keeps the training: run again to go on after an interruption.
 """
@@ -78,17 +78,22 @@ def main() -> None:
     }
 
     def make() -> IncrementDynamics:
-        torch.manual_seed(0)
+        torch.manual_seed(arguments.seed)
         return IncrementDynamics.of([train], width=32, depth=2)
 
     trained = {"network": make()}
     seconds = train_and_tell(
-        trained["network"], [train], recipes["rollouts"], arguments.directory, checkpoint_every=20
+        trained["network"],
+        [train],
+        recipes["rollouts"],
+        arguments.directory,
+        checkpoint_every=20,
+        seed=arguments.seed,
     )
     if arguments.peer:
         from mgn_peer import train_peers
 
-        trained |= train_peers(make, train, recipes, seconds, other="noise")
+        trained |= train_peers(make, train, recipes, seconds, arguments.seed, other="noise")
     from_here = level[TRAIN - 1 :]
     ahead = tide[TRAIN - 1 :]
     runs = {

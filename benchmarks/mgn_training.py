@@ -26,6 +26,7 @@ def read_arguments(description: str | None, *, peer: bool = False) -> argparse.N
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the training")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, windows and noise")
     if peer:
         parser.add_argument(
             "--peer", action="store_true", help="beside PhysicsNeMo's MeshGraphNet (mgn_peer.py)"
@@ -34,7 +35,7 @@ def read_arguments(description: str | None, *, peer: bool = False) -> argparse.N
     if peer and arguments.peer and arguments.directory:
         parser.error("--peer needs all seconds of our training in this run: omit --directory")
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    torch.manual_seed(arguments.seed)
     return arguments
 
 
