@@ -99,6 +99,23 @@ def test_couple_writes_a_case_that_can_be_drawn(tmp_path):
     assert call("couple", "gr4j").exit_code == 2
 
 
+def test_couple_knows_modules_beside_the_case_as_the_case_does(tmp_path, monkeypatch):
+    (tmp_path / "somebodys_lake.py").write_text(
+        "from hybridwater.components.template import Template\nclass Lake(Template): pass\n"
+    )
+    path = tmp_path / "proposed.toml"
+    done = call("couple", "somebodys_lake:Lake", "gr4j", "--out", path)
+    assert done.exit_code == 0, done.output
+    assert call("graph", path, "--out", tmp_path / "g.png").exit_code == 0
+    monkeypatch.delitem(sys.modules, "somebodys_lake")
+    monkeypatch.chdir(tmp_path)
+    assert "[components.lake]" in call("couple", "somebodys_lake:Lake", "gr4j").output
+    wrong = call("couple", "nobodys_lake:Lake", "gr4j")
+    assert wrong.exit_code == 2
+    assert "cannot be imported" in wrong.output
+    assert "without arguments" not in wrong.output
+
+
 def test_init_delaware(tmp_path):
     done = call("init", tmp_path / "basin", "--delaware")
     assert done.exit_code == 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from hybridwater.cases.checks import Check
 from hybridwater.cases.tables import Table
 from hybridwater.components import Component, get_component
 from hybridwater.components.base import Variable
+from hybridwater.components.registry import importable
 from hybridwater.coupling import StandIn
 from hybridwater.errors import CaseError, HybridwaterError, nearest
 
@@ -220,7 +219,7 @@ def _model(
 ) -> Model:
     folder = str(Path(table.file).parent)
     try:
-        with _importable(folder):
+        with importable(folder):
             made = get_component(kind)
     except HybridwaterError as error:
         raise type(error)(error.what, error.where or table.where("kind"), error.fix) from error
@@ -255,13 +254,3 @@ def _array(value: Any) -> Any:
         return {key: _array(entry) for key, entry in value.items()}
     numbers = isinstance(value, list) and all(isinstance(v, int | float) for v in value)
     return np.array(value, float) if numbers else value
-
-
-@contextlib.contextmanager
-def _importable(folder: str) -> Iterator[None]:
-    """Let modules in a folder be imported."""
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)

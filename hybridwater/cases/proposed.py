@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hybridwater.components import Component, get_component
+from hybridwater.components.registry import importable
 from hybridwater.coupling.proposals import Candidate, Proposal, propose
 from hybridwater.errors import CaseError, ComponentError
 from hybridwater.files import write_bytes
@@ -33,7 +34,7 @@ def write_proposal(kinds: Sequence[str], path: str | Path | None = None) -> str:
     ----------
     kinds : sequence of str
         Names of components, or ``"module:Class"``, each perhaps after a name of its own and a
-        ``=``.
+        ``=``. Modules in the folder of the file, or else in this folder, count.
     path : path-like, optional
         File to write; none if left out.
 
@@ -47,15 +48,17 @@ def write_proposal(kinds: Sequence[str], path: str | Path | None = None) -> str:
     CaseError
         If there are fewer than two components, a name is not plain, or the file is there already.
     ComponentError, MissingDependency
-        If a component cannot be made without arguments.
+        If there is no such component, or it cannot be made without arguments.
     """
     if path is not None and Path(path).exists():
         raise CaseError("There is a file already.", str(path), "Name another one with --out")
     named = _named(kinds)
+    with importable(Path.cwd() if path is None else Path(path).absolute().parent):
+        made = {name: get_component(kind) for name, kind in named.items()}
     components = {}
     for name, kind in named.items():
         try:
-            components[name] = get_component(kind)()
+            components[name] = made[name]()
             components[name].initialize("")
         except (TypeError, ComponentError) as error:
             why = error.what if isinstance(error, ComponentError) else error

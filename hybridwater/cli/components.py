@@ -55,16 +55,14 @@ def component_check(
 
     Ends with exit code 1 if a promise is broken.
     """
-    import sys
-
     from rich.markup import escape
     from rich.table import Table
 
     from hybridwater.components import check, get_component
+    from hybridwater.components.registry import importable
 
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    findings = check(get_component(name)(), config_file=str(config or ""), steps=steps)
+    with importable(Path.cwd()):
+        findings = check(get_component(name)(), config_file=str(config or ""), steps=steps)
     marks = {"ok": "ok", "skipped": "[yellow]skipped[/]", "failed": "[bold red]failed[/]"}
     table = Table(show_header=False, box=None, pad_edge=False)
     for finding in findings:

@@ -65,7 +65,10 @@ def run(
 def couple(
     components: Annotated[
         list[str],
-        typer.Argument(help="Components, or 'module:Class', or NAME=COMPONENT; two or more."),
+        typer.Argument(
+            help="Components, or 'module:Class', or NAME=COMPONENT; two or more. Modules in the "
+            "folder of the case file count."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Case file to write; it is shown if left out.")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hybridwater.components.base import Component
@@ -102,6 +106,16 @@ def require_package(package: str | None, component: str) -> None:
             f"The component '{component}' needs the package '{package}', which is not installed.",
             fix=install_command(package),
         )
+
+
+@contextlib.contextmanager
+def importable(folder: str | Path) -> Iterator[None]:
+    """Let modules in a folder be imported, such as that of a case file."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def find(target: str) -> Any:
