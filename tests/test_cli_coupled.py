@@ -1,9 +1,11 @@
 """Coupled runs from the command line."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from hybridwater.cli import app
@@ -11,6 +13,34 @@ from hybridwater.cli import app
 sys.path.insert(0, str(Path(__file__).parent / "cases"))
 
 from coupled_case import CASE, write_case
+
+PLAIN = """
+[run]
+start = 2001-01-01
+end = "4 d"
+
+[forcing.weather]
+source = "csv"
+path = "hill.csv"
+units = { rain = "mm d-1" }
+mesh = "three"
+
+[meshes.three]
+kind = "columns"
+areas = [1e6, 2e6, 1e6]
+
+[components.bucket]
+kind = "bmi_models:Plain"
+mesh = "three"
+
+[[exchange]]
+source = "weather.rain"
+target = "bucket.rain"
+
+[output]
+directory = "run"
+variables = { bucket = ["level"] }
+"""
 
 
 def call(*arguments):
@@ -33,6 +63,20 @@ def test_run_prints_the_ledger_and_writes_a_report(tmp_path):
         "ledger.nc",
         "report.html",
     ]
+
+
+@pytest.mark.filterwarnings("default:No checkpoint:UserWarning")
+def test_run_of_models_that_tell_neither_storage_nor_state(tmp_path):
+    shutil.copy(Path(__file__).parent / "components" / "bmi_models.py", tmp_path)
+    case = write_case(tmp_path, PLAIN)
+    done = call("run", case)
+    assert done.exit_code == 0, done.output
+    assert "Warning: No checkpoint is written, as bucket has no state" in done.output
+    assert "coupled.py" not in done.output  # no line of code
+    assert "Missing in a coupling step" in done.output
+    assert "bucket" in (tmp_path / "run" / "report.html").read_text()
+    level = xr.load_dataset(tmp_path / "run" / "bucket.nc")["level"]
+    assert (level.isel({level.dims[1]: 0}) == level).all()  # one series of rain in all cells
 
 
 def test_run_in_parts(tmp_path):

@@ -30,7 +30,8 @@ class ForcingRecords(DeclaredComponent):
     ----------
     data : xarray.Dataset or path-like, optional
         Records over ``time``, which labels the start of each interval, and at most one more
-        dimension, the cells. Every variable has ``units``. A path is one NetCDF file. Left out if
+        dimension, the cells. Records of one cell, or over time alone, hold in all cells of the
+        others, or of the mesh. Every variable has ``units``. A path is one NetCDF file. Left out if
         the configuration file names it.
     variables : mapping of str to str, optional
         Names that the records get, and the variables of the dataset that they come from; all of
@@ -69,10 +70,10 @@ class ForcingRecords(DeclaredComponent):
         names = dict(variables or {name: name for name in map(str, dataset.data_vars)})
         records = {name: _records(dataset, name, source) for name, source in names.items()}
         self._records = {name: [record] for name, record in records.items()}
-        sizes = {r.shape[1:] for r in records.values()}
-        if len(sizes) != 1:
+        counts = sorted({r.shape[1] for r in records.values() if r.ndim > 1} - {1})
+        if len(counts) > 1:
             raise ComponentError(
-                f"The variables have {len(sizes)} shapes of cells: {sorted(sizes)}.",
+                f"The variables have different numbers of cells: {counts}.",
                 f"component '{self.name}'",
                 "Make one component for each grid",
             )
@@ -93,7 +94,7 @@ class ForcingRecords(DeclaredComponent):
             )
             for name, record in records.items()
         )
-        self._size = int(np.prod(next(iter(sizes)), dtype=int))
+        self._size = counts[0] if counts else 1 if mesh is None else mesh.size
         self._first, self._block = 0, {}
         self._digest = b""
 

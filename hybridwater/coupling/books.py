@@ -137,14 +137,17 @@ def to_dataset(
         sums since the start of the run, also of what was run before a checkpoint.
     """
     added, names = {}, {}
+    shape = tuple(records.sizes[d] for d in (*of, "time"))
     for what, (dimension, meaning) in MEANINGS.items():
         use = [i for i, (name, _) in enumerate(columns) if name == what]
-        if not dimension or use:
+        if what not in records:  # no component keeps books, or there are no exchanges
+            attributes = {"units": "kg", "long_name": meaning}
+            added[what] = ((*of, "time", dimension), np.zeros((*shape, 0)), attributes)
+        if what not in ("storage", "in_transit"):
             attributes = {"units": "kg", "long_name": f"{meaning}, since the start of the run"}
             total = summed[..., use] if dimension else summed[..., use[0]]
-            if what not in ("storage", "in_transit"):
-                dimensions = (*of, dimension) if dimension else of
-                added[f"total_{what}"] = (dimensions, total, attributes)
-        if dimension and use:
-            names[dimension] = [columns[i][1] for i in use]
+            dimensions = (*of, dimension) if dimension else of
+            added[f"total_{what}"] = (dimensions, total, attributes)
+        if dimension:
+            names[dimension] = np.array([columns[i][1] for i in use], dtype=str)
     return records.assign(added).assign_coords(names)

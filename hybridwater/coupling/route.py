@@ -133,8 +133,8 @@ def make_route(
     CouplingError
         If the rule does not fit the cells, or areas are needed and not known.
     """
-    _need_areas(source, where)
-    _need_areas(target, where)
+    _need_areas(source, f"source of {where}")
+    _need_areas(target, f"target of {where}")
     remap = make_remap(rule, source, target, masks, where)
     slope, offset = conversion
     slope *= share
@@ -163,8 +163,9 @@ def _need_areas(cells: Cells, where: str) -> None:
         raise CouplingError(
             "Water per area is exchanged, but the areas of the cells are not known.",
             where,
-            "Give the component a mesh: mesh = hybridwater.meshes.column_mesh(areas, centroids) "
-            "if nothing else is known",
+            "Give it a mesh. If only areas are known: hybridwater.meshes.column_mesh(areas, "
+            "centroids), or in a case file [meshes.NAME] with kind = 'columns', areas, lon and "
+            "lat, and mesh = 'NAME' in its table",
         )
     if isinstance(cells.mesh, Mesh) and cells.mesh.size != cells.count:
         raise CouplingError(

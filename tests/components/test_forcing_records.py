@@ -5,6 +5,7 @@ import xarray as xr
 from hybridwater.components import check, get_component
 from hybridwater.components.forcing_records import ForcingRecords
 from hybridwater.errors import ComponentError, ComponentFailed, DataError, UnitError
+from hybridwater.meshes import column_mesh
 
 
 def records(n=10, cells=3, units="mm d-1"):
@@ -64,6 +65,21 @@ def test_files(tmp_path):
     component.initialize()
     component.update()
     assert component.variable("rain").units == "mm d-1"
+
+
+@pytest.mark.parametrize("cells", [{}, {"basin": [0]}])
+def test_one_series_holds_in_all_cells(cells):
+    series = records(cells=1).rename(rain="pet").isel(basin=0, drop=True).expand_dims(cells)
+    series = series.transpose("time", ...).rename({d: "station" for d in cells})
+    alone = ForcingRecords(data=series, mesh=column_mesh([1e6, 1e6, 1e6], [[0, 45]] * 3))
+    beside = ForcingRecords(data=xr.merge([series, records()]))
+    for component in (alone, beside):
+        component.initialize()
+        component.update_until(2 * 21600.0)
+        assert (component.get_value_ptr("pet") == np.ones(3)).all()
+    assert (beside.get_value_ptr("rain") == np.arange(3.0) + 3).all()
+    with pytest.raises(ComponentError, match="different numbers of cells"):
+        ForcingRecords(data=xr.merge([records(), records(cells=2).rename(rain="a", basin="b")]))
 
 
 def test_refusals(tmp_path):

@@ -7,6 +7,7 @@ from pairs import Aquifer, Surface
 from reservoirs import Reservoir, start
 from test_demand import Farm, Lake, demand
 
+from hybridwater.components.forcing_records import ForcingRecords
 from hybridwater.coupling import CoupledModel, Policy
 from hybridwater.coupling import ledger as ledger_room
 from hybridwater.coupling.books import Totals, guess
@@ -84,6 +85,21 @@ def test_closes_over_a_thousand_steps_of_everything():
     gained = float(inside[-1] - inside[0])
     crossed = float(ledger["external"][1:].sum() + ledger["unobserved"][1:].sum())
     assert gained == pytest.approx(crossed, rel=1e-9)
+
+
+def test_has_its_dimensions_where_nothing_keeps_books(tmp_path):
+    days = np.datetime64("2000-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D")
+    rain = xr.Dataset({"rain": ("time", np.ones(3), {"units": "mm d-1"})}, {"time": days})
+    for directory in (None, tmp_path):
+        model = CoupledModel({"rain": ForcingRecords(data=rain)}, directory=directory)
+        model.run("2 d")
+        ledger = model.ledger()
+        model.close()
+        assert ledger.sizes["time"] == 2
+        for dimension, name in (("component", "inflow"), ("exchange", "given")):
+            assert ledger[name].shape == (2, 0)
+            assert ledger[f"total_{name}"].dims == (dimension,)
+        assert float(ledger["total_residual"]) == 0.0
 
 
 def test_is_a_dataset_with_units_and_meanings():
