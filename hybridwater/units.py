@@ -157,8 +157,13 @@ def require(data: xr.DataArray) -> str:
     Raises
     ------
     UnitError
-        If it has none.
+        If it has none, or is no data array.
     """
+    if not hasattr(data, "attrs"):
+        raise UnitError(
+            f"A plain {type(data).__name__} has no units.",
+            fix="Give xarray.DataArray(values, dims=..., attrs={'units': 'mm d-1'}), with its unit",
+        )
     text = data.attrs.get("units")
     name = data.name or "the data"
     if text is None or not str(text).strip():

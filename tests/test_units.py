@@ -104,6 +104,12 @@ def test_require_refuses_data_without_units(unit):
     assert "data['prcp'].attrs['units'] = " in str(caught.value)
 
 
+@pytest.mark.parametrize("plain", [250.0, [250.0], np.ones(2)])
+def test_plain_numbers_have_no_units(plain):
+    with pytest.raises(UnitError, match=r"no units.*xarray.DataArray"):
+        units.to_units(plain, "km2")
+
+
 def test_require_refuses_an_unknown_unit():
     with pytest.raises(UnitError, match="'buckets' is not known"):
         units.require(data("buckets"))
