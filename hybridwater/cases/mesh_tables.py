@@ -71,6 +71,18 @@ def _rivers(name: str, path: Path) -> RiverNetwork:
     return read_routelink(path, name=name)
 
 
+def _reaches(
+    name: str, to: Any, lengths: Any, areas: Any = (), lon: Any = None, lat: Any = None
+) -> RiverNetwork:
+    import numpy as np
+
+    from hybridwater.meshes import RiverNetwork
+
+    placed = lon is not None and lat is not None
+    points = np.stack([lon, lat], axis=1) if placed else np.zeros((0, 2))
+    return RiverNetwork(np.array(to), lengths, areas=np.array(areas), points=points, name=name)
+
+
 def _delaware(name: str) -> Mesh:
     from hybridwater.data import read_delaware
 
@@ -106,6 +118,14 @@ KINDS = {
     "healpix": _Kind(_healpix, {"nside": checks.whole}, ("nside",)),
     "mpas": _Kind(_mpas, {"path": checks.text}, ("path",)),
     "rivers": _Kind(_rivers, {"path": checks.text}, ("path",)),
+    "reaches": _Kind(
+        _reaches,
+        {
+            "to": checks.wholes,
+            **dict.fromkeys(("lengths", "areas", "lon", "lat"), checks.numbers),
+        },
+        ("to", "lengths"),
+    ),
     "delaware": _Kind(_delaware, {}),
 }
 

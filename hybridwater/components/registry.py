@@ -38,6 +38,7 @@ BUILT_IN = {
     "learned-dynamics": BuiltIn(f"{_HERE}.learned_dynamics:LearnedDynamics"),
     "prms-channel": BuiltIn(f"{_HERE}.prms_channel:PrmsChannel", "pywatershed"),
     "prms-routing": BuiltIn(f"{_HERE}.prms_routing:PrmsRouting", "pywatershed"),
+    "river-routing": BuiltIn(f"{_HERE}.river_routing:RiverRouting"),
     "starfit": BuiltIn(f"{_HERE}.starfit:Starfit", "pywatershed"),
     "landlab-groundwater": BuiltIn(f"{_HERE}.landlab_groundwater:LandlabGroundwater", "landlab"),
     "landlab-overland": BuiltIn(f"{_HERE}.landlab_overland:LandlabOverland", "landlab"),

@@ -236,9 +236,9 @@ def make_remap(
     try:
         made = _made(rule, source, target, masks, where)
     except HybridwaterError as error:
-        raise type(error)(error.what, f"{where}; {error.where or ''}".strip("; "), error.fix) from (
-            error
-        )
+        found = error.where or ""
+        place = found if found.startswith(where) else f"{where}; {found}".strip("; ")
+        raise type(error)(error.what, place, error.fix) from error
     shape = (target.count, source.count)
     have = shape if made is None and source.count == target.count else None
     if made is not None:

@@ -92,6 +92,15 @@ CLASSES = {
             "inputs": {"recharge": 0.01},
         }
     """,
+    "river-routing": """
+        from hybridwater.components.river_routing import RiverRouting as Base
+        from hybridwater.meshes import RiverNetwork
+        OPTIONS = {
+            "mesh": RiverNetwork([1, -1], [20e3, 30e3]),
+            "velocity": 1.0,
+            "inputs": {"lateral_water_volume_transport": 1.0},
+        }
+    """,
     "surrogate": """
         from test_surrogate import AREA, PORTS, reservoir
         from hybridwater.components.surrogate import SurrogateComponent as Base
