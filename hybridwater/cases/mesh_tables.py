@@ -78,8 +78,7 @@ def _reaches(
 
     from hybridwater.meshes import RiverNetwork
 
-    placed = lon is not None and lat is not None
-    points = np.stack([lon, lat], axis=1) if placed else np.zeros((0, 2))
+    points = np.zeros((0, 2)) if lon is None or lat is None else np.stack([lon, lat], axis=1)
     return RiverNetwork(np.array(to), lengths, areas=np.array(areas), points=points, name=name)
 
 

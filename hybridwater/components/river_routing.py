@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from hybridwater.components.configuration import require_same
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, network
 from hybridwater.errors import ComponentError
-
-if TYPE_CHECKING:
-    from hybridwater.meshes import RiverNetwork
+from hybridwater.meshes import RiverNetwork
 
 _LATERAL = "lateral_water_volume_transport"
 _DISCHARGE = "water_volume_transport_in_river_channel"
@@ -124,21 +122,22 @@ class RiverRouting(DeclaredComponent):
         self._copies = 1
 
     def _stack(self, parts: Sequence[Self]) -> None:
-        require_same(self.name, "reaches", [p.mesh(0).to for p in parts])
+        require_same(self.name, "reaches", [p._river.to for p in parts])
         for what in ("_constants", "_counts", "_parts"):
             require_same(self.name, what.strip("_"), [getattr(p, what) for p in parts])
         self._first_flow = np.concatenate([p._first_flow for p in parts])
         self._copies = len(parts)
 
     def _make_grids(self) -> dict[int, Grid]:
-        river = self.mesh(0)
-        if not hasattr(river, "to"):
+        river: Any = self.mesh(0)
+        if not isinstance(river, RiverNetwork):
             raise ComponentError(
                 "There is no river network.",
                 f"component '{self.name}'",
                 "Give mesh = RiverNetwork(to, lengths), or in a case file mesh = 'NAME' of "
                 "[meshes.NAME] with kind = 'reaches' or 'rivers'",
             )
+        self._river = river
         if self._copies == 1:
             self._read(river)
             return {0: network(river.to)}
@@ -182,7 +181,7 @@ class RiverRouting(DeclaredComponent):
         self, what: str, values: Any, least: float = 0.0, most: float = np.inf
     ) -> np.ndarray:
         """Return one number per reach, not to be changed."""
-        n, array = self.mesh(0).size, np.asarray(values, float)
+        n, array = self._river.size, np.asarray(values, float)
         fits = array.shape in ((), (n,)) and ((array >= least) & (array <= most)).all()
         if not fits or not np.isfinite(array).all():
             raise ComponentError(
@@ -194,12 +193,12 @@ class RiverRouting(DeclaredComponent):
         return np.broadcast_to(array, n)
 
     def _configuration(self) -> dict[str, Any]:
-        return {"to": self.mesh(0).to, "constants": self._constants, "counts": self._counts}
+        return {"to": self._river.to, "constants": self._constants, "counts": self._counts}
 
     def _reset(self) -> None:
         flow = self._first_flow.reshape(self._copies, -1)
         self._stored = np.repeat(flow, self._counts, axis=1) * self._constants
-        self._outlets = np.tile(self.mesh(0).to < 0, self._copies)
+        self._outlets = np.tile(self._river.to < 0, self._copies)
         self._show(self._first_flow)
 
     def _state_arrays(self) -> dict[str, np.ndarray]:
