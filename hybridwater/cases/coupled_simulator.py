@@ -281,7 +281,7 @@ class CoupledSimulator:
                 records = changed.get(name, self._records[name])
                 variable = (table.names or {}).get(variable, variable)
                 error = source.apply(records, draw, variable)
-                changed[name] = records.assign({variable: error})
+                changed[name] = records.assign({variable: error.variable})
             elif isinstance(source, Parameters):
                 for text, (number, factor) in source.drawn(draw).items():
                     name, keyword = text.split(".", 1)

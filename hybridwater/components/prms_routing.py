@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -16,6 +17,7 @@ from hybridwater.components.prms_channel import RUNOFF, VARIABLES, PrmsChannel
 from hybridwater.components.prms_process import CUBIC_FOOT, quietly
 
 _DAY = 86400.0 * 1000.0  # kg d-1 in m3 s-1
+_MAPS: WeakKeyDictionary[Any, csr_array] = WeakKeyDictionary()  # by the parameters
 _NOTHING = 1e-20  # share of a flow that no sum of such flows keeps
 
 
@@ -61,7 +63,6 @@ class PrmsRouting(PrmsChannel):
             network_mesh=network_mesh,
         )
         self._copies = 1
-        self._map: csr_array | None = None
 
     def _stack(self, parts: Sequence[Self]) -> None:
         require_same(self.name, "parameters", [str(p._path) for p in parts])
@@ -85,8 +86,9 @@ class PrmsRouting(PrmsChannel):
             self._start_control()
             self._processes = {}
             channel = self._add(PRMSChannel, self._all)
-            if self._map is None:  # else that of another run of the same parameters
-                self._map = daily_map(channel)
+            found = _MAPS.get(self._all)
+            self._map = daily_map(channel) if found is None else found
+            _MAPS[self._all] = self._map
         copies, n = self._copies, channel.nsegment
         segment = np.asarray(channel.hru_segment) - 1
         hrus = np.flatnonzero(segment >= 0)
@@ -109,7 +111,6 @@ class PrmsRouting(PrmsChannel):
         return {"inflow": self._inflow.T, "outflow": self._outflow.T, "stored": self._stored}
 
     def _advance(self) -> None:
-        assert self._map is not None
         values = {name: array.reshape(self._copies, -1) for name, array in self._values.items()}
         runoff = values[RUNOFF[0]] + values[RUNOFF[1]] + values[RUNOFF[2]]
         self._lateral[:] = self._drains @ runoff.T

@@ -22,6 +22,7 @@ from hybridwater.components.handover import last_values, require_carried, steps_
 from hybridwater.components.ports import SOLVER_ERROR, Port, conversion, make_ports
 from hybridwater.engines import Options, Solver, get_engine
 from hybridwater.engines.records import initial_states, program_values
+from hybridwater.engines.shapes import side_by_side
 from hybridwater.engines.simulation import read_options
 from hybridwater.errors import ComponentError, ComponentFailed, HybridwaterError, nearest
 from hybridwater.training.ranges import MARGIN, OutsideTrainingRange, seen_by_networks
@@ -133,7 +134,7 @@ class SurrogateComponent(DeclaredComponent):
         mapping = known.ports if ports is None else ports
         self._ports = make_ports(ude, self._area, mapping, variables)
         self._options = _solver_options(self._model, self._ports, options)
-        self._engine, self._stacked = engine, False
+        self._engine, self._stacked, self._copies = engine, False, 1
         initial = known.initial if initial is None else initial
         self._initial = _initial_values(self._model, self._area.size, initial)
         self.has_storage = bool(ude.boundary)
@@ -150,7 +151,10 @@ class SurrogateComponent(DeclaredComponent):
             ("options", [p._options for p in parts]),
         ):
             require_same(self.name, what, values)
-        self._model = stacked([p._model for p in parts], self._area.size)
+        if all(p._model is self._model for p in parts):
+            self._copies = len(parts)  # that share parameters
+        else:
+            self._model = stacked([p._model for p in parts], self._area.size)
         self._area, self._stacked = np.concatenate([p._area for p in parts]), True
         self._initial = np.concatenate([p._initial for p in parts])
         self._ports = tuple(
@@ -192,15 +196,16 @@ class SurrogateComponent(DeclaredComponent):
 
     def _reset(self) -> None:
         model, n = self._model, self._area.size
-        self._parameters = program_values(model.ude, model.parameters, n)
+        self._parameters = program_values(model.ude, model.parameters, n // self._copies)
         self._weights = model.weights.copy()
         for fixed in (self._parameters, self._weights):
             fixed.flags.writeable = False  # so that an engine need not take them up in every step
         engine = get_engine(self._engine, self._options)
         self.engine = engine.name
         self._solver: Solver = engine.compile(model.ude, self._options)
-        self._forcing = np.zeros((n, 1, len(model.ude.forcings)))
-        self._state = self._initial.copy()
+        self._forcing = side_by_side(n, 1, len(model.ude.forcings))
+        self._state = side_by_side(*self._initial.shape)
+        self._state[:] = self._initial
         self._duration = float(units.convert(self._step, self.time_units, model.ude.time_unit))
         forcings = [f.name for f in model.ude.forcings]
         states = [s.name for s in model.ude.states]
@@ -209,17 +214,34 @@ class SurrogateComponent(DeclaredComponent):
         self._in = [(p, forcings.index(p.term)) for p in named if p.term in forcings]
         self._out = [(p, fluxes.index(p.term)) for p in named if p.term in fluxes]
         self._held = [(p, states.index(p.term)) for p in named if p.term in states]
+        self._take_inputs()
+        self._in = self._apart(self._in, self._forcing[:, 0])
+        self._held = self._apart(self._held, self._state)
         stores = model.ude.storages if self.has_storage else ()
         self._stores = [
             (name, states.index(name), conversion(model.ude.units[name], "kg", self._area)[0])
             for name in stores
         ]
         self._boundary = self._kilograms()
+        self._error_kilograms = self._area * self._step  # that one unit of the error is
         self._watched, self._warned = list(self._views()), set()
         for port in self._ports:
             if port.term is None:
                 self._values[port.variable.name][:] = port.offset
         self._show_states()
+
+    def _apart(
+        self, ports: Sequence[tuple[Port, int]], columns: np.ndarray
+    ) -> list[tuple[Port, int]]:
+        """Let values of ports be the columns of their terms; return the ports whose differ."""
+        apart = []
+        for port, k in ports:
+            name = port.variable.name
+            if port.same and self._values[name].dtype == columns.dtype:
+                self._values[name] = columns[:, k]
+            else:
+                apart.append((port, k))
+        return apart
 
     def _views(self) -> Iterator[tuple[str, float, float, np.ndarray]]:
         """Yield what the networks see: name, range with its margin, and a view of the values."""
@@ -245,17 +267,24 @@ class SurrogateComponent(DeclaredComponent):
                 found[port.variable.name] = (port, sign * self._step * scale)
         return {name: kilograms for name, (_, kilograms) in found.items()}
 
+    def _take_inputs(self) -> None:
+        for port, k in self._in:
+            self._forcing[:, 0, k] = port.to_term(self._values[port.variable.name])
+
     def _show_states(self) -> None:
         for port, k in self._held:
             self._values[port.variable.name][:] = port.to_port(self._state[:, k])
 
     def _advance(self) -> None:
-        for port, k in self._in:
-            self._forcing[:, 0, k] = port.to_term(self._values[port.variable.name])
-        before = self._stored()
+        self._take_inputs()
         self._warn_outside()
         solution = self._solver.solve(
-            self._parameters, self._weights, self._forcing, self._state, self._duration
+            self._parameters,
+            self._weights,
+            self._forcing,
+            self._state,
+            self._duration,
+            copies=self._copies,
         )
         if solution.failures:
             failure = solution.failures[0]
@@ -264,14 +293,16 @@ class SurrogateComponent(DeclaredComponent):
                 f"{self._place()}, cell {failure.batch}",
                 "Look at the inputs of that cell, and go on from the last checkpoint",
             )
-        self._state[:] = solution.final_state
         for port, k in self._out:
             self._values[port.variable.name][:] = port.to_port(solution.fluxes[:, 0, k])
-        self._show_states()
         if self.has_storage:
-            booked = sum(self._values[n] * kilograms for n, kilograms in self._boundary.items())
-            lost = self._stored() - before - booked
-            self._values[SOLVER_ERROR][:] = lost / (self._area * self._step)
+            new, old = solution.final_state, self._state
+            made = sum((new[:, k] - old[:, k]) * scale for _, k, scale in self._stores)
+            for name, kilograms in self._boundary.items():
+                made -= self._values[name] * kilograms
+            self._values[SOLVER_ERROR][:] = made / self._error_kilograms
+        self._state[:] = solution.final_state
+        self._show_states()
 
     def _warn_outside(self) -> None:
         """Warn once of each variable that leaves what the networks have seen."""
@@ -288,9 +319,6 @@ class SurrogateComponent(DeclaredComponent):
     def _state_arrays(self) -> dict[str, np.ndarray]:
         return {"state": self._state}
 
-    def _stored(self) -> np.ndarray:
-        return sum(self.storage().values(), np.zeros(self._area.size))
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in each store [kg], shape (cell,)."""
         return {name: self._state[:, k] * scale for name, k, scale in self._stores}
@@ -300,7 +328,7 @@ class SurrogateComponent(DeclaredComponent):
         if not self._steps or not self.has_storage:
             return {}
         booked = {n: self._values[n] * kilograms for n, kilograms in self._boundary.items()}
-        return booked | {SOLVER_ERROR: self._values[SOLVER_ERROR] * (self._area * self._step)}
+        return booked | {SOLVER_ERROR: self._values[SOLVER_ERROR] * self._error_kilograms}
 
     def take_over(
         self, component: Component, stores: Mapping[str, Sequence[str]] | None = None
