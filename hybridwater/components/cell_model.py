@@ -161,8 +161,8 @@ def _weights(ude: UDE, fit: Surrogate | None, given: Any, cells: int) -> np.ndar
         )
     else:
         weights = initial_weights(ude.program, 0)
-    if weights.shape == (1, n) or not n:
-        weights = weights.reshape(-1)
+    if weights.shape == (1, n):
+        weights = weights[0]
     if weights.shape not in {(n,), (cells, n)}:
         raise WeightsError(
             f"The weights have the shape {weights.shape}, but the model '{ude.name}' has {n} "

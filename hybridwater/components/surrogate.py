@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hybridwater import units
-from hybridwater.components.base import Component, Variable
+from hybridwater.components.base import Component, State, Variable
 from hybridwater.components.cell_model import CellModel, cell_model, stacked
 from hybridwater.components.component_file import Description, read_description
 from hybridwater.components.configuration import require_same
@@ -134,7 +134,7 @@ class SurrogateComponent(DeclaredComponent):
         mapping = known.ports if ports is None else ports
         self._ports = make_ports(ude, self._area, mapping, variables)
         self._options = _solver_options(self._model, self._ports, options)
-        self._engine, self._stacked, self._copies = engine, False, 1
+        self._engine, self._stacked = engine, False
         initial = known.initial if initial is None else initial
         self._initial = _initial_values(self._model, self._area.size, initial)
         self.has_storage = bool(ude.boundary)
@@ -151,10 +151,7 @@ class SurrogateComponent(DeclaredComponent):
             ("options", [p._options for p in parts]),
         ):
             require_same(self.name, what, values)
-        if all(p._model is self._model for p in parts):
-            self._copies = len(parts)  # that share parameters
-        else:
-            self._model = stacked([p._model for p in parts], self._area.size)
+        self._model = stacked([p._model for p in parts], self._area.size)
         self._area, self._stacked = np.concatenate([p._area for p in parts]), True
         self._initial = np.concatenate([p._initial for p in parts])
         self._ports = tuple(
@@ -196,7 +193,7 @@ class SurrogateComponent(DeclaredComponent):
 
     def _reset(self) -> None:
         model, n = self._model, self._area.size
-        self._parameters = program_values(model.ude, model.parameters, n // self._copies)
+        self._parameters = program_values(model.ude, model.parameters, n)
         self._weights = model.weights.copy()
         for fixed in (self._parameters, self._weights):
             fixed.flags.writeable = False  # so that an engine need not take them up in every step
@@ -215,6 +212,9 @@ class SurrogateComponent(DeclaredComponent):
         self._out = [(p, fluxes.index(p.term)) for p in named if p.term in fluxes]
         self._held = [(p, states.index(p.term)) for p in named if p.term in states]
         self._take_inputs()
+        # solvers say where states or fluxes are not finite
+        own = (*self._out, *self._held)
+        self._finite = {p.variable.name for p, _ in own if self._is_own(p)}
         self._in = self._apart(self._in, self._forcing[:, 0])
         self._held = self._apart(self._held, self._state)
         stores = model.ude.storages if self.has_storage else ()
@@ -224,6 +224,7 @@ class SurrogateComponent(DeclaredComponent):
         ]
         self._boundary = self._kilograms()
         self._error_kilograms = self._area * self._step  # that one unit of the error is
+        self._crossed: dict[str, np.ndarray] = {}  # in the last step [kg]
         self._watched, self._warned = list(self._views()), set()
         for port in self._ports:
             if port.term is None:
@@ -234,14 +235,14 @@ class SurrogateComponent(DeclaredComponent):
         self, ports: Sequence[tuple[Port, int]], columns: np.ndarray
     ) -> list[tuple[Port, int]]:
         """Let values of ports be the columns of their terms; return the ports whose differ."""
-        apart = []
         for port, k in ports:
-            name = port.variable.name
-            if port.same and self._values[name].dtype == columns.dtype:
-                self._values[name] = columns[:, k]
-            else:
-                apart.append((port, k))
-        return apart
+            if self._is_own(port):
+                self._values[port.variable.name] = columns[:, k]
+        return [(port, k) for port, k in ports if not self._is_own(port)]
+
+    def _is_own(self, port: Port) -> bool:
+        """Whether values of a port are those of its term, bit by bit."""
+        return port.same and self._values[port.variable.name].dtype == np.float64
 
     def _views(self) -> Iterator[tuple[str, float, float, np.ndarray]]:
         """Yield what the networks see: name, range with its margin, and a view of the values."""
@@ -279,12 +280,7 @@ class SurrogateComponent(DeclaredComponent):
         self._take_inputs()
         self._warn_outside()
         solution = self._solver.solve(
-            self._parameters,
-            self._weights,
-            self._forcing,
-            self._state,
-            self._duration,
-            copies=self._copies,
+            self._parameters, self._weights, self._forcing, self._state, self._duration
         )
         if solution.failures:
             failure = solution.failures[0]
@@ -297,10 +293,14 @@ class SurrogateComponent(DeclaredComponent):
             self._values[port.variable.name][:] = port.to_port(solution.fluxes[:, 0, k])
         if self.has_storage:
             new, old = solution.final_state, self._state
-            made = sum((new[:, k] - old[:, k]) * scale for _, k, scale in self._stores)
-            for name, kilograms in self._boundary.items():
-                made -= self._values[name] * kilograms
-            self._values[SOLVER_ERROR][:] = made / self._error_kilograms
+            made, *others = [(new[:, k] - old[:, k]) * scale for _, k, scale in self._stores]
+            for gained in others:
+                made += gained
+            self._crossed = {n: self._values[n] * kg for n, kg in self._boundary.items()}
+            for kilograms in self._crossed.values():
+                made -= kilograms
+            self._crossed[SOLVER_ERROR] = made
+            np.divide(made, self._error_kilograms, out=self._values[SOLVER_ERROR])
         self._state[:] = solution.final_state
         self._show_states()
 
@@ -327,8 +327,15 @@ class SurrogateComponent(DeclaredComponent):
         """Return what crossed the boundary in the last step [kg], each of shape (cell,)."""
         if not self._steps or not self.has_storage:
             return {}
-        booked = {n: self._values[n] * kilograms for n, kilograms in self._boundary.items()}
-        return booked | {SOLVER_ERROR: self._values[SOLVER_ERROR] * self._error_kilograms}
+        if not self._crossed:  # since a state was set
+            kilograms = {**self._boundary, SOLVER_ERROR: self._error_kilograms}
+            self._crossed = {n: self._values[n] * kg for n, kg in kilograms.items()}
+        return dict(self._crossed)
+
+    def set_state(self, state: State) -> None:
+        """Go to a state; see `DeclaredComponent.set_state`."""
+        super().set_state(state)
+        self._crossed = {}
 
     def take_over(
         self, component: Component, stores: Mapping[str, Sequence[str]] | None = None
@@ -378,6 +385,7 @@ class SurrogateComponent(DeclaredComponent):
             self.set_state(before)
             raise
         self._show_states()
+        self._crossed = {}
         if self.has_storage:
             self._values[SOLVER_ERROR][:] = 0.0
 

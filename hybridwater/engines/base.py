@@ -332,8 +332,6 @@ class Solver(Protocol):
         forcing: np.ndarray,
         initial_state: np.ndarray,
         step: float = 1.0,
-        *,
-        copies: int = 1,
     ) -> Solution:
         """Solve.
 
@@ -349,9 +347,6 @@ class Solver(Protocol):
             Shape (batch, n_states).
         step : float
             Length of a record in the time unit of the model.
-        copies : int
-            How many times the batch, of the same parameters and weights, is in ``forcing`` and
-            ``initial_state``, one copy after the other; and in the solution.
 
         Raises
         ------

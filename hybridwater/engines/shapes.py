@@ -11,12 +11,7 @@ from hybridwater.ude.model import UDE
 
 
 def check_inputs(
-    ude: UDE,
-    parameters: np.ndarray,
-    weights: np.ndarray,
-    *,
-    copies: int = 1,
-    **others: tuple[np.ndarray, int],
+    ude: UDE, parameters: np.ndarray, weights: np.ndarray, **others: tuple[np.ndarray, int]
 ) -> None:
     """Raise if arrays do not fit a model, or each other.
 
@@ -26,8 +21,6 @@ def check_inputs(
         The model.
     parameters, weights : numpy.ndarray
         Must have the shapes (batch, n_parameters), and (n_weights,) or (batch, n_weights).
-    copies : int
-        How many times as many entries the others have, which share parameters and weights.
     **others : (numpy.ndarray, int)
         ``forcing``, and ``initial_state`` or ``states``, each with the number of axes that it must
         have: two are (batch, values), three are (batch, time, values).
@@ -54,24 +47,12 @@ def check_inputs(
         if shape != expected:
             order = ", ".join(dict.fromkeys(names[name])) or "none"
             _refuse(name, shape, expected, f"model '{ude.name}'", f"Give in its last axis: {order}")
-        if name == "parameters":
-            sizes["batch"] *= copies
     if sizes.get("time") == 0:
         raise DeclarationError("The forcing has no records.", f"model '{ude.name}'")
-    n, batch = program.n_weights, sizes["batch"] // copies
+    n, batch = program.n_weights, sizes["batch"]
     if np.shape(weights) not in ((n,), (batch, n)):
         either = f"({n},) or ({batch}, {n})"
         _refuse("weights", np.shape(weights), either, f"model '{ude.name}'")
-
-
-def repeated(
-    copies: int, parameters: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return parameters and weights of every entry where copies of the batch share them."""
-    if copies > 1:
-        parameters = np.tile(parameters, (copies, 1))
-        weights = np.tile(weights, (copies, 1)) if np.ndim(weights) == 2 else weights
-    return parameters, weights
 
 
 def side_by_side(*shape: int) -> np.ndarray:

@@ -27,7 +27,7 @@ def name_unsolved(
     solution : Solution
         With failures or without.
     parameters, weights, forcing : numpy.ndarray
-        As in :meth:`hybridwater.engines.base.Solver.solve`, also of several copies.
+        As in :meth:`hybridwater.engines.base.Solver.solve`.
 
     Returns
     -------
@@ -46,11 +46,11 @@ def name_unsolved(
     watch = type(solver)(solver.ude, Options(fluxes=tuple(u.name for u in unknowns)))  # type: ignore
 
     def named(failure: Failure) -> Failure:
-        own = [failure.batch % len(parameters)]
+        one = slice(failure.batch, failure.batch + 1)
         values, _ = watch.evaluate(
-            np.asarray(parameters)[own],
-            np.asarray(weights)[own] if np.ndim(weights) == 2 else weights,
-            np.asarray(forcing)[[failure.batch], failure.record : failure.record + 1],
+            np.asarray(parameters)[one],
+            np.asarray(weights)[one] if np.ndim(weights) == 2 else weights,
+            np.asarray(forcing)[one, failure.record : failure.record + 1],
             failure.state[None, None],
         )
         for unknown, value in zip(unknowns, values[0, 0], strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 import weakref
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from hybridwater.engines.embedded.interpolation import coefficients
 from hybridwater.engines.embedded.pointwise import pointwise, rates_of, slopes_of
 from hybridwater.engines.embedded.recordwise import Inputs, Sweep
 from hybridwater.engines.embedded.thresholds import Switches, located_map
-from hybridwater.engines.shapes import check_inputs, check_shape, repeated
+from hybridwater.engines.shapes import check_inputs, check_shape
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.ude.model import UDE
 from hybridwater.ude.switching import switched
@@ -113,13 +112,9 @@ class EmbeddedSolver:
     ) -> tuple[Array, Array, Array]:
         """Solve where the batch is the last axis of arrays and results, as it is in a sweep.
 
-        Forcing and initial states may have an axis of copies before it. Of states, those at the
-        start of records are returned, but for the first if that is known.
+        Of states, those at the start of records are returned, but for the first if that is known.
         """
-        lanes = initial.shape[1:]
-        flat = forcing.reshape(*forcing.shape[:2], math.prod(lanes))
-        coefs = coefficients(jnp.moveaxis(flat, -1, 0), self.options.interpolation)
-        coefs = coefs.reshape(*coefs.shape[:3], *lanes)
+        coefs = coefficients(jnp.moveaxis(forcing, -1, 0), self.options.interpolation)
         sweep = self._swept(Inputs(initial, coefs, parameters, weights), step)
         first = 1 if self.options.output == "mean" else 0
         return sweep.starts[first:, 0], sweep.outputs, sweep.final
@@ -196,7 +191,7 @@ class EmbeddedSolver:
         known = self._fixed.get(id(given)) if fixed else None
         if known is not None:
             return known
-        turned = np.moveaxis(given, 0, -1) if lanes else given
+        turned = _turned(given) if lanes else given
         numbers = np.asarray(turned, dtype=self._dtype, order="C")
         if fixed:
             numbers = self._fixed[id(given)] = jnp.asarray(numbers)
@@ -210,42 +205,29 @@ class EmbeddedSolver:
         forcing: np.ndarray,
         initial_state: np.ndarray,
         step: float = 1.0,
-        *,
-        copies: int = 1,
     ) -> Solution:
         """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`.
 
         Where entries of the batch lie side by side in ``forcing``, which then is not C-contiguous,
         they do so in the results, and nothing is turned.
         """
-        check_inputs(
-            self.ude,
-            parameters,
-            weights,
-            copies=copies,
-            forcing=(forcing, 3),
-            initial_state=(initial_state, 2),
-        )
-        if self.options.method not in FIXED_STEP or np.ndim(weights) == 2:  # one axis only
-            (parameters, weights), copies = repeated(copies, parameters, weights), 1
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         order = "C" if np.asarray(forcing).flags.c_contiguous else "K"
-        batch = len(forcing)
-        lanes = (batch,) if copies == 1 else (copies, batch // copies)
         with jax.enable_x64(True):
-            u, s = self._passed(forcing), self._passed(initial_state)
             found = self._solve(
                 self._passed(parameters),
                 self._passed(weights, lanes=False),
-                u.reshape(*u.shape[:-1], *lanes),
-                s.reshape(*s.shape[:-1], *lanes),
+                self._passed(forcing),
+                self._passed(initial_state),
                 self._passed(step, lanes=False),
             )
-            rows = (np.asarray(a) for a in found)
-            states, fluxes, final = (a.reshape(*a.shape[: -len(lanes)], batch) for a in rows)
+            states, fluxes, final = (np.asarray(a) for a in found)
             if self.options.output == "mean":
-                states = np.concatenate([states, final[None]])
+                last = final[None]
+                states = np.concatenate([states, last]) if len(states) else last
             states, fluxes, final = (
-                np.asarray(np.moveaxis(a, -1, 0), order=order) for a in (states, fluxes, final)
+                np.asarray(_turned_back(a), order=order) for a in (states, fluxes, final)
             )
             solution = self._solution(states, fluxes, final, initial_state)
         return name_unsolved(self, solution, parameters, weights, forcing)
@@ -265,8 +247,8 @@ class EmbeddedSolver:
         The gradients of an entry that failed are zero, and it has no part in those of weights that
         the batch shares.
         """
-        forced, begun = (forcing, 3), (initial_state, 2)
-        check_inputs(self.ude, parameters, weights, forcing=forced, initial_state=begun)
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         with jax.enable_x64(True):
             arrays = self._arrays(parameters, weights, forcing, initial_state, step)
             states, fluxes, final, starts = self._forward(*arrays)
@@ -401,6 +383,16 @@ class EmbeddedSolver:
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
+
+
+def _turned(given: Any) -> np.ndarray:
+    """Return a view with the first axis as the last, at once; `numpy.moveaxis` looks longer."""
+    array = np.asarray(given)
+    return array.transpose(*range(1, array.ndim), 0)
+
+
+def _turned_back(array: np.ndarray) -> np.ndarray:
+    return array.transpose(-1, *range(array.ndim - 1))
 
 
 def _warn_of_growth(method: str, initial_state_bar: np.ndarray, *bars: np.ndarray) -> None:

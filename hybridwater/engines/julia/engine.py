@@ -24,7 +24,7 @@ from hybridwater.engines.base import (
     locates,
 )
 from hybridwater.engines.julia import loops, source
-from hybridwater.engines.shapes import check_inputs, check_shape, repeated
+from hybridwater.engines.shapes import check_inputs, check_shape
 from hybridwater.engines.unsolved import name_unsolved
 from hybridwater.errors import DeclarationError, MissingDependency
 from hybridwater.ude.model import UDE
@@ -61,11 +61,8 @@ class JuliaSolver:
         forcing: np.ndarray,
         initial_state: np.ndarray,
         step: float = 1.0,
-        *,
-        copies: int = 1,
     ) -> Solution:
         """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`."""
-        parameters, weights = repeated(copies, parameters, weights)
         return self._solve(parameters, weights, forcing, initial_state, step, keep=False)[0]
 
     def solve_with_pullback(
@@ -162,8 +159,8 @@ class JuliaSolver:
         *,
         keep: bool,
     ) -> tuple[Solution, np.ndarray, Any]:
-        forced, begun = (forcing, 3), (initial_state, 2)
-        check_inputs(self.ude, parameters, weights, forcing=forced, initial_state=begun)
+        given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
+        check_inputs(self.ude, parameters, weights, **given)
         o = self.options
         states, fluxes, final, failed, record, counts = _julia.call(
             "solve",

@@ -72,22 +72,6 @@ def test_entries_that_lie_side_by_side_in_memory_stay_so(hybrid, compiled):
         assert np.moveaxis(own, 0, -1).flags.c_contiguous
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("each", [False, True], ids=["shared weights", "own weights"])
-def test_copies_of_a_batch_share_its_parameters(hybrid, compiled, method, each):
-    solver = compiled(hybrid.ude, method=method, **TOLERANCES)
-    parameters, weights, forcing, initial = hybrid.inputs
-    weights = np.stack([weights, 1.1 * weights]) if each else weights
-    others = np.concatenate([forcing, 2 * forcing, 0.5 * forcing]), np.tile(initial, (3, 1))
-    three = solver.solve(parameters, weights, *others, copies=3)
-    own = np.tile(weights, (3, 1)) if each else weights
-    repeated = solver.solve(np.tile(parameters, (3, 1)), own, *others)
-    for name in ("states", "fluxes", "final_state"):
-        np.testing.assert_array_equal(getattr(three, name), getattr(repeated, name))
-    with pytest.raises(DeclarationError, match=r"'forcing' has the shape \(6, .*, not \(4, "):
-        solver.solve(parameters, weights, *others, copies=2)
-
-
 def test_instantaneous_output_is_the_value_at_the_start_of_a_record(make, compiled):
     rain = np.array([[3.0, 0.0, 7.0, 2.0]])[..., None]
     inputs = (np.array([[0.3]]), np.zeros(0), rain, np.array([[10.0]]))
