@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -276,11 +277,11 @@ class CoupledSimulator:
                 name, variable = source.variable.split(".", 1)
                 table = forcing[name]
                 if name not in self._records:
-                    self._records[name] = _in_order_of_time(table.read())
+                    self._records[name] = _used(table.read(), self.case.end)
                 records = changed.get(name, self._records[name])
                 variable = (table.names or {}).get(variable, variable)
                 error = source.apply(records, draw, variable)
-                changed[name] = records.assign({variable: error})
+                changed[name] = records.assign({variable: error.variable})
             elif isinstance(source, Parameters):
                 for text, (number, factor) in source.drawn(draw).items():
                     name, keyword = text.split(".", 1)
@@ -357,8 +358,14 @@ class CoupledSimulator:
         return xr.Dataset(found)
 
 
-def _in_order_of_time(records: xr.Dataset) -> xr.Dataset:
-    """Let records of one time lie side by side, as they are read, time after time."""
+def _used(records: xr.Dataset, end: str) -> xr.Dataset:
+    """Return the records before the end of a run if that is a date; two tell their interval.
+
+    Those of one time lie side by side, as they are read, time after time.
+    """
+    with contextlib.suppress(ValueError):  # a duration
+        used = int((records["time"].values < np.datetime64(end)).sum())
+        records = records.isel(time=slice(max(used, 2)))
     made = {n: v.copy(data=np.ascontiguousarray(v.values)) for n, v in records.data_vars.items()}
     return records.assign(made)
 

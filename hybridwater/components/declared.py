@@ -58,6 +58,7 @@ class DeclaredComponent(TableComponent):
         self._meshes = {k: m for k, m in (meshes or {}).items() if m is not None}
         self._steps = np.zeros((), np.int64)
         self._grids, self._values = {}, {}
+        self._finite: set[str] = set()  # outputs that `_advance` itself knows to be
 
     # ---- to be written by a component
 
@@ -112,6 +113,7 @@ class DeclaredComponent(TableComponent):
         for what in ("_step", "_start", "_end", "variables"):
             require_same(first.name, what.strip("_"), [getattr(p, what) for p in parts])
         made._steps, made._grids, made._values = np.zeros((), np.int64), {}, {}
+        made._finite = set()
         meshes = {grid: first.mesh(grid) for grid in first._grids}
         made._meshes = {grid: mesh for grid, mesh in meshes.items() if mesh is not None}
         given = {name for part in parts for name in part._first_inputs}
@@ -223,8 +225,10 @@ class DeclaredComponent(TableComponent):
 
     def _refuse_broken(self) -> None:
         for v in self.variables:
+            if not v.is_output or v.name in self._finite:
+                continue
             values = self._values[v.name]
-            if v.is_output and values.dtype.kind == "f" and not np.isfinite(values).all():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
                 cell = int(np.flatnonzero(~np.isfinite(values))[0])
                 raise ComponentFailed(
                     f"'{v.name}' became {values[cell]}.",

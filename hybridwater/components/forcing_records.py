@@ -95,13 +95,15 @@ class ForcingRecords(DeclaredComponent):
             for name, record in records.items()
         )
         self._size = counts[0] if counts else 1 if mesh is None else mesh.size
+        self._copies = 1
         self._first, self._block = 0, {}
         self._digest = b""
 
     def _stack(self, parts: Sequence[Self]) -> None:
         require_same(self.name, "cells", [p._size for p in parts])
         self._records = {n: [r for p in parts for r in p._records[n]] for n in self._records}
-        self._size, self._block, self._digest = self._size * len(parts), {}, b""
+        self._copies, self._block, self._digest = len(parts), {}, b""
+        self._size *= self._copies
 
     @property
     def _rows(self) -> int:
@@ -139,7 +141,7 @@ class ForcingRecords(DeclaredComponent):
         every = [r.variable[first : first + self._rows].values for r in records]
         if len({(rows.ctypes.data, rows.strides) for rows in every}) == 1:
             every = every[:1]
-        block = np.empty((len(every[0]), len(every), self._size // len(records)))
+        block = np.empty((len(every[0]), len(every), self._size // self._copies))
         for k, rows in enumerate(every):
             block[:, k] = rows.reshape(len(rows), -1)
         return block
@@ -149,9 +151,11 @@ class ForcingRecords(DeclaredComponent):
         if not self._block or not 0 <= index - self._first < self._rows:
             self._first = index - index % self._rows
             self._block = {n: self._read(r, self._first) for n, r in self._records.items()}
+            for name, rows in self._block.items():  # of one run if all have the same
+                self._records[name] = self._records[name][: rows.shape[1]]
+            self._finite = {n for n, rows in self._block.items() if np.isfinite(rows).all()}
         for name, rows in self._block.items():
-            values = self._values[name]
-            values.reshape(len(self._records[name]), -1)[:] = rows[index - self._first]
+            self._values[name].reshape(self._copies, -1)[:] = rows[index - self._first]
 
     def storage(self) -> dict[str, np.ndarray]:
         """Return nothing: records are no store."""

@@ -40,14 +40,14 @@ class Port:
 
     def to_term(self, values: np.ndarray) -> np.ndarray:
         """Convert values of the port to the unit of the term, shape (cell,)."""
-        return values if self._same else (values - self.offset) / self.scale
+        return values if self.same else (values - self.offset) / self.scale
 
     def to_port(self, values: np.ndarray) -> np.ndarray:
         """Convert values of the term to the unit of the port, shape (cell,)."""
-        return values if self._same else values * self.scale + self.offset
+        return values if self.same else values * self.scale + self.offset
 
     @functools.cached_property
-    def _same(self) -> bool:
+    def same(self) -> bool:
         """Whether port and term have one unit, as most have: then nothing is computed."""
         return bool((self.scale == 1.0).all() and (self.offset == 0.0).all())
 

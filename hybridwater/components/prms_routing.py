@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -16,6 +17,8 @@ from hybridwater.components.prms_channel import RUNOFF, VARIABLES, PrmsChannel
 from hybridwater.components.prms_process import CUBIC_FOOT, quietly
 
 _DAY = 86400.0 * 1000.0  # kg d-1 in m3 s-1
+_MAPS: WeakKeyDictionary[Any, csr_array] = WeakKeyDictionary()  # by the parameters
+_NOTHING = 1e-20  # share of a flow that no sum of such flows keeps
 
 
 class PrmsRouting(PrmsChannel):
@@ -23,8 +26,9 @@ class PrmsRouting(PrmsChannel):
 
     Muskingum routing is linear in what flows in and in what it remembers, and its coefficients do
     not change. So the hours of a day in all segments are one matrix, of which pywatershed's own
-    routing gives the columns when it is asked to route units. A day is then one sparse product, and
-    the answer that of PRMS but for the rounding of sums.
+    routing gives the columns when it is asked to route units. A day is then one sparse product for
+    the outflows, and one for the inflows, which are what comes from the side and from upstream. The
+    answer is that of PRMS but for the rounding of sums.
 
     Source of the equations: as of `PrmsChannel`.
 
@@ -59,7 +63,6 @@ class PrmsRouting(PrmsChannel):
             network_mesh=network_mesh,
         )
         self._copies = 1
-        self._map: csr_array | None = None
 
     def _stack(self, parts: Sequence[Self]) -> None:
         require_same(self.name, "parameters", [str(p._path) for p in parts])
@@ -67,10 +70,10 @@ class PrmsRouting(PrmsChannel):
 
     def _make_grids(self) -> dict[int, Grid]:
         grids, copies = super()._make_grids(), self._copies
+        self._own_area, self._unrouted = self._area, np.flatnonzero(~self._routed)
         if copies == 1:
             return grids
         self._area = np.tile(self._area, copies)
-        self._routed = np.tile(self._routed, copies)
         downstream = np.asarray(self._all.parameters["tosegment"]) - 1
         shift = np.arange(copies)[:, None] * downstream.size
         every = np.where(downstream < 0, -1, downstream + shift)
@@ -83,40 +86,43 @@ class PrmsRouting(PrmsChannel):
             self._start_control()
             self._processes = {}
             channel = self._add(PRMSChannel, self._all)
-            if self._map is None:  # else that of another run of the same parameters
-                self._map = daily_map(channel)
+            found = _MAPS.get(self._all)
+            self._map = daily_map(channel) if found is None else found
+            _MAPS[self._all] = self._map
         copies, n = self._copies, channel.nsegment
         segment = np.asarray(channel.hru_segment) - 1
         hrus = np.flatnonzero(segment >= 0)
-        ones = np.ones(hrus.size)
-        self._drains = csr_array((ones, (segment[hrus], hrus)), shape=(n, segment.size))
-        self._outlets = np.tile(channel.get_outflow_mask(), copies)
+        daily = self._own_area[hrus] / _DAY
+        self._drains = csr_array((daily, (segment[hrus], hrus)), shape=(n, segment.size))
+        below = np.asarray(channel._tosegment)
+        above = np.flatnonzero(below >= 0)
+        ones = np.ones(above.size)
+        self._upstream = csr_array((ones, (below[above], above)), shape=(n, n))
+        self._outlets = np.flatnonzero(channel.get_outflow_mask())
+        # what is routed: lateral inflow, inflow of the day before, last outflow; (segment, run)
+        self._known = np.zeros((3 * n, copies))
+        self._lateral, self._inflow, self._outflow = np.split(self._known, 3)
         to_metres = CUBIC_FOOT / 1000.0
-        self._inflow = np.tile(channel._seg_inflow * to_metres, copies)
-        self._outflow = np.tile(channel._outflow_ts * to_metres, copies)
+        self._inflow[:] = np.asarray(channel._seg_inflow)[:, None] * to_metres
+        self._outflow[:] = np.asarray(channel._outflow_ts)[:, None] * to_metres
         self._stored = np.zeros(n * copies)
 
     def _state_arrays(self) -> dict[str, np.ndarray]:
-        return {"inflow": self._inflow, "outflow": self._outflow, "stored": self._stored}
+        return {"inflow": self._inflow.T, "outflow": self._outflow.T, "stored": self._stored}
 
     def _advance(self) -> None:
-        values, copies = self._values, self._copies
-
-        def by_run(flat: np.ndarray) -> np.ndarray:
-            return flat.reshape(copies, -1).T
-
+        values = {name: array.reshape(self._copies, -1) for name, array in self._values.items()}
         runoff = values[RUNOFF[0]] + values[RUNOFF[1]] + values[RUNOFF[2]]
-        lateral = self._drains @ by_run(runoff * self._area / _DAY)
-        lateral += by_run(values["lateral_water_volume_transport"])
-        known = np.vstack([lateral, by_run(self._inflow), by_run(self._outflow)])
-        routed = self._map @ known
-        inflow, discharge, outflow = (a.T.reshape(-1) for a in np.split(routed, 3))
-        self._inflow[:], self._outflow[:] = inflow, outflow
-        self._stored += (inflow - discharge) * _DAY
-        values["water_volume_transport_in_river_channel"][:] = discharge
-        values["outlet_water_volume_transport"][:] = np.where(self._outlets, discharge, 0)
-        values["unrouted_runoff_flux"][:] = np.where(self._routed, 0, runoff)
-        values["channel_water_volume"][:] = self._stored / 1000.0
+        self._lateral[:] = self._drains @ runoff.T
+        self._lateral += values["lateral_water_volume_transport"].T
+        discharge, self._outflow[:] = np.split(self._map @ self._known, 2)
+        self._inflow[:] = self._lateral + self._upstream @ discharge
+        stored = self._stored.reshape(self._copies, -1)
+        stored += ((self._inflow - discharge) * _DAY).T
+        values["water_volume_transport_in_river_channel"][:] = discharge.T
+        values["outlet_water_volume_transport"][:, self._outlets] = discharge[self._outlets].T
+        values["unrouted_runoff_flux"][:, self._unrouted] = runoff[:, self._unrouted]
+        values["channel_water_volume"][:] = stored / 1000.0
 
 
 def daily_map(channel: Any) -> csr_array:
@@ -130,12 +136,12 @@ def daily_map(channel: Any) -> csr_array:
     Returns
     -------
     scipy.sparse.csr_array
-        From lateral inflow, mean inflow of the day before and last outflow to mean inflow, mean
-        outflow and last outflow, each over all segments; shape (3 n_segments, 3 n_segments).
+        From lateral inflow, mean inflow of the day before and last outflow to mean and last
+        outflow, each over all segments; shape (2 n_segments, 3 n_segments).
     """
     n = channel.nsegment
     lateral, before, outflow = (np.eye(n, 3 * n, k * n) for k in range(3))
-    _, _, inflow, mean, _, last, _ = channel._muskingum_mann_numpy(
+    _, _, _, mean, _, last, _ = channel._muskingum_mann_numpy(
         channel._segment_order,
         channel._tosegment,
         lateral,
@@ -147,4 +153,6 @@ def daily_map(channel: Any) -> csr_array:
         channel._c1,
         channel._c2,
     )
-    return csr_array(np.vstack([inflow, mean, last]))
+    found = np.vstack([mean, last])
+    found[np.abs(found) < _NOTHING] = 0.0
+    return csr_array(found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hybridwater import units
-from hybridwater.components.base import Component, Variable
+from hybridwater.components.base import Component, State, Variable
 from hybridwater.components.cell_model import CellModel, cell_model, stacked
 from hybridwater.components.component_file import Description, read_description
 from hybridwater.components.configuration import require_same
@@ -22,6 +22,7 @@ from hybridwater.components.handover import last_values, require_carried, steps_
 from hybridwater.components.ports import SOLVER_ERROR, Port, conversion, make_ports
 from hybridwater.engines import Options, Solver, get_engine
 from hybridwater.engines.records import initial_states, program_values
+from hybridwater.engines.shapes import side_by_side
 from hybridwater.engines.simulation import read_options
 from hybridwater.errors import ComponentError, ComponentFailed, HybridwaterError, nearest
 from hybridwater.training.ranges import MARGIN, OutsideTrainingRange, seen_by_networks
@@ -199,8 +200,9 @@ class SurrogateComponent(DeclaredComponent):
         engine = get_engine(self._engine, self._options)
         self.engine = engine.name
         self._solver: Solver = engine.compile(model.ude, self._options)
-        self._forcing = np.zeros((n, 1, len(model.ude.forcings)))
-        self._state = self._initial.copy()
+        self._forcing = side_by_side(n, 1, len(model.ude.forcings))
+        self._state = side_by_side(*self._initial.shape)
+        self._state[:] = self._initial
         self._duration = float(units.convert(self._step, self.time_units, model.ude.time_unit))
         forcings = [f.name for f in model.ude.forcings]
         states = [s.name for s in model.ude.states]
@@ -209,17 +211,38 @@ class SurrogateComponent(DeclaredComponent):
         self._in = [(p, forcings.index(p.term)) for p in named if p.term in forcings]
         self._out = [(p, fluxes.index(p.term)) for p in named if p.term in fluxes]
         self._held = [(p, states.index(p.term)) for p in named if p.term in states]
+        self._take_inputs()
+        # solvers say where states or fluxes are not finite
+        own = (*self._out, *self._held)
+        self._finite = {p.variable.name for p, _ in own if self._is_own(p)}
+        self._in = self._apart(self._in, self._forcing[:, 0])
+        self._held = self._apart(self._held, self._state)
         stores = model.ude.storages if self.has_storage else ()
         self._stores = [
             (name, states.index(name), conversion(model.ude.units[name], "kg", self._area)[0])
             for name in stores
         ]
         self._boundary = self._kilograms()
+        self._error_kilograms = self._area * self._step  # that one unit of the error is
+        self._crossed: dict[str, np.ndarray] = {}  # in the last step [kg]
         self._watched, self._warned = list(self._views()), set()
         for port in self._ports:
             if port.term is None:
                 self._values[port.variable.name][:] = port.offset
         self._show_states()
+
+    def _apart(
+        self, ports: Sequence[tuple[Port, int]], columns: np.ndarray
+    ) -> list[tuple[Port, int]]:
+        """Let values of ports be the columns of their terms; return the ports whose differ."""
+        for port, k in ports:
+            if self._is_own(port):
+                self._values[port.variable.name] = columns[:, k]
+        return [(port, k) for port, k in ports if not self._is_own(port)]
+
+    def _is_own(self, port: Port) -> bool:
+        """Whether values of a port are those of its term, bit by bit."""
+        return port.same and self._values[port.variable.name].dtype == np.float64
 
     def _views(self) -> Iterator[tuple[str, float, float, np.ndarray]]:
         """Yield what the networks see: name, range with its margin, and a view of the values."""
@@ -245,14 +268,16 @@ class SurrogateComponent(DeclaredComponent):
                 found[port.variable.name] = (port, sign * self._step * scale)
         return {name: kilograms for name, (_, kilograms) in found.items()}
 
+    def _take_inputs(self) -> None:
+        for port, k in self._in:
+            self._forcing[:, 0, k] = port.to_term(self._values[port.variable.name])
+
     def _show_states(self) -> None:
         for port, k in self._held:
             self._values[port.variable.name][:] = port.to_port(self._state[:, k])
 
     def _advance(self) -> None:
-        for port, k in self._in:
-            self._forcing[:, 0, k] = port.to_term(self._values[port.variable.name])
-        before = self._stored()
+        self._take_inputs()
         self._warn_outside()
         solution = self._solver.solve(
             self._parameters, self._weights, self._forcing, self._state, self._duration
@@ -264,14 +289,20 @@ class SurrogateComponent(DeclaredComponent):
                 f"{self._place()}, cell {failure.batch}",
                 "Look at the inputs of that cell, and go on from the last checkpoint",
             )
-        self._state[:] = solution.final_state
         for port, k in self._out:
             self._values[port.variable.name][:] = port.to_port(solution.fluxes[:, 0, k])
-        self._show_states()
         if self.has_storage:
-            booked = sum(self._values[n] * kilograms for n, kilograms in self._boundary.items())
-            lost = self._stored() - before - booked
-            self._values[SOLVER_ERROR][:] = lost / (self._area * self._step)
+            new, old = solution.final_state, self._state
+            made, *others = [(new[:, k] - old[:, k]) * scale for _, k, scale in self._stores]
+            for gained in others:
+                made += gained
+            self._crossed = {n: self._values[n] * kg for n, kg in self._boundary.items()}
+            for kilograms in self._crossed.values():
+                made -= kilograms
+            self._crossed[SOLVER_ERROR] = made
+            np.divide(made, self._error_kilograms, out=self._values[SOLVER_ERROR])
+        self._state[:] = solution.final_state
+        self._show_states()
 
     def _warn_outside(self) -> None:
         """Warn once of each variable that leaves what the networks have seen."""
@@ -288,9 +319,6 @@ class SurrogateComponent(DeclaredComponent):
     def _state_arrays(self) -> dict[str, np.ndarray]:
         return {"state": self._state}
 
-    def _stored(self) -> np.ndarray:
-        return sum(self.storage().values(), np.zeros(self._area.size))
-
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in each store [kg], shape (cell,)."""
         return {name: self._state[:, k] * scale for name, k, scale in self._stores}
@@ -299,8 +327,15 @@ class SurrogateComponent(DeclaredComponent):
         """Return what crossed the boundary in the last step [kg], each of shape (cell,)."""
         if not self._steps or not self.has_storage:
             return {}
-        booked = {n: self._values[n] * kilograms for n, kilograms in self._boundary.items()}
-        return booked | {SOLVER_ERROR: self._values[SOLVER_ERROR] * (self._area * self._step)}
+        if not self._crossed:  # since a state was set
+            kilograms = {**self._boundary, SOLVER_ERROR: self._error_kilograms}
+            self._crossed = {n: self._values[n] * kg for n, kg in kilograms.items()}
+        return dict(self._crossed)
+
+    def set_state(self, state: State) -> None:
+        """Go to a state; see `DeclaredComponent.set_state`."""
+        super().set_state(state)
+        self._crossed = {}
 
     def take_over(
         self, component: Component, stores: Mapping[str, Sequence[str]] | None = None
@@ -350,6 +385,7 @@ class SurrogateComponent(DeclaredComponent):
             self.set_state(before)
             raise
         self._show_states()
+        self._crossed = {}
         if self.has_storage:
             self._values[SOLVER_ERROR][:] = 0.0
 

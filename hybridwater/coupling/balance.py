@@ -6,12 +6,13 @@ A step books a few dozen numbers. They are compared for some steps at once, ever
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridwater.coupling.books import guess
+from hybridwater.coupling.books import after, guess
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -84,8 +85,8 @@ class Plan:
         return [0.0] * self._booked
 
     def split(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return what rows hold, each of shape (step, number)."""
-        return np.split(rows, self._splits, axis=1)
+        """Return what rows hold, each of shape (..., step, number)."""
+        return np.split(rows, self._splits, axis=-1)
 
 
 def _together(keys: Sequence[tuple[str, ...]]) -> csr_array:
@@ -100,6 +101,12 @@ def _together(keys: Sequence[tuple[str, ...]]) -> csr_array:
     return csr_array(member @ member.T)
 
 
+def _added_up(amounts: np.ndarray, together: csr_array) -> np.ndarray:
+    """Add up what has the same key, shape (..., key)."""
+    rows = amounts.reshape(math.prod(amounts.shape[:-1]), amounts.shape[-1])
+    return (rows @ together).reshape(amounts.shape)
+
+
 class Balance:
     """What was booked in some coupling steps, compared.
 
@@ -108,9 +115,9 @@ class Balance:
     plan : Plan
         What belongs to what.
     rows : numpy.ndarray
-        Numbers of each step, shape (step, number).
+        Numbers of each step of each run, shape (copy, step, number).
     stored, transit : numpy.ndarray
-        Water in each component and exchange before the first step [kg].
+        Water in each component and exchange before the first step [kg], shape (copy, number).
     """
 
     def __init__(
@@ -120,39 +127,39 @@ class Balance:
         parts = plan.split(rows)
         self.flux, moved, self.given, self.unmapped, self.added, self.delivered = parts[:6]
         self.clipping, gross, self.stored, self.transit = parts[6:]
-        before = np.vstack([stored, self.stored[:-1]])
+        before = after(stored, self.stored[:, :-1])
         self.change = self.stored - before
         self.crossed = self._of_component(self.flux)
         self.inflow = self._of_component(np.maximum(self.flux, 0.0))
         self.made = self.change - self.crossed
         self._handled = np.abs(before) + np.abs(self.stored) + self._of_component(moved)
-        on_way = np.vstack([transit, self.transit[:-1]])
+        on_way = after(transit, self.transit[:, :-1])
         left = self.given - self.unmapped + self.added - self.delivered
         self.lost = left - (self.transit - on_way)
         self._on_way = np.abs(on_way) + np.abs(self.transit)
-        nothing = np.zeros((len(rows), 1))
-        flux, moved = np.hstack([self.flux, nothing]), np.hstack([moved, nothing])
+        nothing = np.zeros((*rows.shape[:-1], 1))
+        flux, moved = (np.concatenate([x, nothing], axis=-1) for x in (self.flux, moved))
         self._size = gross + np.abs(self.given) + np.abs(self.delivered)
-        self._size += moved[:, plan.source] + moved[:, plan.target]
-        together = (self.given @ plan.given_together) + flux[:, plan.source]
+        self._size += moved[..., plan.source] + moved[..., plan.target]
+        together = _added_up(self.given, plan.given_together) + flux[..., plan.source]
         self._gave = np.where(plan.from_books, together, 0.0)
-        together = (self.delivered @ plan.taken_together) - flux[:, plan.target]
+        together = _added_up(self.delivered, plan.taken_together) - flux[..., plan.target]
         self._got = np.where(plan.into_books, together, 0.0)
 
     def _of_component(self, flux: np.ndarray) -> np.ndarray:
-        """Add up the fluxes of each component, shape (step, component)."""
-        return np.add.reduceat(flux, self.plan.first, axis=1) if len(self.plan.first) else flux
+        """Add up the fluxes of each component, shape (copy, step, component)."""
+        return np.add.reduceat(flux, self.plan.first, axis=-1) if len(self.plan.first) else flux
 
     def table(self) -> np.ndarray:
-        """Return the rows of the ledger, in the order of its columns."""
+        """Return the rows of the ledger, shape (copy, step, column)."""
         plan, carried = self.plan, self.given - self.unmapped
-        given = np.where(plan.from_books, carried, 0.0).sum(axis=1)
-        delivered = np.where(plan.into_books, self.delivered, 0.0).sum(axis=1)
-        external = self.crossed.sum(axis=1) + given - delivered
-        unobserved = carried.sum(axis=1) - given - (self.delivered.sum(axis=1) - delivered)
-        unobserved += self.added.sum(axis=1)
-        residual = self.made.sum(axis=1) - self.lost.sum(axis=1)
-        return np.hstack(
+        given = np.where(plan.from_books, carried, 0.0).sum(axis=-1)
+        delivered = np.where(plan.into_books, self.delivered, 0.0).sum(axis=-1)
+        external = self.crossed.sum(axis=-1) + given - delivered
+        unobserved = carried.sum(axis=-1) - given - (self.delivered.sum(axis=-1) - delivered)
+        unobserved += self.added.sum(axis=-1)
+        residual = self.made.sum(axis=-1) - self.lost.sum(axis=-1)
+        return np.concatenate(
             [
                 self.stored,
                 self.change,
@@ -166,13 +173,14 @@ class Balance:
                 self.delivered,
                 self.clipping,
                 self.lost,
-                np.stack([external, unobserved, residual], axis=1),
+                np.stack([external, unobserved, residual], axis=-1),
                 self.flux,
-            ]
+            ],
+            axis=-1,
         )
 
-    def faults(self, tolerance: float) -> Iterator[tuple[int, list[str]]]:
-        """Say in sentences in which steps water is missing; usually in none.
+    def faults(self, tolerance: float) -> Iterator[tuple[int, int, list[str]]]:
+        """Say in sentences in which steps of which run water is missing; usually in none.
 
         Parameters
         ----------
@@ -181,7 +189,7 @@ class Balance:
 
         Yields
         ------
-        step : int
+        copy, step : int
             From zero.
         sentences : list of str
         """
@@ -193,37 +201,38 @@ class Balance:
             ~(np.abs(self._gave) <= 2 * ways),
             ~(np.abs(self._got) <= 2 * ways),
         )
-        steps = np.any([w.any(axis=1) for w in wrong], axis=0)
-        for step in np.flatnonzero(steps).tolist():
-            made, *others = (w[step] for w in wrong)
-            yield step, [*self._components(step, made), *self._exchanges(step, *others)]
+        steps = np.any([w.any(axis=-1) for w in wrong], axis=0)
+        for copy, step in np.argwhere(steps).tolist():
+            made, *others = (w[copy, step] for w in wrong)
+            at = copy, step
+            yield copy, step, [*self._components(at, made), *self._exchanges(at, *others)]
 
-    def _components(self, step: int, wrong: np.ndarray) -> Iterable[str]:
+    def _components(self, at: tuple[int, int], wrong: np.ndarray) -> Iterable[str]:
         for i in np.flatnonzero(wrong):
             yield (
                 f"The component '{self.plan.components[i]}' lost or made "
-                f"{self.made[step, i]:.6g} kg: its storage changed by {self.change[step, i]:.6g} "
-                f"kg, but {self.crossed[step, i]:.6g} kg crossed its boundary."
+                f"{self.made[at][i]:.6g} kg: its storage changed by {self.change[at][i]:.6g} "
+                f"kg, but {self.crossed[at][i]:.6g} kg crossed its boundary."
             )
 
     def _exchanges(
-        self, step: int, lost: np.ndarray, gave: np.ndarray, got: np.ndarray
+        self, at: tuple[int, int], lost: np.ndarray, gave: np.ndarray, got: np.ndarray
     ) -> Iterable[str]:
-        plan, flux = self.plan, self.flux[step]
+        plan, flux = self.plan, self.flux[at]
         for i, link in enumerate(plan.links):
             if lost[i]:
                 yield (
-                    f"The exchange '{link.label}' lost or made {self.lost[step, i]:.6g} kg: "
-                    f"{self.given[step, i]:.6g} kg were given and {self.delivered[step, i]:.6g} "
+                    f"The exchange '{link.label}' lost or made {self.lost[at][i]:.6g} kg: "
+                    f"{self.given[at][i]:.6g} kg were given and {self.delivered[at][i]:.6g} "
                     "kg delivered."
                 )
             if gave[i]:
                 end = int(plan.source[i])
-                booked, moved = -float(flux[end]), float(self._gave[step, i] - flux[end])
+                booked, moved = -float(flux[end]), float(self._gave[at][i] - flux[end])
                 yield _differs(link, "given", moved, plan.fluxes[end], booked)
             if got[i]:
                 end = int(plan.target[i])
-                booked, moved = float(flux[end]), float(self._got[step, i] + flux[end])
+                booked, moved = float(flux[end]), float(self._got[at][i] + flux[end])
                 yield _differs(link, "delivered", moved, plan.fluxes[end], booked)
 
 

@@ -61,6 +61,11 @@ def guess(moved: float, booked: float) -> str:
     return f" (a ratio of {ratio:.6g}: look at units and areas)"
 
 
+def after(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Put a row before rows, shapes (..., size) and (..., number, size)."""
+    return np.concatenate([first[..., None, :], rows], axis=-2)
+
+
 class Totals:
     """Running sums that keep what rounding would lose.
 
@@ -69,25 +74,25 @@ class Totals:
 
     Parameters
     ----------
-    size : int
-        How many sums.
+    *shape : int
+        How many sums, or what shape they have.
     """
 
-    def __init__(self, size: int) -> None:
-        self.sum, self.rest = np.zeros(size), np.zeros(size)
+    def __init__(self, *shape: int) -> None:
+        self.sum, self.rest = np.zeros(shape), np.zeros(shape)
 
     def add(self, rows: np.ndarray) -> None:
-        """Add numbers to each sum, one after the other; shape (number, size)."""
-        sums = np.add.accumulate(np.vstack([self.sum, rows]))
-        before, after = sums[:-1], sums[1:]
-        added = after - before
-        lost = (before - (after - added)) + (rows - added)
-        self.rest = np.add.accumulate(np.vstack([self.rest, lost]))[-1].copy()
-        self.sum = after[-1].copy()
+        """Add numbers to each sum, one after the other; shape (..., number, size)."""
+        sums = np.add.accumulate(after(self.sum, rows), axis=-2)
+        before, now = sums[..., :-1, :], sums[..., 1:, :]
+        added = now - before
+        lost = (before - (now - added)) + (rows - added)
+        self.rest = np.add.accumulate(after(self.rest, lost), axis=-2)[..., -1, :].copy()
+        self.sum = now[..., -1, :].copy()
 
     @property
     def values(self) -> np.ndarray:
-        """The sums, shape (size,)."""
+        """The sums."""
         return self.sum + self.rest
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridwater.coupling.accounts import Account, to_dataset
+from hybridwater.coupling.accounts import Account
 from hybridwater.coupling.balance import Plan
 from hybridwater.coupling.records import Records
 from hybridwater.coupling.sums import total, total_and_norm, totals, totals_and_norms
@@ -140,13 +140,13 @@ class Ledger:
             *((what, "") for what in _SYSTEM),
             *(("boundary_flux", f"{name}.{flux}") for name, flux in fluxes),
         ]
-        self._accounts = [Account(self._plan, columns, origin, path) for _ in range(self._copies)]
+        self._account = Account(self._plan, columns, origin, path, self._copies)
         self._begin(0.0)
 
     @property
     def records(self) -> Records:
         """The rows; in a batch, those of the first run."""
-        return self._accounts[0].records
+        return self._account.records
 
     def _fluxes(self) -> list[tuple[str, str]]:
         """Return component and name of all fluxes that may be booked."""
@@ -241,18 +241,14 @@ class Ledger:
         if not self._ends:
             return
         ends, rows = self._ends, np.frombuffer(self._waiting)
-        rows = rows.reshape(len(ends), -1, self._copies)
+        rows = np.moveaxis(rows.reshape(len(ends), -1, self._copies), -1, 0)
         self._gather()
         times = list(zip([self._time, *ends[:-1]], ends, strict=True))
         self._time = ends[-1]
-        found = [
-            account.settle(times, np.ascontiguousarray(rows[..., k]), self.policy.tolerance)
-            for k, account in enumerate(self._accounts)
-        ]
+        found = self._account.settle(times, np.ascontiguousarray(rows), self.policy.tolerance)
         if self.policy.on_error != "record":
-            for k, every in enumerate(found):
-                for step, faults in every:
-                    self._answer(faults, ends[step], "" if self._copies == 1 else f" of run {k}")
+            for k, step, faults in found:
+                self._answer(faults, ends[step], "" if self._copies == 1 else f" of run {k}")
 
     def _answer(self, faults: list[str], end: float, whose: str) -> None:
         error = LedgerError(
@@ -293,25 +289,24 @@ class Ledger:
     def to_dataset(self) -> xr.Dataset:
         """Return all rows as a dataset; see `CoupledModel.ledger`."""
         self.settle()
-        return to_dataset(self._accounts)
+        return self._account.to_dataset()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return totals of what is settled, for a checkpoint; only of a single run."""
-        (account,) = self._accounts
-        return {"sum": account.totals.sum, "rest": account.totals.rest}
+        kept = self._account.totals
+        return {"sum": kept.sum[0], "rest": kept.rest[0]}
 
     def go_on(self, time: float, arrays: dict[str, np.ndarray]) -> None:
         """Go on from totals of a checkpoint, with components and links as they are now."""
         if arrays:
-            kept = self._accounts[0].totals
-            kept.sum, kept.rest = arrays["sum"].copy(), arrays["rest"].copy()
+            kept = self._account.totals
+            kept.sum[0], kept.rest[0] = arrays["sum"], arrays["rest"]
         self._begin(time)
 
     def _begin(self, time: float) -> None:
         """Begin at a time with what is in store and in transit, and nothing booked."""
         stored, transit = self._by_copy(self._in_store()), self._by_copy(self._in_transit())
-        for k, account in enumerate(self._accounts):
-            account.begin(stored[:, k], transit[:, k])
+        self._account.begin(stored.T, transit.T)
         self._time, self._row = time, self._plan.blank()
         self._gather()
 

@@ -98,7 +98,7 @@ class Layout:
             Shape (..., time, width).
         """
         for f, where in zip(self.fields, self.slices, strict=True):
-            values = rows[..., where].astype(f.dtype)
+            values = rows[..., where].astype(f.dtype, copy=False)
             yield f, values if f.dimension else values[..., 0]
 
     def to_dataset(

@@ -57,7 +57,8 @@ def totals(values: np.ndarray, copies: int) -> np.ndarray:
 def totals_and_norms(values: np.ndarray, copies: int) -> tuple[np.ndarray, np.ndarray]:
     """Return sum and Euclidean norm over the cells of each copy, both of shape (copy,)."""
     rows = np.reshape(values, (copies, -1))
-    return totals(rows, copies), np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    squares = rows[:, None, :] @ rows[:, :, None]  # dot products of BLAS
+    return totals(rows, copies), np.sqrt(squares[:, 0, 0])
 
 
 def weighted_rows(rows: np.ndarray, factors: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hybridwater.errors import DeclarationError
@@ -51,6 +53,18 @@ def check_inputs(
     if np.shape(weights) not in ((n,), (batch, n)):
         either = f"({n},) or ({batch}, {n})"
         _refuse("weights", np.shape(weights), either, f"model '{ude.name}'")
+
+
+def side_by_side(*shape: int) -> np.ndarray:
+    """Return zeros of a shape (batch, ...) as engines compute: entries side by side in memory.
+
+    They begin at a multiple of 64 bytes, where XLA takes what it is given without a copy.
+    """
+    size = math.prod(shape)
+    numbers = np.zeros(size + 8)
+    first = -numbers.ctypes.data % 64 // numbers.itemsize
+    turned = numbers[first : first + size].reshape(*shape[1:], shape[0])
+    return np.moveaxis(turned, -1, 0)
 
 
 def check_shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:

@@ -192,7 +192,7 @@ class Forcing:
             raise EnsembleError(
                 f"The records have no '{name}' ({nearest(name, map(str, records.data_vars))})."
             )
-        data = records[name].astype(float)
+        data = records[name].astype(float, copy=False)
         error = self._error(records, data, draw)
         if self.factor is not None:
             changed = data * error
@@ -224,7 +224,7 @@ class Forcing:
         values = law.of_normal(noise)
         dims = [d for d, known in (("time", memory), (others[:1], lower)) if known is not None]
         names = [d if isinstance(d, str) else d[0] for d in dims]
-        return xr.DataArray(values.reshape([data.sizes[d] for d in names]), dims=names)
+        return xr.Variable(names, values.reshape([data.sizes[d] for d in names]))
 
     def __str__(self) -> str:
         change = f"* {self.factor}" if self.factor else f"+ {self.offset} {self.units}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -62,6 +63,12 @@ def save(surrogate: Surrogate, directory: Path) -> Path:
     return directory
 
 
+@functools.lru_cache(maxsize=32)
+def _model(text: str) -> UDE:
+    """Read a model once: it never changes, and its equations and units take a while to check."""
+    return UDE.from_dict(json.loads(text))
+
+
 def load(cls: type[Surrogate], directory: Path) -> Surrogate:
     """Read a surrogate; see :meth:`Surrogate.load`."""
     import pandas as pd
@@ -87,7 +94,7 @@ def load(cls: type[Surrogate], directory: Path) -> Surrogate:
                 advice,
             )
         tensors = unpack(packed)
-        ude = UDE.from_dict(document["model"])
+        ude = _model(json.dumps(document["model"]))
         options = {k: v for k, v in document["options"].items() if k != "fluxes"}
         ranges = document["ranges"]
         limits = {n: (low, high) for n, (low, high) in ranges["limits"].items()}

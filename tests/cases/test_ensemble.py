@@ -18,6 +18,7 @@ from hybridwater.cases.coupled_simulator import CoupledSimulator
 from hybridwater.cases.ensemble_report import ensemble_sections
 from hybridwater.cli import app
 from hybridwater.ensembles import Design, Ensemble, Residual
+from hybridwater.ensembles.fields import correlated
 from hybridwater.errors import CaseError, EnsembleError
 from hybridwater.units import to_units
 
@@ -81,6 +82,26 @@ def test_members_are_runs_of_the_case(case):
         np.testing.assert_allclose(
             found["lake.runoff_flux"].sel(member=2), alone, rtol=1e-12, atol=1e-12
         )
+
+
+def test_a_shorter_run_is_the_beginning_of_a_longer_one(tmp_path, monkeypatch):
+    """Errors are drawn of the records that a run uses; others do not change them."""
+    drawn, members = [], []
+
+    def spy(rng, times, *correlation):
+        drawn.append(times)
+        return correlated(rng, times, *correlation)
+
+    monkeypatch.setattr("hybridwater.ensembles.sources.correlated", spy)
+    for end in ("2001-02-01", "2001-03-01", "59 d"):
+        (tmp_path / end).mkdir()
+        text = CASE.replace("end = 2001-03-01", f"end = '{end}'") + SOURCES
+        with load_ensemble(write_case(tmp_path / end, text)).run(progress=False) as found:
+            members.append(found["lake.runoff_flux"].load())
+    assert drawn == 6 * [31] + 6 * [59] + 6 * [90]
+    short, long, of_a_duration = members
+    np.testing.assert_allclose(short, long[:, :31], rtol=1e-13)
+    np.testing.assert_allclose(of_a_duration, long, rtol=1e-13)
 
 
 def test_a_state_put_before_the_first_step_is_no_missing_water(case):

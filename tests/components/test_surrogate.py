@@ -70,6 +70,17 @@ def test_the_balance_closes_whatever_the_solver_does(method):
     assert np.abs(mine.get_value_ptr("solver_error_flux")).max() < 1e-4  # of 7 kg m-2 d-1
 
 
+def test_what_crossed_the_boundary_goes_with_the_state():
+    mine = started(make())
+    run(mine, 2)
+    state, booked = mine.get_state(), mine.boundary_fluxes()
+    run(mine, 3, recharge=9.0)
+    assert not np.allclose(mine.boundary_fluxes()["runoff_flux"], booked["runoff_flux"])
+    mine.set_state(state)
+    for name, kilograms in mine.boundary_fluxes().items():
+        np.testing.assert_allclose(kilograms, booked[name], rtol=1e-15)
+
+
 def test_a_model_with_columns_is_refused(layered):
     weights = initial_weights(layered.program, 0)
     with pytest.raises(ComponentError, match=r"'layered' has columns \(layers\)"):
@@ -342,6 +353,25 @@ def test_runs_that_step_together_are_those_alone():
     other = started(make(options={"method": "euler", "substeps": 1}))
     with pytest.raises(ComponentError, match="differ in 'options'"):
         SurrogateComponent.stacked([parts[0], other])
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_runs_of_one_model_are_those_alone_to_the_last_bit(method):
+    """What runs share is made once: members of an ensemble whose rain alone is uncertain."""
+    one = started(make(options={"method": method}))
+    three = started(SurrogateComponent.stacked([one, one, one]))
+    rain = np.random.default_rng(1).gamma(0.5, 6.0, (4, 3, AREA.size))
+    for day in rain:
+        three.set_value("recharge_flux", day)
+        three.update()
+    for k in range(3):
+        one.initialize()
+        for day in rain:
+            one.set_value("recharge_flux", day[k])
+            one.update()
+        for name in one.get_output_var_names():
+            own = three.get_value_ptr(name).reshape(3, -1)[k]
+            np.testing.assert_array_equal(own, one.get_value_ptr(name))
 
 
 def test_runs_with_weights_of_their_own_keep_them():

@@ -177,7 +177,7 @@ def test_totals_keep_what_rounding_would_lose(values):
 
     totals = Totals(1)
     for value in values:
-        totals.add(np.array([value]))
+        totals.add(np.array([[value]]))
     size = math.fsum(abs(v) for v in values)
     assert abs(float(totals.values[0]) - math.fsum(values)) <= 1e-15 * size
 

@@ -55,6 +55,7 @@ class EmbeddedSolver:
         self._switches = self._located() if locates(ude, options) else None
         self._dtype = np.dtype(options.precision)
         self._fixed: dict[int, Array] = {}
+        self._solve = jax.jit(self._sweep_of_lanes)
         self._forward = jax.jit(self._sweep)
         self._backward = jax.jit(self._adjoint, static_argnames="forcing_gradient")
         self._pointwise = pointwise(self._f, ude.program)
@@ -98,26 +99,30 @@ class EmbeddedSolver:
     def _sweep(
         self, parameters: Array, weights: Array, forcing: Array, initial: Array, step: Array
     ) -> tuple[Array, Array, Array, Array]:
-        x = self._inputs(parameters, weights, forcing, initial)
-        if self.options.method in FIXED_STEP:
-            sweep = recordwise.forward(self._advance(step), self.ude.program, self._substeps, x)
-        else:
-            sweep = self._adaptive.forward(x, step)
-        return self._external(sweep)
-
-    def _external(self, sweep: Sweep) -> tuple[Array, Array, Array, Array]:
-        """Bring results to (batch, time, variable); keep the substeps' starts for the adjoint."""
-        at_start = sweep.starts[:, 0]
+        """Solve; results are (batch, time, variable), and the substeps' starts, for the adjoint."""
+        sweep = self._swept(self._inputs(parameters, weights, forcing, initial), step)
+        states = sweep.starts[:, 0]
         if self.options.output == "mean":
-            states = jnp.concatenate([at_start[1:], sweep.final[None]])
-        else:
-            states = at_start
-        return (
-            states.transpose(2, 0, 1),
-            sweep.outputs.transpose(2, 0, 1),
-            sweep.final.T,
-            sweep.starts,
-        )
+            states = jnp.concatenate([states[1:], sweep.final[None]])
+        fluxes = sweep.outputs.transpose(2, 0, 1)
+        return states.transpose(2, 0, 1), fluxes, sweep.final.T, sweep.starts
+
+    def _sweep_of_lanes(
+        self, parameters: Array, weights: Array, forcing: Array, initial: Array, step: Array
+    ) -> tuple[Array, Array, Array]:
+        """Solve where the batch is the last axis of arrays and results, as it is in a sweep.
+
+        Of states, those at the start of records are returned, but for the first if that is known.
+        """
+        coefs = coefficients(jnp.moveaxis(forcing, -1, 0), self.options.interpolation)
+        sweep = self._swept(Inputs(initial, coefs, parameters, weights), step)
+        first = 1 if self.options.output == "mean" else 0
+        return sweep.starts[first:, 0], sweep.outputs, sweep.final
+
+    def _swept(self, x: Inputs, step: Array) -> Sweep:
+        if self.options.method in FIXED_STEP:
+            return recordwise.forward(self._advance(step), self.ude.program, self._substeps, x)
+        return self._adaptive.forward(x, step)
 
     def _adjoint(
         self,
@@ -176,18 +181,22 @@ class EmbeddedSolver:
     def _arrays(self, *arrays: Any) -> tuple[Array, ...]:
         return tuple(jnp.asarray(np.asarray(a, dtype=self._dtype)) for a in arrays)
 
-    def _passed(self, given: Any) -> Array | np.ndarray:
+    def _passed(self, given: Any, *, lanes: bool = True) -> Array | np.ndarray:
         """Return numbers for a call whose end is waited for: what JAX need not copy is not.
 
-        An array that cannot change is brought to JAX once, not in every step.
+        An array that cannot change is brought to JAX once, not in every step. The batch of lanes
+        becomes the last axis; entries that lie side by side in memory already are not copied.
         """
-        if not isinstance(given, np.ndarray) or given.flags.writeable or not given.flags.owndata:
-            return np.asarray(given, dtype=self._dtype)
-        known = self._fixed.get(id(given))
-        if known is None:
-            known = self._fixed[id(given)] = jnp.asarray(given, dtype=self._dtype)
+        fixed = isinstance(given, np.ndarray) and given.flags.owndata and not given.flags.writeable
+        known = self._fixed.get(id(given)) if fixed else None
+        if known is not None:
+            return known
+        turned = _turned(given) if lanes else given
+        numbers = np.asarray(turned, dtype=self._dtype, order="C")
+        if fixed:
+            numbers = self._fixed[id(given)] = jnp.asarray(numbers)
             weakref.finalize(given, self._fixed.pop, id(given), None)
-        return known
+        return numbers
 
     def solve(
         self,
@@ -197,12 +206,29 @@ class EmbeddedSolver:
         initial_state: np.ndarray,
         step: float = 1.0,
     ) -> Solution:
-        """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`."""
+        """Solve; shapes as in :meth:`hybridwater.engines.base.Solver.solve`.
+
+        Where entries of the batch lie side by side in ``forcing``, which then is not C-contiguous,
+        they do so in the results, and nothing is turned.
+        """
         given = {"forcing": (forcing, 3), "initial_state": (initial_state, 2)}
         check_inputs(self.ude, parameters, weights, **given)
+        order = "C" if np.asarray(forcing).flags.c_contiguous else "K"
         with jax.enable_x64(True):
-            given = (parameters, weights, forcing, initial_state, step)
-            states, fluxes, final, _ = self._forward(*map(self._passed, given))
+            found = self._solve(
+                self._passed(parameters),
+                self._passed(weights, lanes=False),
+                self._passed(forcing),
+                self._passed(initial_state),
+                self._passed(step, lanes=False),
+            )
+            states, fluxes, final = (np.asarray(a) for a in found)
+            if self.options.output == "mean":
+                last = final[None]
+                states = np.concatenate([states, last]) if len(states) else last
+            states, fluxes, final = (
+                np.asarray(_turned_back(a), order=order) for a in (states, fluxes, final)
+            )
             solution = self._solution(states, fluxes, final, initial_state)
         return name_unsolved(self, solution, parameters, weights, forcing)
 
@@ -330,7 +356,11 @@ class EmbeddedSolver:
         return pull(bar)
 
     def _solution(
-        self, states: Array, fluxes: Array, final: Array, initial_state: np.ndarray
+        self,
+        states: Array | np.ndarray,
+        fluxes: Array | np.ndarray,
+        final: Array | np.ndarray,
+        initial_state: np.ndarray,
     ) -> Solution:
         states_, fluxes_, final_ = (
             np.asarray(a, dtype=np.float64) for a in (states, fluxes, final)
@@ -353,6 +383,16 @@ class EmbeddedSolver:
                 fluxes_[failure.batch, failure.record :] = np.nan
                 final_[failure.batch] = np.nan
         return Solution(states_, fluxes_, final_, self.flux_names, tuple(failures), sizes)
+
+
+def _turned(given: Any) -> np.ndarray:
+    """Return a view with the first axis as the last, at once; `numpy.moveaxis` looks longer."""
+    array = np.asarray(given)
+    return array.transpose(*range(1, array.ndim), 0)
+
+
+def _turned_back(array: np.ndarray) -> np.ndarray:
+    return array.transpose(-1, *range(array.ndim - 1))
 
 
 def _warn_of_growth(method: str, initial_state_bar: np.ndarray, *bars: np.ndarray) -> None:
@@ -379,4 +419,6 @@ class EmbeddedEngine:
         if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
             directory = settings.current().cache_dir / "jax"
             jax.config.update("jax_compilation_cache_dir", str(directory))
+        # every call is waited for, so none need go to a thread of its own
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
         self.compile = functools.lru_cache(maxsize=64)(EmbeddedSolver)

@@ -59,6 +59,19 @@ def test_different_weights_reach_only_their_entry(hybrid, compiled):
     assert np.abs(other.states[1] - reference.states[1]).max() > 1e-3
 
 
+def test_entries_that_lie_side_by_side_in_memory_stay_so(hybrid, compiled):
+    solver = compiled(hybrid.ude, method="rk4")
+    parameters, weights, forcing, initial = hybrid.inputs
+    turned = np.ascontiguousarray(np.moveaxis(forcing, 0, -1))
+    one = solver.solve(parameters, weights, forcing, initial)
+    other = solver.solve(parameters, weights, np.moveaxis(turned, -1, 0), initial)
+    for name in ("states", "fluxes", "final_state"):
+        mine, own = getattr(one, name), getattr(other, name)
+        np.testing.assert_array_equal(mine, own)
+        assert mine.flags.c_contiguous
+        assert np.moveaxis(own, 0, -1).flags.c_contiguous
+
+
 def test_instantaneous_output_is_the_value_at_the_start_of_a_record(make, compiled):
     rain = np.array([[3.0, 0.0, 7.0, 2.0]])[..., None]
     inputs = (np.array([[0.3]]), np.zeros(0), rain, np.array([[10.0]]))
