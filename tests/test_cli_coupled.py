@@ -13,34 +13,7 @@ from hybridwater.cli import app
 sys.path.insert(0, str(Path(__file__).parent / "cases"))
 
 from coupled_case import CASE, write_case
-
-PLAIN = """
-[run]
-start = 2001-01-01
-end = "4 d"
-
-[forcing.weather]
-source = "csv"
-path = "hill.csv"
-units = { rain = "mm d-1" }
-mesh = "three"
-
-[meshes.three]
-kind = "columns"
-areas = [1e6, 2e6, 1e6]
-
-[components.bucket]
-kind = "bmi_models:Plain"
-mesh = "three"
-
-[[exchange]]
-source = "weather.rain"
-target = "bucket.rain"
-
-[output]
-directory = "run"
-variables = { bucket = ["level"] }
-"""
+from test_bmi_case import CASE as PLAIN
 
 
 def call(*arguments):
@@ -68,7 +41,10 @@ def test_run_prints_the_ledger_and_writes_a_report(tmp_path):
 @pytest.mark.filterwarnings("default:No checkpoint:UserWarning")
 def test_run_of_models_that_tell_neither_storage_nor_state(tmp_path):
     shutil.copy(Path(__file__).parent / "components" / "bmi_models.py", tmp_path)
-    case = write_case(tmp_path, PLAIN)
+    spread = PLAIN.replace('mesh = "one"', 'mesh = "three"')
+    for line in ("remap = [0]", "report = false"):
+        spread = spread.replace(line, "")
+    case = write_case(tmp_path, spread)
     done = call("run", case)
     assert done.exit_code == 0, done.output
     assert "Warning: No checkpoint is written, as bucket has no state" in done.output
