@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +81,7 @@ def correlated(
         As of `cholesky`; None for noise that is the same in all cells.
     """
     from scipy.linalg.blas import dtrmm
+    from scipy.signal import lfilter
 
     shape = (1 if memory is None else times, 1 if factor is None else len(factor))
     noise = rng.standard_normal(shape)
@@ -90,9 +90,8 @@ def correlated(
         noise = dtrmm(1.0, factor.T, noise.T, trans_a=1, overwrite_b=1).T
     if memory:
         noise[1:] *= np.sqrt(1 - memory**2)
-        for before, now in itertools.pairwise(noise):  # all cells at once, as they lie in memory
-            now += memory * before
-    return noise
+        noise = lfilter([1.0], [1.0, -memory], noise, axis=0)
+    return np.asarray(noise)
 
 
 def cholesky(points: np.ndarray, length: float) -> np.ndarray:
