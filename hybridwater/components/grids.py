@@ -101,7 +101,11 @@ def cells_of_mesh(n: int, mesh: Mesh | None) -> Grid:
 
 
 def network(
-    downstream: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
+    downstream: np.ndarray,
+    x: np.ndarray | None = None,
+    y: np.ndarray | None = None,
+    *,
+    copies: int = 1,
 ) -> Grid:
     """Make the grid of a river network: reaches are nodes, edges lead downstream.
 
@@ -111,8 +115,12 @@ def network(
         Index of the next reach, -1 at an outlet, shape (reach,).
     x, y : numpy.ndarray, optional
         Coordinates of the reaches, shape (reach,); as in `cells`.
+    copies : int
+        How many such networks lie side by side, reaches of one after those of the other.
     """
     downstream = np.asarray(downstream)
+    shift = np.arange(copies)[:, None] * downstream.size
+    downstream = np.where(downstream < 0, -1, downstream + shift).reshape(-1)
     inner = np.flatnonzero(downstream >= 0)
     edges = np.stack([inner, downstream[inner]], axis=1).astype(np.int32)
     return dataclasses.replace(cells(len(downstream), x, y), edges=edges)

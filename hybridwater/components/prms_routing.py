@@ -15,6 +15,7 @@ from hybridwater.components.configuration import require_same
 from hybridwater.components.grids import Grid, cells, network
 from hybridwater.components.prms_channel import RUNOFF, VARIABLES, PrmsChannel
 from hybridwater.components.prms_process import CUBIC_FOOT, quietly
+from hybridwater.meshes import RiverNetwork
 
 _DAY = 86400.0 * 1000.0  # kg d-1 in m3 s-1
 _MAPS: WeakKeyDictionary[Any, csr_array] = WeakKeyDictionary()  # by the parameters
@@ -75,9 +76,7 @@ class PrmsRouting(PrmsChannel):
             return grids
         self._area = np.tile(self._area, copies)
         downstream = np.asarray(self._all.parameters["tosegment"]) - 1
-        shift = np.arange(copies)[:, None] * downstream.size
-        every = np.where(downstream < 0, -1, downstream + shift)
-        return {0: cells(self._area.size), 1: network(every.reshape(-1))}
+        return {0: cells(self._area.size), 1: network(downstream, copies=copies)}
 
     def _reset(self) -> None:
         with quietly():
@@ -94,10 +93,7 @@ class PrmsRouting(PrmsChannel):
         hrus = np.flatnonzero(segment >= 0)
         daily = self._own_area[hrus] / _DAY
         self._drains = csr_array((daily, (segment[hrus], hrus)), shape=(n, segment.size))
-        below = np.asarray(channel._tosegment)
-        above = np.flatnonzero(below >= 0)
-        ones = np.ones(above.size)
-        self._upstream = csr_array((ones, (below[above], above)), shape=(n, n))
+        self._upstream = RiverNetwork(channel._tosegment, np.zeros(n)).connectivity
         self._outlets = np.flatnonzero(channel.get_outflow_mask())
         # what is routed: lateral inflow, inflow of the day before, last outflow; (segment, run)
         self._known = np.zeros((3 * n, copies))

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from hybridwater.components.base import Variable
-from hybridwater.components.configuration import require_same
+from hybridwater.components.configuration import per_cell, require_range, require_same
 from hybridwater.components.declared import DeclaredComponent
 from hybridwater.components.grids import Grid, network
 from hybridwater.errors import ComponentError
@@ -140,9 +140,7 @@ class RiverRouting(DeclaredComponent):
         self._river = river
         if self._copies == 1:
             self._read(river)
-            return {0: network(river.to)}
-        shift = np.arange(self._copies)[:, None] * river.size
-        return {0: network(np.where(river.to < 0, -1, river.to + shift).reshape(-1))}
+        return {0: network(river.to, copies=self._copies)}
 
     def _read(self, river: RiverNetwork) -> None:
         """Take up the parameters, and make the matrix of a sub-step."""
@@ -150,7 +148,9 @@ class RiverRouting(DeclaredComponent):
         from scipy.sparse.linalg import splu
 
         where = f"component '{self.name}'"
-        if (self._travel_time is None) == (self._velocity is None):
+        speeds = {"travel_time": self._travel_time, "velocity": self._velocity}
+        given = {name: values for name, values in speeds.items() if values is not None}
+        if len(given) != 1:
             raise ComponentError(
                 "How long water travels is not known, or given twice.",
                 where,
@@ -158,39 +158,28 @@ class RiverRouting(DeclaredComponent):
             )
         if not 1 <= self._parts == int(self._parts):
             raise ComponentError(f"A day cannot have {self._parts} sub-steps.", where)
-        if self._velocity is None:
-            seconds = 3600.0 * self._of_reaches("travel time", self._travel_time)
-        else:
-            seconds = river.lengths / self._of_reaches("velocity", self._velocity, least=1e-6)
-        weighting = self._of_reaches("weighting", self._weighting, most=_MOST_WEIGHTING)
-        self._first_flow = self._of_reaches("initial discharge", self._initial)
-        self._counts, shares = cascades(weighting)
+        own = {"weighting": self._weighting, "initial": self._initial}
+        p = per_cell(self.name, lengths=river.lengths, **given, **own)
+        if p["lengths"].size != river.size:
+            raise ComponentError(f"There are {p['lengths'].size} values for one reach.", where)
+        ranges = {"travel_time": (0.0, np.inf), "velocity": (1e-6, np.inf)}
+        ranges |= {"weighting": (0.0, _MOST_WEIGHTING), "initial": (0.0, np.inf)}
+        for name in (*given, *own):
+            require_range(self.name, name, p[name], *ranges[name])
+        hours = p.get("travel_time")
+        seconds = river.lengths / p["velocity"] if hours is None else 3600.0 * hours
+        self._first_flow = p["initial"]
+        self._counts, shares = cascades(p["weighting"])
         self._constants = np.repeat(seconds, self._counts) * shares
         self._last = np.cumsum(self._counts) - 1
         self._head = self._last - self._counts + 1
-        n = self._constants.size
-        after = np.arange(1, n + 1)
+        after = np.arange(1, self._constants.size + 1)
         after[self._last] = np.where(river.to < 0, -1, self._head[river.to])
-        inner = np.flatnonzero(after >= 0)
-        upstream = csc_array((np.ones(inner.size), (after[inner], inner)), shape=(n, n))
-        self._seconds = _DAY / int(self._parts)
-        own = diags_array(1.0 + self._constants / self._seconds)
-        self._solver = splu(csc_array(own - upstream))
-
-    def _of_reaches(
-        self, what: str, values: Any, least: float = 0.0, most: float = np.inf
-    ) -> np.ndarray:
-        """Return one number per reach, not to be changed."""
-        n, array = self._river.size, np.asarray(values, float)
-        fits = array.shape in ((), (n,)) and ((array >= least) & (array <= most)).all()
-        if not fits or not np.isfinite(array).all():
-            raise ComponentError(
-                f"The {what} has the shape {array.shape} for {n} reaches, or is not between "
-                f"{least:g} and {most:g}.",
-                f"component '{self.name}'",
-                "Give one number, or one per reach",
-            )
-        return np.broadcast_to(array, n)
+        upstream = RiverNetwork(after, np.zeros(after.size)).connectivity
+        self._substeps = int(self._parts)
+        self._seconds = _DAY / self._substeps
+        kept = diags_array(1.0 + self._constants / self._seconds)
+        self._solver = splu(csc_array(kept - upstream))
 
     def _configuration(self) -> dict[str, Any]:
         return {"to": self._river.to, "constants": self._constants, "counts": self._counts}
@@ -215,11 +204,11 @@ class RiverRouting(DeclaredComponent):
         lateral[:, self._head] = self._values[_LATERAL].reshape(self._copies, -1)
         total = np.zeros((self._copies, self._last.size))
         for stored, inflow, flow in zip(self._stored, lateral, total, strict=True):
-            for _ in range(int(self._parts)):
+            for _ in range(self._substeps):
                 outflow = self._solver.solve(stored / self._seconds + inflow)
                 stored[:] = self._constants * outflow
                 flow += outflow[self._last]
-        self._show((total / int(self._parts)).reshape(-1))
+        self._show((total / self._substeps).reshape(-1))
 
     def storage(self) -> dict[str, np.ndarray]:
         """Return the water in the reaches [kg], shape (reach,)."""

@@ -99,7 +99,9 @@ def test_land_drains_into_a_river_and_no_water_is_missing():
     flow = model.output("river")[DISCHARGE].values
     runoff = land.get_value_ptr("runoff_flux") * areas / 86400e3
     assert flow[-1, 3] == pytest.approx(runoff.sum(), rel=1e-3)
-    assert float(model.ledger()["total_delivered"][0]) > 0.0
+    ledger = model.ledger()
+    assert float(ledger["total_delivered"][0]) > 0.0
+    assert abs(float(ledger["total_residual"])) < 1e-12 * float(ledger["total_inflow"].sum())
 
 
 def test_passes_the_checker():
@@ -127,11 +129,12 @@ def test_runs_that_are_routed_together_are_those_alone():
         ({"mesh": column_mesh([1.0], [[0, 0]])}, "no river network"),
         ({"velocity": None}, "not known, or given twice"),
         ({"travel_time": 5.0}, "not known, or given twice"),
-        ({"velocity": [1.0, 2.0]}, r"shape \(2,\) for 4 reaches"),
-        ({"velocity": 0.0}, "velocity has"),
-        ({"velocity": -1.0}, "velocity has"),
-        ({"weighting": 0.5}, r"weighting has .* 0 and 0\.45"),
+        ({"velocity": [1.0, 2.0]}, r"'velocity' has the shape \(2,\), but 'lengths' has 4"),
+        ({"velocity": 0.0}, r"'velocity' is 0, which is outside \[1e-06, inf\]"),
+        ({"velocity": -1.0}, r"'velocity' is -1, which is outside \[1e-06, inf\]"),
+        ({"weighting": 0.5}, r"'weighting' is 0\.5, which is outside \[0, 0\.45\]"),
         ({"parts": 0}, "0 sub-steps"),
+        ({"mesh": RiverNetwork([-1], [1e3]), "velocity": [1.0, 2.0]}, "2 values for one reach"),
     ],
 )
 def test_refusals(options, said):
