@@ -2,7 +2,8 @@
 
 What land gives and is like comes from a run of the case itself with an exchange that learned
 nothing yet: it does not depend on what the exchange does, or the case is refused. Gradients then go
-from discharge through the routing of the channel and the stores into the network.
+from discharge through the routing of the channel and the stores into the network; if a surrogate
+stands between exchange and channel, through its equations, too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 
 from hybridwater.cases.gages import SEGMENT, days_of, held_out, read_gages, usable
 from hybridwater.cases.training_table import Observations, Training
-from hybridwater.coupling import Output
+from hybridwater.components.surrogate import SurrogateComponent
+from hybridwater.coupling import CoupledModel, Output
 from hybridwater.errors import CaseError, HybridwaterError, WeightsError, nearest
 from hybridwater.files import write_files
 
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
 
     from hybridwater.cases.coupled import CoupledCase
     from hybridwater.components.delaware_exchange import DelawarePlace
+    from hybridwater.components.surrogate_flow import SurrogateFlow
     from hybridwater.mgn import RunoffCoupler, RunoffRecord
 
 KIND = "learned-runoff"
+SURROGATE = SurrogateComponent.name
+CHANNELS = ("prms-channel", "prms-routing")
 SKILL = "skill.csv"
+DAY = 86400.0
+"""Step of the exchange [s]."""
 
 _TOLERANCE = 1e-4
 """Share of the water of a day that may still be under way when the training forgets it."""
@@ -157,11 +164,9 @@ def train_runoff(
     asked, coupler, routing = runoff.asked, runoff.coupler, runoff.place.routing
     with _placed(asked):
         schooling = Schooling(**asked.schooling)
-    channels = [b for a, b in sorted(_edges(runoff.case)) if a == runoff.name]
-    observed = read_gages(
-        asked, routing.network.size, runoff.training.reference, (*channels, "channel")[0]
-    )
-    land = _run(runoff, progress)
+    channel = _channel(runoff.case, runoff.name)
+    observed = read_gages(asked, routing.network.size, runoff.training.reference, channel)
+    land, through = _run(runoff, progress)
     times = land.indexes["time"]
     days = days_of(times, asked.period, asked.table.where("period"))
     test = None
@@ -182,6 +187,7 @@ def train_runoff(
             schooling,
             days=days[:last],
             gages=np.flatnonzero(~held),
+            through=through,
             directory=runoff.training.directory / runoff.name,
             resume=resume,
             seed=asked.seed,
@@ -190,7 +196,7 @@ def train_runoff(
     if len(losses) < schooling.iterations:
         return None
     record = RunoffRecord.from_dataset(land, observed, **names)
-    flows = _simulate(runoff, record, observed, times)
+    flows = _simulate(runoff, through, record, observed, times)
     skill = _skill(flows, observed, {"learned from": days, "test": test}, held)
     _release(runoff, known.digest(), observed["gage"].values[held], skill)
     text = skill.to_csv(index=False).encode()
@@ -251,18 +257,102 @@ def _reached(case: CoupledCase, name: str) -> set[str]:
     return found
 
 
-def _run(runoff: Runoff, progress: bool | None) -> xr.Dataset:
-    """Return what the exchange gets, step by step."""
-    name, coupler = runoff.name, runoff.coupler
-    wanted = Output(tuple({**coupler.given, **coupler.signals}))
-    case = dataclasses.replace(runoff.case, outputs={name: wanted})
-    with contextlib.closing(case.build()) as model:
+def _channel(case: CoupledCase, name: str) -> str:
+    """Return the component that takes what an exchange gives, or what a surrogate makes of it.
+
+    Raises
+    ------
+    CaseError
+        If gradients cannot go through what takes it.
+    """
+    channel, edges = "channel", sorted(_edges(case))
+    ahead = [b for a, b in edges if a == name]
+    for taker in ahead:
+        kind = case.components[taker].model.kind
+        if kind != SURROGATE and kind not in CHANNELS:
+            raise CaseError(
+                f"'{taker}' takes what '{name}' gives, and gradients cannot go through a component "
+                f"of the kind '{kind}'.",
+                case.components[taker].table.where(),
+                f"Put a {' or '.join(CHANNELS)} there, or a surrogate of it",
+            )
+        behind = [b for a, b in edges if a == taker] if kind == SURROGATE else [taker]
+        channel = (*behind, channel)[0]
+    return channel
+
+
+def _run(runoff: Runoff, progress: bool | None) -> tuple[xr.Dataset, SurrogateFlow | None]:
+    """Return what the exchange gets, step by step, and the surrogate that is behind it, if any."""
+    name, coupler, case = runoff.name, runoff.coupler, runoff.case
+    wanted = {name: Output(tuple({**coupler.given, **coupler.signals}))}
+    between = None
+    if any(table.model.kind == SURROGATE for table in case.components.values()):
+        with contextlib.closing(dataclasses.replace(case, outputs={}).build()) as model:
+            between = _between(model, name, _reached(case, name))
+    if between is not None and between.others:
+        wanted[between.name] = Output(between.others)
+    with contextlib.closing(dataclasses.replace(case, outputs=wanted).build()) as model:
+        begin = None if between is None else model.component(between.name).get_state()
         model.run(case.end_of(model), progress=progress)
-        return model.output(name).drop_vars("time_bounds", errors="ignore").load()
+        land = model.output(name).drop_vars("time_bounds", errors="ignore").load()
+        if between is None or begin is None:
+            return land, None
+        surrogate = model.component(between.name)
+        assert isinstance(surrogate, SurrogateComponent)
+        surrogate.set_state(begin)
+        got = {v: model.output(between.name)[v].values for v in between.others}
+        return land, surrogate.flow(between.taken, between.given, inputs=got)
+
+
+@dataclass(frozen=True)
+class _Between:
+    """A surrogate between an exchange and a channel.
+
+    Its name, the input that takes what the exchange gives, its output that goes on, and its other
+    inputs that something gives.
+    """
+
+    name: str
+    taken: str
+    given: str
+    others: tuple[str, ...]
+
+
+def _between(model: CoupledModel, name: str, reached: set[str]) -> _Between | None:
+    """Return the surrogate that takes what an exchange gives, or None.
+
+    ``reached`` is all that depends on the exchange.
+    """
+    ahead = [link for link in model.links if link.source.name == name]
+    found = [k.target for k in ahead if isinstance(k.target.component, SurrogateComponent)]
+    if not found:
+        return None
+    between = found[0]
+    onward = [link for link in model.links if link.source is between]
+    others = [k for k in model.links if k.target is between and k not in ahead]
+    given = {link.given.name for link in onward}
+    again = [k for k in onward if isinstance(k.target.component, SurrogateComponent)]
+    along = all(k.route.passes and not k.lag for k in (*ahead, *onward))
+    circle = {k.source.name for k in others} & reached
+    if len(ahead) > 1 or len(given) != 1 or again or not along or circle or between.step != DAY:
+        raise CaseError(
+            f"'{between.name}' stands between '{name}' and the channel, and gradients cannot go "
+            "through it.",
+            f"component '{between.name}'",
+            f"Let all that '{name}' gives go to one surrogate on the same cells, in the same unit "
+            "and without a lag; let it step by days, get nothing else that depends on this, and "
+            "one output of it go on to the channel",
+        )
+    inputs = dict.fromkeys(link.taken.name for link in others)
+    return _Between(between.name, ahead[0].taken.name, given.pop(), tuple(inputs))
 
 
 def _simulate(
-    runoff: Runoff, record: RunoffRecord, observed: xr.DataArray, times: pd.DatetimeIndex
+    runoff: Runoff,
+    through: SurrogateFlow | None,
+    record: RunoffRecord,
+    observed: xr.DataArray,
+    times: pd.DatetimeIndex,
 ) -> dict[str, xr.DataArray]:
     """Return discharge at the gages without and with the learned exchange."""
     import torch
@@ -274,7 +364,8 @@ def _simulate(
         leaving["with"] = coupler(record.given, record.signals)[0].leaving
         found = {}
         for name, left in leaving.items():
-            flow = routing.route(coupler.arriving(left)).discharge.numpy()
+            onward = left if through is None else through(left)[0]
+            flow = routing.route(coupler.arriving(onward)).discharge.numpy()
             found[name] = xr.DataArray(
                 flow[:, observed[SEGMENT].values],
                 {"time": times, "gage": observed["gage"].values},

@@ -31,6 +31,7 @@ from hybridwater.ude.model import UDE
 if TYPE_CHECKING:
     import xarray as xr
 
+    from hybridwater.components.surrogate_flow import SurrogateFlow
     from hybridwater.training import Surrogate
 
 
@@ -170,6 +171,48 @@ class SurrogateComponent(DeclaredComponent):
             return port.variable
         middle = port.to_port(np.full(self._area.shape, sum(limits) / 2))
         return dataclasses.replace(port.variable, typical=float(np.median(middle)))
+
+    def flow(
+        self,
+        taken: str,
+        given: str,
+        units: str = "kg m-2 d-1",
+        inputs: Mapping[str, Any] | None = None,
+    ) -> SurrogateFlow:
+        """Return what it gives for what it gets, so that torch can differentiate it.
+
+        Parameters
+        ----------
+        taken, given : str
+            An input, and an output that is a rate.
+        units : str
+            In which both are.
+        inputs : mapping of str to array_like, optional
+            Series of other inputs, shape (step, cell); their present values if left out.
+
+        Raises
+        ------
+        ComponentError, UnitError
+            If it has no such ports, units do not fit, or it was not initialized.
+        """
+        from hybridwater.components.surrogate_flow import Solved, SurrogateFlow
+
+        if self.engine is None:
+            raise ComponentError(
+                "The surrogate has no solver yet.", f"component '{self.name}'", "Initialize it"
+            )
+        solved = Solved(
+            self.name,
+            self._solver,
+            self._parameters,
+            self._weights,
+            self._state,
+            self._duration,
+            self._ports,
+            self._values,
+            self._area,
+        )
+        return SurrogateFlow(solved, taken, given, units, inputs or {})
 
     # ---- the component
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -139,6 +139,38 @@ class RunoffRecord:
         return found.hexdigest()
 
 
+class Behind(Protocol):
+    """What takes the water of an exchange and gives it on, so that torch can differentiate it.
+
+    Attributes
+    ----------
+    initial : torch.Tensor
+        State before the first day, shape (n_cells, n_states).
+    """
+
+    initial: Tensor
+
+    def __call__(
+        self, inflow: Tensor, state: Tensor | None = None, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Return what goes on, shape (n_days, n_cells), and the states after each day.
+
+        Parameters
+        ----------
+        inflow : torch.Tensor
+            Shape (n_days, n_cells).
+        state : torch.Tensor, optional
+            Before the first of these days.
+        first : int
+            Which day of the record that is.
+        """
+        ...
+
+    def digest(self) -> str:
+        """Return a digest of all that the result depends on."""
+        ...
+
+
 @dataclass(frozen=True)
 class Schooling:
     """How a learned exchange is trained.
@@ -205,6 +237,7 @@ def train_on_discharge(
     *,
     days: np.ndarray | None = None,
     gages: np.ndarray | Sequence[int] | None = None,
+    through: Behind | None = None,
     directory: str | Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -213,9 +246,9 @@ def train_on_discharge(
 ) -> pd.DataFrame:
     """Train an exchange so that discharge at gages is as observed; Ctrl-C ends it.
 
-    Gradients go from the observations through the routing and the stores into the network. The loss
-    of each gage is damped by ``log(1 + loss)``: a gage below a reservoir, which no weights can
-    mend, does not decide the training.
+    Gradients go from the observations through the routing, a surrogate if one is between, and the
+    stores into the network. The loss of each gage is damped by ``log(1 + loss)``: a gage below a
+    reservoir, which no weights can mend, does not decide the training.
 
     Parameters
     ----------
@@ -231,6 +264,10 @@ def train_on_discharge(
         Shape (n_days,): days whose observations count; all of them by default.
     gages : array_like of int, optional
         Gages whose observations count; all of them by default.
+    through : Behind, optional
+        A surrogate on the cells of the land, which takes what leaves the exchange and gives what
+        goes on to the rivers, both in kg m-2 d-1; from `SurrogateComponent.flow`. Its steps are
+        days, and its first one is that of the record.
     directory : path-like, optional
         Run directory, as of `train_dynamics`; in the end ``coupler.safetensors`` and
         ``losses.csv``.
@@ -252,12 +289,15 @@ def train_on_discharge(
     ------
     DataError
         If shapes do not fit, or there are no observations to learn from.
+    ComponentError, ComponentFailed
+        If the surrogate has other cells, or cannot be solved.
     SettingsError
         If the window is longer than the record, or there is another run in the directory.
     WeightsError
         If the training diverges, a checkpoint is damaged, or nothing can be written.
     """
-    school = _School(coupler, record, routing, schooling or Schooling(), days, gages, seed)
+    plan = schooling or Schooling()
+    school = _School(coupler, record, routing, plan, days, gages, seed, through)
     return school.conduct(directory, resume, checkpoint_every, progress)
 
 
@@ -273,11 +313,12 @@ class _School(Course):
         days: np.ndarray | None,
         gages: np.ndarray | Sequence[int] | None,
         seed: int,
+        through: Behind | None,
     ) -> None:
         device = coupler.offsets.device
         self.coupler, self.record = coupler, record.to(device)
         self.routing = GageRouting(routing.response.to(device))
-        self.schooling, self.seed = schooling, seed
+        self.schooling, self.seed, self.through = schooling, seed, through
         count = record.observed.shape[1]
         if routing.response.shape[1] != count:
             raise DataError(
@@ -305,6 +346,7 @@ class _School(Course):
         super().__init__(coupler, optimiser, schooling.iterations, seed)
         shape = (len(counted), record.given.shape[1], 2)
         self.stores = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.states = None if through is None else through.initial.expand(len(counted), -1, -1)
 
     def _starts(self, counted: np.ndarray) -> np.ndarray:
         """Return the days on which a window can begin: most of its days count."""
@@ -321,7 +363,8 @@ class _School(Course):
         """Return what makes this run this run."""
         digest = hashlib.sha256(self.routing.response.cpu().numpy().tobytes())
         digest.update(self.observed.cpu().numpy().tobytes())
-        return {
+        behind = {} if self.through is None else {"through": self.through.digest()}
+        return behind | {
             "architecture": self.coupler.network.architecture.to_dict(),
             "coupler": self.coupler.about(),
             "schooling": dataclasses.asdict(self.schooling) | {"loss": dict(self.schooling.loss)},
@@ -350,7 +393,8 @@ class _School(Course):
         found = self.coupler.exchange(
             self.record.given[rows], self.features[rows], before, silent=silent
         )
-        flow = self.routing(self.coupler.arriving(found.leaving))[start - first :, self.gages].T
+        leaving = self._behind(found.leaving, first)[0]
+        flow = self.routing(self.coupler.arriving(leaving))[start - first :, self.gages].T
         observed = self.observed[start : start + window].T
         seen = torch.isfinite(observed).any(dim=1)
         misfit = self.loss(flow[seen], observed[seen], self.reference.select(seen))
@@ -358,19 +402,28 @@ class _School(Course):
         loss = torch.log1p(misfit).mean() + plan.prior * found.surprise
         return loss + plan.smooth * rough + plan.small * size
 
+    def _behind(self, leaving: Tensor, first: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Return what a surrogate makes of what leaves from a day on, and its states."""
+        if self.through is None:
+            return leaving, None
+        before = self.states[first - 1] if first and self.states is not None else None
+        return self.through(leaving, before, first)
+
     def _refresh(self) -> None:
         self.coupler.eval()
         with torch.no_grad():
-            self.stores = self.coupler.exchange(self.record.given, self.features).stores
+            whole = self.coupler.exchange(self.record.given, self.features)
+            self.stores, self.states = whole.stores, self._behind(whole.leaving)[1]
         self.coupler.train()
 
     def _own(self) -> dict[str, Any]:
-        return {"stores": self.stores}
+        return {"stores": self.stores, "states": self.states}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         super().restore(state)
         self.stores = state["stores"].to(self.device)
+        self.states = None if self.through is None else state["states"].to(self.device)
 
     def _save(self, path: Path) -> None:
         self.coupler.save(path)

@@ -12,18 +12,21 @@ import torch
 import xarray as xr
 from typer.testing import CliRunner
 
-from hybridwater import cases
+import hybridwater as hw
+from hybridwater import cases, scores
 from hybridwater.cases import runoff_training
 from hybridwater.cases.coupler import train_coupler
 from hybridwater.cases.delaware import DISCHARGE
 from hybridwater.cli import app
 from hybridwater.components import delaware_exchange
+from hybridwater.components.component_file import Description, write_description
 from hybridwater.components.delaware_exchange import (
     GIVEN,
     SIGNALS,
     delaware_place,
     untrained_coupler,
 )
+from hybridwater.components.surrogate import SurrogateComponent
 from hybridwater.coupling import Exchange
 from hybridwater.errors import CaseError, DataError, SettingsError
 from hybridwater.mgn import observations
@@ -84,6 +87,14 @@ def place():
         yield
 
 
+def half_late(values):
+    """Return what leaves the land if half of the quick runoff comes a day late."""
+    late = torch.from_numpy(sum(values[name] for name in GIVEN))
+    quick = torch.from_numpy(values["surface_runoff_flux"])
+    late[1:] += 0.5 * (quick[:-1] - quick[1:])
+    return late
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Return a folder with what land gives, and discharge of a truth: half comes a day late."""
@@ -95,15 +106,14 @@ def world(tmp_path_factory):
     values = {name: np.full((DAYS, cells), 5.0) for name in SIGNALS}
     values["surface_runoff_flux"] = rain * random.uniform(0.5, 1.0, cells)
     values["precipitation_flux"] = np.repeat(2.0 * rain, cells, axis=1)
+    units = SIGNALS | {"lost": "d-1"}
+    values["lost"] = random.uniform(0.0, 0.1, (DAYS, cells))
     days = pd.date_range("1979-01-01", periods=DAYS)
     land = xr.Dataset(
-        {n: (("time", "cell"), v, {"units": SIGNALS[n]}) for n, v in values.items()}, {"time": days}
+        {n: (("time", "cell"), v, {"units": units[n]}) for n, v in values.items()}, {"time": days}
     )
     land.to_netcdf(folder / "land.nc")
-    late = torch.from_numpy(sum(values[name] for name in GIVEN))
-    quick = torch.from_numpy(values["surface_runoff_flux"])
-    late[1:] += 0.5 * (quick[:-1] - quick[1:])
-    arriving = untrained_coupler(place).arriving(late)
+    arriving = untrained_coupler(place).arriving(half_late(values))
     flow = place.routing.route(arriving).discharge.numpy()
     truth = xr.Dataset(
         {f"channel.{DISCHARGE}": (("time", "segment"), flow, {"units": "m3 s-1"})}, {"time": days}
@@ -239,7 +249,7 @@ def test_a_table_that_is_not_one_is_refused(write, old, new, message):
 )
 def test_what_cannot_be_learned_is_refused(write, world, monkeypatch, old, new, message):
     land = xr.load_dataset(world / "land.nc")
-    monkeypatch.setattr(runoff_training, "_run", lambda runoff, progress: land)
+    monkeypatch.setattr(runoff_training, "_run", lambda runoff, progress: (land, None))
     case = cases.load_coupled(write((old, new)))
     with pytest.raises((CaseError, DataError, SettingsError), match=message):
         train_coupler(case)
@@ -250,3 +260,136 @@ def test_land_that_depends_on_the_exchange_is_refused(write):
     back = Exchange("runoff.runoff_flux", "land.surface_runoff_flux")
     with pytest.raises(CaseError, match="'land' gives to 'runoff' depends on what 'runoff' does"):
         train_coupler(dataclasses.replace(case, exchanges=(*case.exchanges, back)))
+
+
+@hw.model
+def slope(m):
+    """A linear store, which also loses water."""
+    taken = m.forcing("taken", "mm d-1")
+    lost = m.forcing("lost", "d-1")
+    k = m.parameter("k", "d-1", (1e-2, 1), 0.5)
+    store = m.state("store", "mm", initial=3)
+    left = m.flux("left", k * store, "mm d-1")
+    leak = m.flux("leak", lost * store, "mm d-1")
+    m.derivative(store, taken - left - leak)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Return the run directory of a surrogate on the cells of the land."""
+    days = pd.date_range("2001-01-01", periods=60)
+    taken = np.random.default_rng(0).gamma(0.4, 10.0, (1, 60))
+    data = {"taken": taken, "seen": 0.3 * taken + 1.0, "lost": np.full((1, 60), 0.05)}
+    units = {"taken": "mm d-1", "seen": "mm d-1", "lost": "d-1"}
+    folder = tmp_path_factory.mktemp("run") / "slope"
+    hw.fit(
+        slope,
+        xr.Dataset(
+            {n: (("basin", "time"), v, {"units": units[n]}) for n, v in data.items()},
+            {"basin": ["a"], "time": days},
+        ),
+        observed={"left": "seen"},
+        train=("2001-01-01", "2001-02-28"),
+        warmup=0,
+        schedule=[hw.Stage("joint", 2)],
+        directory=folder,
+        engine="embedded",
+        method="rk4",
+    )
+    area = delaware_place().graph["land"].measure.numpy()
+    write_description(folder, Description(area=area))
+    return folder
+
+
+BEHIND = """
+[components.slope]
+kind = "surrogate"
+model = "slope"
+engine = "embedded"
+
+[components.channel]
+kind = "prms-channel"
+inputs = { subsurface_runoff_flux = 0.0, groundwater_discharge_flux = 0.0 }
+
+[[exchange]]
+source = "runoff.runoff_flux"
+target = "slope.taken"
+
+[[exchange]]
+source = "land.lost"
+target = "slope.lost"
+
+[[exchange]]
+source = "slope.left"
+target = "channel.surface_runoff_flux"
+
+[output]"""
+OUTPUT = "variables = { runoff", f'variables = {{ channel = ["{DISCHARGE}"], runoff'
+
+
+def test_a_case_learns_through_a_surrogate_behind_the_exchange(write, fitted, tmp_path):
+    """What the training simulates is what the coupled run then gives."""
+    (tmp_path / "slope").symlink_to(fitted)
+    path = write(("\n[output]", BEHIND), OUTPUT)
+    land = xr.load_dataset(tmp_path / "land.nc")
+    component = SurrogateComponent(model=fitted, engine="embedded")
+    component.initialize()
+    through = component.flow("taken", "left", inputs={"lost": land["lost"].values})
+    place = delaware_place()
+    left, _ = through(half_late({name: land[name].values for name in GIVEN}))
+    flow = place.routing.route(untrained_coupler(place).arriving(left)).discharge.numpy()
+    gages = xr.load_dataset(tmp_path / "gages.nc")
+    gages["discharge"][:] = 1e3 * flow[:, list(GAGES.values())].T
+    (tmp_path / "gages.nc").unlink()
+    gages.to_netcdf(tmp_path / "gages.nc")
+
+    skill = train_coupler(cases.load_coupled(path)).skill
+    assert (skill["NSE with"] > skill["NSE without"]).all()
+    shown = CliRunner().invoke(app, ["run", str(path)])
+    assert shown.exit_code == 0, shown.output
+    run = xr.load_dataset(tmp_path / "case-run/channel.nc", engine="netcdf4")[DISCHARGE]
+    found = scores.nse(
+        run[30:].isel({run.dims[1]: [GAGES["side"]]}).rename({run.dims[1]: "gage"}),
+        (gages["discharge"].T[30:, 3:] / 1e3).assign_attrs(units="m3 s-1").reset_coords(drop=True),
+    )
+    last = skill.iloc[-1]
+    assert (last["days"], last["gages"]) == ("test", "held out")
+    assert float(found.median()) == pytest.approx(last["NSE with"], rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("channel.surface_runoff_flux", "again.taken")],
+        [
+            ("slope.taken", 'slope.taken"\nshare = 0.5 #'),
+            ("slope.left", 'runoff.runoff_flux"\nshare = 0.5 #'),
+        ],
+    ],
+    ids=["two of them", "past it"],
+)
+def test_a_surrogate_that_gradients_cannot_go_through_is_refused(write, fitted, tmp_path, changes):
+    (tmp_path / "slope").symlink_to(fitted)
+    again = '[components.again]\nkind = "surrogate"\nmodel = "slope"\ninputs = { lost = 0.0 }\n\n'
+    more = BEHIND.replace("[components.channel]", again + "[components.channel]")
+    for old, new in changes:
+        assert old in more
+        more = more.replace(f'"{old}"', f'"{new}"')
+    case = cases.load_coupled(write(("\n[output]", more)))
+    with pytest.raises(CaseError, match="'slope' stands between 'runoff' and the channel"):
+        train_coupler(case)
+
+
+def test_a_component_that_gradients_cannot_go_through_is_refused(write):
+    more = """
+[components.ground]
+kind = "prms-groundwater"
+
+[[exchange]]
+source = "runoff.runoff_flux"
+target = "ground.groundwater_recharge_flux"
+
+[output]"""
+    case = cases.load_coupled(write(("\n[output]", more)))
+    with pytest.raises(CaseError, match=r"'ground' takes .* 'prms-groundwater'.*components.ground"):
+        train_coupler(case)

@@ -4,7 +4,7 @@ import json
 
 import second_device
 import torch
-from runoff_case import coupler, place, record
+from runoff_case import behind, coupler, place, record
 from shared_training import make, school
 
 from hybridwater.meshes import column_mesh
@@ -52,6 +52,12 @@ def exchange(device):
     return [*table.loss, *made.offsets.detach().cpu().flatten().tolist(), *routed[-1].tolist()]
 
 
+def through(device):
+    """Return losses of a training through a surrogate, which an engine solves on the CPU."""
+    made = coupler().to(device)
+    return school(made, through=behind()).loss.tolist()
+
+
 def remap(device):
     """Return losses of a training, and what arrives."""
     made, rain, truth = make()
@@ -67,6 +73,7 @@ if __name__ == "__main__":
             "fluxes": dynamics(FluxDynamics, device),
             "increments": dynamics(IncrementDynamics, device),
             "exchange": exchange(device),
+            "through": through(device),
             "remap": remap(device),
         }
     x = torch.ones(3)

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+import hybridwater as hw
+from hybridwater.components.surrogate import SurrogateComponent
 from hybridwater.meshes import RiverNetwork, basin_map, column_mesh
 from hybridwater.mgn import MuskingumRouting, RunoffCoupler, RunoffRecord, make_graph
 
@@ -49,3 +51,27 @@ def record(days=60, held=0.6):
     observed = flow.clone()
     observed[5, 0] = torch.nan
     return RunoffRecord(given, signals, observed)
+
+
+@hw.model
+def aquifer(m):
+    """A store behind an exchange, which empties faster where it is fuller."""
+    recharge = m.forcing("recharge", "mm d-1")
+    k = m.parameter("k", "d-1", (1e-3, 1), 0.2)
+    full = m.parameter("full", "mm", (1, 100), 20)
+    store = m.state("store", "mm", initial=4)
+    q = m.flux("q", k * store + k * store * store / full, "mm d-1")
+    m.derivative(store, recharge - q)
+
+
+def behind(engine="embedded", k=0.2):
+    """Return the flow of a surrogate on the twelve cells of the land."""
+    made = SurrogateComponent(
+        model=aquifer,
+        area=np.linspace(1e6, 2e6, 12),
+        parameters={"k": k},
+        options={"method": "rk4"},
+        engine=engine,
+    )
+    made.initialize()
+    return made.flow("recharge", "q")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from runoff_case import coupler, place, record
+from runoff_case import aquifer, behind, coupler, place, record
 
-from hybridwater.errors import DataError, SettingsError
+from hybridwater.components.surrogate import SurrogateComponent
+from hybridwater.errors import ComponentError, DataError, SettingsError
 from hybridwater.mgn import RunoffRecord, Schooling, train_on_discharge
 from hybridwater.mgn import observations as module
 
@@ -126,3 +127,95 @@ def test_what_cannot_be_learned_from_is_refused():
     for bad in ({"iterations": 0}, {"rate": 0.0}, {"loss": (("nsee", 1.0),)}):
         with pytest.raises(SettingsError):
             Schooling(**bad)
+
+
+def seen_behind(through, days=80, held=0.6):
+    """Return a record whose discharge went through a surrogate."""
+    kept, made = record(days), coupler()
+    late = kept.given.clone()
+    late[..., 0] *= 1.0 - held
+    late[1:, :, 0] += held * kept.given[:-1, :, 0]
+    flow = routing()(made.arriving(through(late.sum(-1))[0]))
+    return RunoffRecord(kept.given, kept.signals, flow)
+
+
+ENGINES = ["embedded", pytest.param("julia", marks=pytest.mark.julia)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_gradients_go_through_exchange_surrogate_and_routing(engine):
+    through, kept = behind(engine), record(15)
+    made = coupler(unobserved=None, precision="float64").double()
+    features = made.remember(kept.signals)[0]
+    made.acquaint(kept.given, features)
+
+    def loss():
+        leaving = made.exchange(kept.given, features).leaving
+        flow = routing()(made.arriving(through(leaving)[0]))
+        return (flow[6:] - kept.observed[6:]).square().mean()
+
+    loss().backward()
+    for weights in (made.offsets, list(made.network.decoders["land"].parameters())[-1]):
+        k = int(weights.grad.abs().argmax())
+        found, step = float(weights.grad.flatten()[k]), 1e-5
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weights.view(-1)[k] += sign * step
+                ends.append(float(loss()))
+                weights.view(-1)[k] -= sign * step
+        assert found == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4)
+        assert abs(found) > 1e-8
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_learns_from_what_a_surrogate_behind_it_gives(engine):
+    through, made = behind(engine), coupler(unobserved=None)
+    kept = seen_behind(through)
+
+    def wrong():
+        with torch.no_grad():
+            leaving = made(kept.given, kept.signals)[0].leaving
+            flow = routing()(made.arriving(through(leaving)[0]))
+        return float((flow - kept.observed).square().mean())
+
+    before = wrong()
+    free = {"prior": 0.0, "smooth": 0.0, "small": 0.0, "loss": (("nse", 1.0),)}
+    plan = Schooling(iterations=60, silent=50, window=60, warm=10, **free)
+    train_on_discharge(made, kept, routing(), plan, through=through, progress=False)
+    assert wrong() < 0.2 * before
+
+
+def test_a_run_with_a_surrogate_goes_on(tmp_path):
+    through = behind()
+    kept = seen_behind(through, 60)
+    options = {"through": through, "progress": False, "checkpoint_every": 1}
+    whole, broken = coupler(), coupler()
+    train_on_discharge(whole, kept, routing(), SHORT, directory=tmp_path / "a", **options)
+    options["directory"] = tmp_path / "b"
+    step = module._School._step
+    for stop in (1, 4):  # while the network is silent, and in the windows
+
+        def interrupted(self, stop=stop):
+            if len(self.losses) == stop:
+                signal.raise_signal(signal.SIGINT)
+            step(self)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module._School, "_step", interrupted)
+            train_on_discharge(broken, kept, routing(), SHORT, resume=stop > 1, **options)
+        broken = coupler(seed=9)
+    train_on_discharge(broken, kept, routing(), SHORT, resume=True, **options)
+    found = broken.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in whole.state_dict().items())
+    other = options | {"through": behind(k=0.3)}
+    with pytest.raises(SettingsError, match="another"):
+        train_on_discharge(broken, kept, routing(), SHORT, resume=True, **other)
+
+
+def test_a_surrogate_of_other_cells_is_refused():
+    made = SurrogateComponent(model=aquifer, area=np.ones(3))
+    made.initialize()
+    through = made.flow("recharge", "q")
+    with pytest.raises(ComponentError, match=r"\(60, 12\), not \(step, 3\)"):
+        train_on_discharge(coupler(), record(), routing(), SHORT, through=through, progress=False)
