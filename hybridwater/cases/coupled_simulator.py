@@ -22,6 +22,7 @@ from hybridwater.cases.tables import read_tables
 from hybridwater.components.base import State
 from hybridwater.coupling.exchange import Learned
 from hybridwater.coupling.learned import is_learned
+from hybridwater.coupling.outputs import Output
 from hybridwater.ensembles.coupler_weights import CouplerWeights
 from hybridwater.ensembles.design import Member
 from hybridwater.ensembles.fingerprints import of_path
@@ -299,8 +300,18 @@ class CoupledSimulator:
         for name, records in changed.items():
             forcing[name] = dataclasses.replace(forcing[name], records=records)
         return dataclasses.replace(
-            self.case, forcing=forcing, components=components, exchanges=tuple(exchanges)
+            self.case,
+            forcing=forcing,
+            components=components,
+            exchanges=tuple(exchanges),
+            outputs={name: self._at_sites(name, kept) for name, kept in self.case.outputs.items()},
         )
+
+    def _at_sites(self, component: str, kept: Output) -> Output:
+        """Return an output that keeps no other cells than those of the sites."""
+        named = {v: self._sites.get(f"{component}.{v}") for v in kept.variables}
+        sites = {v: cells.values for v, cells in named.items() if cells is not None}
+        return dataclasses.replace(kept, sites={**kept.sites, **sites})
 
     def _put_states(self, model: CoupledModel, members: Sequence[Member]) -> None:
         for source_name, source in self._sources.items():
@@ -341,14 +352,9 @@ class CoupledSimulator:
                 cells = str(data[variable].dims[1])
                 one = _of_members(data[variable], numbers)
                 if name in self._sites:
-                    last = int(self._sites[name].max())
-                    if last >= one.sizes[cells]:
-                        raise EnsembleError(
-                            f"'{name}' has {one.sizes[cells]} cells, and a site is in number "
-                            f"{last}.",
-                            fix="Count cells from 0",
-                        )
-                    one = one.isel({cells: self._sites[name]}).transpose("member", ..., "time")
+                    sites = self._sites[name]
+                    one = one.rename({cells: str(sites.dims[0])}).assign_coords(sites.coords)
+                    one = one.transpose("member", ..., "time")
                 else:
                     one = one.rename({cells: f"{component}_{cells}"})
                 first = next(iter(found.values()), one)

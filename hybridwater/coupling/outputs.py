@@ -67,32 +67,52 @@ class Output:
         ``"sum"``, which is the integral over time, ``"maximum"`` or ``"minimum"``; of states
         ``"point"``, at the end of the interval (the default), ``"mean"``, ``"maximum"`` or
         ``"minimum"``.
+    sites : mapping of str to sequence of int, optional
+        Numbers of the cells that are kept, counted from 0, by variable; all cells of others. They
+        are a coordinate of what is kept.
 
     Raises
     ------
     CouplingError
-        If methods are given without intervals, or of a variable that is not kept.
+        If methods are given without intervals, methods or sites of a variable that is not kept, or
+        sites that are no numbers of cells.
     """
 
     variables: Sequence[str]
     every: str | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
+    sites: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         named = (self.variables,) if isinstance(self.variables, str) else tuple(self.variables)
         object.__setattr__(self, "variables", named)
-        for name in self.methods:
-            if name not in named:
-                raise CouplingError(
-                    f"A method is given for '{name}', which is not kept ({nearest(name, named)}).",
-                    "outputs",
-                )
+        for what, given in (("A method is", self.methods), ("Sites are", self.sites)):
+            for name in given:
+                if name not in named:
+                    raise CouplingError(
+                        f"{what} given for '{name}', which is not kept ({nearest(name, named)}).",
+                        "outputs",
+                    )
+        sites = {name: _numbers(name, cells) for name, cells in self.sites.items()}
+        object.__setattr__(self, "sites", sites)
         if self.methods and self.every is None:
             raise CouplingError(
                 "Methods are given, but no interval over which they apply.",
                 "outputs",
                 "Say every = '30 d', or leave out the methods",
             )
+
+
+def _numbers(name: str, cells: Any) -> tuple[int, ...]:
+    """Return the numbers of cells at which a variable is kept."""
+    numbers = np.asarray(cells)
+    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
+        raise CouplingError(
+            f"The sites of '{name}' are no whole numbers of 0 or more.",
+            "outputs",
+            "Give the numbers of one or more cells, counted from 0",
+        )
+    return tuple(numbers.tolist())
 
 
 def wanted_of(entry: Any) -> Output:
@@ -119,7 +139,8 @@ class Outputs(Records):
     Raises
     ------
     CouplingError
-        If the component has no such output, or a method does not fit its variable.
+        If the component has no such output, a method does not fit its variable, or a site lies in
+        no cell of it.
     """
 
     def __init__(
@@ -144,22 +165,26 @@ class Outputs(Records):
         ]
         solved = participant.component.engine
         by = {} if solved is None else {"engine": solved}
-        grids = {(v.grid, v.location) for v in self.variables}
+        self._sites = [wanted.sites.get(text) for text in wanted.variables]
+        spans = [(v.grid, v.location, s) for v, s in zip(self.variables, self._sites, strict=True)]
         fields = [
             Field(
-                v.name,
-                "cell" if len(grids) == 1 else f"{v.location}_{v.grid}",
-                participant.blank(v).size,
-                v.dtype if self._cadence is None else "float64",
+                variable.name,
+                _dimension(variable, sites, set(spans)),
+                _size(participant, variable, sites, where),
+                variable.dtype if self._cadence is None else "float64",
                 kept_as.attributes | by,
+                sites if participant.copies == 1 else None,
             )
-            for v, kept_as in zip(self.variables, kept, strict=True)
+            for variable, sites, kept_as in zip(self.variables, self._sites, kept, strict=True)
         ]
         title = f"outputs of the component '{name}' in a coupled run"
         interval = "step" if self._cadence is None else "interval"
         super().__init__(Layout(fields, origin, title, interval), path)
         methods = {v.name: k.method for v, k in zip(self.variables, kept, strict=True)}
         self.label = f"{name}: {methods}, every {wanted.every or 'step'}"
+        if wanted.sites:
+            self.label += f", at {dict(wanted.sites)}"
         self._kept = list(zip(kept, self.layout.slices, strict=True))
         self._gathered: np.ndarray | None = None
         self._begin, self._length = 0.0, 0.0
@@ -168,7 +193,13 @@ class Outputs(Records):
     def record(self) -> None:
         """Take up the values after a step."""
         p = self.participant
-        values = np.concatenate([p.read(v) for v in self.variables], axis=None)
+        values = np.concatenate(
+            [
+                p.read(v) if sites is None else p.read(v)[..., sites]
+                for v, sites in zip(self.variables, self._sites, strict=True)
+            ],
+            axis=None,
+        )
         begin = p.time - p.length
         if self._cadence is None:
             self.append(begin, p.time, values)
@@ -215,6 +246,32 @@ class Outputs(Records):
         self._gathered = arrays["gathered"].copy() if arrays else None
         if arrays:
             self._begin, self._length = (float(x) for x in arrays["clock"])
+
+
+def _dimension(
+    variable: Variable, sites: tuple[int, ...] | None, spans: set[tuple[object, ...]]
+) -> str:
+    """Return the name of the dimension of what is kept; ``spans`` are those of all variables."""
+    if len(spans) == 1:
+        return "cell"
+    return f"{variable.location}_{variable.grid}" if sites is None else f"{variable.name}_site"
+
+
+def _size(
+    participant: Participant, variable: Variable, sites: tuple[int, ...] | None, where: str
+) -> int:
+    """Return how many values of a variable are kept of a step."""
+    size, copies = participant.blank(variable).size, participant.copies
+    if sites is None:
+        return size
+    if max(sites) >= size // copies:
+        raise CouplingError(
+            f"'{participant.name}.{variable.name}' has {size // copies} cells, and a site is in "
+            f"number {max(sites)}.",
+            where,
+            "Count cells from 0",
+        )
+    return len(sites) * copies
 
 
 class _Kept:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from hybridwater.coupling.records import SITES
 from hybridwater.errors import CouplingError, MissingDependency, nearest
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ class NetcdfFile(RecordFile):
             if f.dimension and f.dimension not in file.dimensions:
                 file.createDimension(f.dimension, f.size)
             file.createVariable(f.name, f.dtype, f.dimensions).setncatts(dict(f.attributes))
+        for name, cells in self.layout.sites.items():
+            file.createVariable(name, "i4", (name,)).setncatts(SITES)
+            file[name][:] = cells
         return file
 
     def shorten(self, count: int) -> None:
@@ -122,7 +126,7 @@ class NetcdfFile(RecordFile):
             new = self._create(part)
             for first in range(0, count, self.layout.most):
                 rows = slice(first, min(first + self.layout.most, count))
-                for name in new.variables:
+                for name in self.layout.names:
                     new[name][rows] = old[name][rows]
             new.close()
         part.replace(self.path)
@@ -196,12 +200,17 @@ class ZarrFile(RecordFile):
         create("time_bounds", ("time", "bound"), 2, "float64", {})
         for f in layout.fields:
             create(f.name, f.dimensions, f.size, f.dtype, dict(f.attributes))
+        for name, cells in layout.sites.items():
+            said = {**SITES, "_ARRAY_DIMENSIONS": [name]}
+            numbers = np.array(cells, "i4")
+            group.create_array(name, data=numbers, fill_value=None, attributes=said)
         return group
 
     def shorten(self, count: int) -> None:
         """Forget the records after the first ones."""
         group = _zarr().open_group(self.path, mode="r+")
-        for _, array in group.arrays():
+        for name in self.layout.names:
+            array = group[name]
             array.resize((count, *array.shape[1:]))
 
     def dataset(self) -> xr.Dataset:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from hybridwater.coupling.record_files import RecordFile
 
+#: CF attributes of a coordinate that says which cells are kept.
+SITES = {"long_name": "number of the cell, from 0"}
+
 # Bytes and number of records that are kept in memory before they are written.
 _CHUNK, _MOST = 2**24, 64
 
@@ -36,6 +39,8 @@ class Field:
         NumPy type.
     attributes : mapping of str to str
         CF attributes.
+    sites : tuple of int, optional
+        Numbers of its cells, where these are not all cells that there are.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Field:
     size: int
     dtype: str = "float64"
     attributes: Mapping[str, str] = field(default_factory=dict)
+    sites: tuple[int, ...] | None = None
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -85,6 +91,16 @@ class Layout:
         ]
 
     @cached_property
+    def sites(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of the cells along dimensions that do not have all."""
+        return {f.dimension: f.sites for f in self.fields if f.sites is not None}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all variables that have a value in each record."""
+        return ["time", "time_bounds", *(f.name for f in self.fields)]
+
+    @cached_property
     def most(self) -> int:
         """How many records are written at once."""
         return min(_MOST, max(1, _CHUNK // max(1, 8 * self.width)))
@@ -121,7 +137,8 @@ class Layout:
         time = ("time", bounds[:, 0], self.time_attributes)
         kept = {f.name: ((*of, *f.dimensions), v, dict(f.attributes)) for f, v in self.split(rows)}
         data = {"time_bounds": (("time", "bound"), bounds), **kept}
-        return xr.decode_cf(xr.Dataset(data, {"time": time}))
+        sites = {name: (name, list(cells), SITES) for name, cells in self.sites.items()}
+        return xr.decode_cf(xr.Dataset(data, {"time": time, **sites}))
 
     @property
     def time_attributes(self) -> dict[str, str]:

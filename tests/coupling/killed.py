@@ -54,7 +54,10 @@ def make(folder, kill_at=0, **options):
         outputs={
             "surface": {"variables": ["surface_amount", "runoff_flux"], "every": "1.5 d"},
             "rain": {"variables": ["runoff_flux"], "every": "7 d"},
-            "late": ["reservoir_amount"],
+            "late": {
+                "variables": ["reservoir_amount", "runoff_flux"],
+                "sites": {"reservoir_amount": [3, 0]},
+            },
         },
         directory=folder,
         checkpoint_every="5 d",

@@ -119,9 +119,34 @@ def test_passes_that_are_repeated_count_once(tmp_path):
     )
 
 
+def two_lakes(outputs, **options):
+    """Return the outputs of two lakes that fill at different rates."""
+    part = start(1.0, area=[1e6, 2e6], rate=[0.1, 0.3], inputs=RAIN)
+    model = CoupledModel({"lake": part}, outputs={"lake": outputs}, **options)
+    model.run("9 d", progress=False)
+    model.close()
+    return model.output("lake").load()
+
+
+@pytest.mark.parametrize("form", [None, "netcdf", "zarr"])
+def test_only_the_sites_are_kept_and_say_which_cells_they_are(form, tmp_path):
+    if form == "zarr":
+        pytest.importorskip("zarr")
+    where = {} if form is None else {"directory": tmp_path, "output_format": form}
+    every = two_lakes(Output(BOTH, "3 d"))
+    kept = two_lakes({"variables": BOTH, "every": "3 d", "sites": {"runoff_flux": [1]}}, **where)
+    assert kept["runoff_flux"].dims == ("time", "runoff_flux_site")
+    assert list(kept["runoff_flux_site"].values) == [1]
+    np.testing.assert_array_equal(kept["runoff_flux"], every["runoff_flux"][:, [1]])
+    np.testing.assert_array_equal(kept["reservoir_amount"], every["reservoir_amount"])
+    turned = two_lakes(Output(["runoff_flux"], sites={"runoff_flux": [1, 0]}), **where)
+    assert list(turned["cell"].values) == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
+        (Output(BOTH, sites={"runoff_flux": [0, 9]}), r"has \d cells, and a site is in number 9"),
         (Output(BOTH, "7 d", {"reservoir_amount": "sum"}), "cannot be kept as 'sum'"),
         (Output(BOTH, "7 d", {"runoff_flux": "maxmum"}), "did you mean 'maximum'"),
         (["runof_flux"], "did you mean 'runoff_flux'"),
@@ -136,6 +161,11 @@ def test_refusals(wanted, words):
 def test_refused_declarations():
     with pytest.raises(CouplingError, match="did you mean 'runoff_flux'"):
         Output(BOTH, "7 d", {"runof_flux": "mean"})
+    with pytest.raises(CouplingError, match="Sites are given for 'runof_flux'"):
+        Output(BOTH, sites={"runof_flux": [0]})
+    for cells in ([], [-1], [0.5], 3, ["outlet"]):
+        with pytest.raises(CouplingError, match="no whole numbers of 0 or more"):
+            Output(BOTH, sites={"runoff_flux": cells})
     with pytest.raises(CouplingError, match="no interval"):
         Output(BOTH, methods={"runoff_flux": "sum"})
     with pytest.raises(CouplingError, match="no output format 'zar'"):
