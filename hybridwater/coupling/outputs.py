@@ -165,7 +165,9 @@ class Outputs(Records):
         ]
         solved = participant.component.engine
         by = {} if solved is None else {"engine": solved}
-        self._sites = [wanted.sites.get(text) for text in wanted.variables]
+        self._sites = [
+            tuple(wanted.sites[text]) if text in wanted.sites else None for text in wanted.variables
+        ]
         spans = [(v.grid, v.location, s) for v, s in zip(self.variables, self._sites, strict=True)]
         fields = [
             Field(
