@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from typing import TYPE_CHECKING
 
+from hybridwater.coupling.outputs import at_cells
 from hybridwater.report.hydrographs import hydrograph
 from hybridwater.report.page import Section, Table
 from hybridwater.report.skill import skill_map
@@ -29,7 +30,8 @@ def gage_discharge(model: CoupledModel, channel: str = "channel") -> xr.Dataset:
     Parameters
     ----------
     model : CoupledModel
-        After it has run, with the discharge of all segments among its outputs.
+        After it has run, with the discharge of all segments, or of those with a gage, among its
+        outputs.
     channel : str
         Name of the channel.
 
@@ -44,13 +46,15 @@ def gage_discharge(model: CoupledModel, channel: str = "channel") -> xr.Dataset:
     ------
     MissingDependency
         If pywatershed is not installed.
+    CouplingError
+        If the discharge of a segment was not kept.
     """
     from hybridwater.data import read_delaware
 
     gages = read_delaware().observed
     gages = gages.isel(gage=(gages["discharge"].notnull().sum("time") >= LEAST_DAYS).values)
     flow = model.output(channel)[DISCHARGE].load()
-    at_gages = flow[:, gages["gage_segment"].values].values.T
+    at_gages = at_cells(flow, gages["gage_segment"].values).values.T
     found = gages[["latitude", "longitude", "name", "gage_segment"]]
     found = found.rename(gage_segment="segment")
     found["observed"] = gages["discharge"].sel(time=flow["time"])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridwater.cases.training_table import DELAWARE, Observations
-from hybridwater.errors import CaseError, DataError, nearest
+from hybridwater.coupling.outputs import at_cells
+from hybridwater.errors import CaseError, CouplingError, DataError, nearest
 from hybridwater.files import open_netcdf
 from hybridwater.units import to_units
 
@@ -102,12 +103,10 @@ def _of_reference(asked: Observations, file: Path, channel: str) -> xr.DataArray
             "Keep it in the reference run: [output] variables",
         )
     flow, wanted = data[variable].reset_coords(drop=True), np.array(asked.segments)
-    if not ((wanted >= 0) & (wanted < flow.shape[1])).all():
-        raise DataError(
-            f"A segment of {wanted.tolist()} is none of the {flow.shape[1]} that there are.",
-            place,
-        )
-    flow = flow.isel({flow.dims[1]: wanted}).rename({flow.dims[1]: "gage"})
+    try:
+        flow = at_cells(flow, wanted).rename({flow.dims[1]: "gage"})
+    except CouplingError as error:
+        raise DataError(error.what, place, error.fix) from error
     names = [f"segment {k}" for k in wanted]
     return flow.assign_coords({"gage": names, SEGMENT: ("gage", wanted)}).rename(_DISCHARGE)
 

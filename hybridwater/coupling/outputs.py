@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from hybridwater.coupling.clock import SAME, Participant
 from hybridwater.coupling.exchange import declared, find_end
 from hybridwater.coupling.records import Field, Layout, Records
 from hybridwater.errors import CouplingError, UnitError, nearest
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def _last(gathered: np.ndarray, values: np.ndarray, length: float) -> None:
@@ -120,6 +123,38 @@ def wanted_of(entry: Any) -> Output:
     if isinstance(entry, Output | Mapping):
         return declared(Output, entry)
     return Output(entry)
+
+
+def at_cells(kept: xr.DataArray, cells: np.ndarray | Sequence[int]) -> xr.DataArray:
+    """Return what was kept at some cells.
+
+    Parameters
+    ----------
+    kept : xarray.DataArray
+        Output (time, cell) of a run, of all cells or of sites.
+    cells : array_like of int
+        Numbers of the cells, from 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        Shape (time, len(cells)), with the numbers as a coordinate.
+
+    Raises
+    ------
+    CouplingError
+        If one was not kept.
+    """
+    dimension = str(kept.dims[1])
+    if dimension not in kept.indexes:
+        kept = kept.assign_coords({dimension: range(kept.shape[1])})
+    missing = [int(cell) for cell in cells if cell not in kept.indexes[dimension]]
+    if missing:
+        raise CouplingError(
+            f"Of '{kept.name}', {missing} is none of the {kept.shape[1]} cells that were kept.",
+            fix="Keep them in the run: leave out sites in its outputs, or add them there",
+        )
+    return kept.sel({dimension: list(cells)})
 
 
 class Outputs(Records):

@@ -7,6 +7,7 @@ from pairs import Aquifer, Surface
 from reservoirs import start
 
 from hybridwater.coupling import CoupledModel, Output
+from hybridwater.coupling.outputs import at_cells
 from hybridwater.errors import CouplingError, MissingDependency
 
 RAIN = {"recharge_flux": 3.0}
@@ -141,6 +142,10 @@ def test_only_the_sites_are_kept_and_say_which_cells_they_are(form, tmp_path):
     np.testing.assert_array_equal(kept["reservoir_amount"], every["reservoir_amount"])
     turned = two_lakes(Output(["runoff_flux"], sites={"runoff_flux": [1, 0]}), **where)
     assert list(turned["cell"].values) == [1, 0]
+    for values in (turned["runoff_flux"], two_lakes(BOTH)["runoff_flux"]):
+        np.testing.assert_array_equal(at_cells(values, [0])[:, 0], turned["runoff_flux"][:, 1])
+    with pytest.raises(CouplingError, match=r"\[0\] is none of the 1 cells that were kept"):
+        at_cells(kept["runoff_flux"], [1, 0])
 
 
 @pytest.mark.parametrize(
