@@ -7,6 +7,7 @@ judged from 2000-10 to 2010-09, without observations and updated every day. NSE 
 simulation and of the mean of the members. Needs the data folder (``HYBRIDWATER_DATA``).
 
     python benchmarks/camels_residuals.py --run runs/basin_hybrid [--basins N] [--epochs N]
+                                          [--transform log-sinh]
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ def groups(data: xr.Dataset, ensemble: xr.DataArray) -> dict[str, xr.DataArray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=Path("runs/basin_hybrid"))
     parser.add_argument("--basins", type=int)
     parser.add_argument("--restarts", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--transform", default="box-cox")
     args = parser.parse_args()
     data = basin_hybrid.read_core().isel(basin=slice(args.basins))
     fitted = basin_hybrid.fit(data, args.run, args.restarts, args.epochs)
@@ -49,7 +51,7 @@ def main() -> None:
     pair = pair.sel(time=slice(FITTED.start, TESTED.stop))
     part = pair.sel(time=FITTED)
     began = time.process_time()
-    posterior = ResidualModel().fit(part["simulated"], part["observed"])
+    posterior = ResidualModel(transform=args.transform).fit(part["simulated"], part["observed"])
     print(f"fitted in {time.process_time() - began:.0f} s of the processor;", posterior)
     tested = pair.sel(time=TESTED)
     nse = scores.nse(tested["simulated"], tested["observed"]).median()
