@@ -224,8 +224,9 @@ def folder_of(out: Path, variant: str, seed: int) -> Path:
 
 def train(out: Path, variants: Sequence[str], seed: int) -> None:
     """Train on 1979."""
+    run, case = reference(out), make_case()
     for variant in variants:
-        coupler = trained(folder_of(out, variant, seed), reference(out), make_case(), variant, seed)
+        coupler = trained(folder_of(out, variant, seed), run, case, variant, seed)
         print(f"{variant}, seed {seed}: {coupler.network.size} weights", flush=True)
 
 

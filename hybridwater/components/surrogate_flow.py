@@ -164,14 +164,15 @@ class SurrogateFlow:
         slope, offset = self._into
         columns = {self._column: inflow.double().cpu() * slope + offset}
         for k, values in self._others.items():
-            rows = values if len(values) == 1 else values[first : first + steps]
-            if len(rows) not in (1, steps):
+            held = len(values) == 1
+            rows = values.expand(steps, -1) if held else values[first : first + steps]
+            if len(rows) != steps:
                 raise ComponentError(
                     f"A series of inputs has {len(values)} steps, and step {first + steps} is "
                     "needed.",
                     self._where,
                 )
-            columns[k] = rows.expand(steps, -1)
+            columns[k] = rows
         begin = self.initial if state is None else state.double().cpu()
         fluxes, states, solution = solve(
             self._solver,

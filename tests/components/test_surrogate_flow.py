@@ -67,7 +67,10 @@ def test_gradients_are_those_of_finite_differences(engine):
     inflow = torch.from_numpy(water(3)).requires_grad_()
     state = flow.initial.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: flow(x)[0], inflow, rtol=1e-5, atol=1e-8)
-    whole = lambda s: flow(inflow.detach(), s)[0]  # noqa: E731
+
+    def whole(begin):
+        return flow(inflow.detach(), begin)[0]
+
     assert torch.autograd.gradcheck(whole, state, rtol=1e-5, atol=1e-8)
 
 
@@ -108,6 +111,8 @@ def test_what_does_not_fit_is_refused():
     short = mine.flow("inflow", "q", inputs={"demand": water(5)})
     with pytest.raises(ComponentError, match="has 5 steps, and step 7 is needed"):
         short(inflow)
+    with pytest.raises(ComponentError, match="has 5 steps, and step 11 is needed"):
+        short(inflow, first=4)  # the one step that is left is not held
 
 
 def test_a_cell_that_cannot_be_solved_is_named():
