@@ -7,7 +7,7 @@ judged from 2000-10 to 2010-09, without observations and updated every day. NSE 
 simulation and of the mean of the members. Needs the data folder (``HYBRIDWATER_DATA``).
 
     python benchmarks/camels_residuals.py --run runs/basin_hybrid [--basins N] [--epochs N]
-                                          [--transform log-sinh]
+                                          [--transform box-cox]
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--basins", type=int)
     parser.add_argument("--restarts", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=150)
-    parser.add_argument("--transform", default="box-cox")
+    parser.add_argument("--transform", default="log-sinh")
     args = parser.parse_args()
     data = basin_hybrid.read_core().isel(basin=slice(args.basins))
     fitted = basin_hybrid.fit(data, args.run, args.restarts, args.epochs)

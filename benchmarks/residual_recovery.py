@@ -83,7 +83,11 @@ def run(seed: int, method: str, memory: float) -> dict[tuple[str, str], np.ndarr
     if not np.isfinite(observed).all() or not (observed.mean(1) > 1e-3).all():
         return None
     model = ResidualModel(
-        bias=["level"], scale=["extremity"], persistence=[], autocorrelated=memory > 0
+        transform="box-cox",
+        bias=["level"],
+        scale=["extremity"],
+        persistence=[],
+        autocorrelated=memory > 0,
     )
     inference = Inference(method=method, draws=400, steps=4000, seed=seed)
     fitted = model.fit(series(flow), series(observed), inference=inference).parameters()

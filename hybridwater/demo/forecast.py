@@ -103,13 +103,12 @@ def run_forecast(
     from hybridwater.cases.ensemble_report import ensemble_sections
     from hybridwater.files import write_bytes, write_netcdf
     from hybridwater.report import Section, skill_map
-    from hybridwater.residuals import Inference, ResidualModel
+    from hybridwater.residuals import ResidualModel
 
     out = Path(out)
     fitted = discharge.sel(time=slice(*LEARNED_FROM))
     model = ResidualModel(weight=RESIDUAL_WEIGHT, bias=RESIDUAL_BIAS)
-    careful = Inference(learning_rate=0.02)  # with 0.05 the ELBO ends below where it began
-    posterior = model.fit(fitted["simulated"], fitted["observed"], inference=careful)
+    posterior = model.fit(fitted["simulated"], fitted["observed"])
     posterior.save(out / "residuals")
     write_netcdf(discharge[["observed", "segment"]], out / "gages.nc")
     template = importlib.resources.files("hybridwater.demo") / CASE

@@ -67,7 +67,7 @@ class Inference:
         Most gradient steps of SVI, which stops earlier where the ELBO has settled; all steps of a
         chain of SGLD after its warmup.
     learning_rate : float, optional
-        Of SVI, 0.05 if left out; less with many coefficients: 0.02 for the chain, 0.01 with a
+        Of SVI; if left out, 0.05, but for errors of a simulation 0.02, or 0.01 with a
         discrepancy. First step of SGLD in units of the posterior's covariance, 0.3 if left out;
         smaller where draws are spread too wide.
     warmup, chains : int

@@ -18,7 +18,7 @@ from hybridwater.errors import DeclarationError, nearest
 
 _YEAR = 365.2425
 _STEP = 0.1  # of transformed flow: bound of what a record is above or below the one before
-_HIGHEST = 2.0  # standard deviations: bound of the capped level
+_HIGHEST = 2.0  # standard deviations: bound of the capped and of the bounded level
 _DEPARTURE = 1.0  # standard deviations: bound of what means of the past are above or below now
 
 
@@ -71,6 +71,10 @@ TERMS: dict[str, tuple[Term, str]] = {
     "capped level": (
         lambda z, c, t: [np.where(c > 0, _bounded(c, _HIGHEST), c)],
         "level; above the mean it is bounded",
+    ),
+    "bounded level": (
+        lambda z, c, t: [_bounded(c, _HIGHEST)],
+        "level, bounded on both sides of the mean",
     ),
     "fall": (lambda z, c, t: [_before(c) - c], "fall since the record before"),
     "previous": (

@@ -133,7 +133,7 @@ def _positive_offset(parameters: Tensor) -> Tensor:
 
 TRANSFORMS: dict[str, Transform] = {
     "box-cox": BoxCox("box-cox", (0.2, 0.01)),
-    "log-sinh": LogSinh("log-sinh", (math.log(0.05), math.log(0.5)), (0.5, 0.5)),
+    "log-sinh": LogSinh("log-sinh", (math.log(0.05), math.log(0.5))),
     "learned": Learned("learned", (0.2, math.log(math.expm1(0.02))), (0.15, 0.5)),
 }
 

@@ -13,7 +13,13 @@ FUNCTIONS = ["gaussian process", "neural network"]
 QUICK = Inference(draws=60)
 
 
-SIMPLE = {"bias": [], "scale": [], "tails": "normal", "autocorrelated": False}
+SIMPLE = {
+    "transform": "box-cox",
+    "bias": [],
+    "scale": [],
+    "tails": "normal",
+    "autocorrelated": False,
+}
 
 
 def transformed(flow):

@@ -18,7 +18,7 @@ QUICK = Inference(draws=40, steps=800)
     [
         {"transform": "log-sinh"},
         {"transform": "learned", "tails": "normal"},
-        {"tails": "student-t"},
+        {"transform": "box-cox", "tails": "student-t"},
     ],
 )
 def test_every_transform_and_tail_is_calibrated_on_other_years(options):
@@ -36,7 +36,7 @@ def test_the_posterior_is_that_of_the_normal_distribution():
     # constant bias and scale, normal errors: mean and standard deviation are known by textbook
     simulated = storms(1, 300)
     observed = erring(simulated, memory=0.0, bias=0.25, scale=0.3)
-    model = ResidualModel(bias=[], scale=[], tails="normal", autocorrelated=False)
+    model = ResidualModel("box-cox", bias=[], scale=[], tails="normal", autocorrelated=False)
     table = model.fit(flows(simulated), flows(observed), inference=QUICK).parameters()
     before, after = (((q / observed.mean() + 0.01) ** 0.2 - 1) / 0.2 for q in (simulated, observed))
     error = after - before
@@ -44,6 +44,20 @@ def test_the_posterior_is_that_of_the_normal_distribution():
     assert float(table["bias"].std()) == pytest.approx(error.std() / 300**0.5, rel=0.3)
     assert float(table["log_scale"].mean()) == pytest.approx(np.log(error.std()), abs=0.03)
     assert float(table["log_scale"].std()) == pytest.approx(600**-0.5, rel=0.3)
+
+
+def test_errors_that_grow_with_the_flow_are_covered_at_every_flow():
+    # relative errors of 5 % at the lowest flows and of 60 % at the highest
+    simulated = storms(3, 1000)
+    level = np.argsort(np.argsort(simulated, axis=1), axis=1) / 1000
+    noise = np.random.default_rng(2).standard_normal(simulated.shape)
+    observed = flows(simulated * np.exp((0.05 + 0.55 * level) * noise))
+    model, past, later = ResidualModel(autocorrelated=False), slice(0, 500), slice(500, 1000)
+    fitted = model.fit(flows(simulated)[:, past], observed[:, past], inference=QUICK)
+    ensemble = fitted.sample(flows(simulated), 200)[..., later]
+    third = flows(np.floor(3 * level))[:, later].rename("third")
+    covered = scores.coverage(ensemble, observed[:, later], by=third)
+    np.testing.assert_allclose(covered, 0.9, atol=0.05)
 
 
 def test_memory_is_found():

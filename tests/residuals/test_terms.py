@@ -43,6 +43,16 @@ def test_a_flood_cannot_make_changes_large():
     np.testing.assert_array_equal(capped[level < 0], level[level < 0])
 
 
+def test_a_bounded_level_is_bounded_in_floods_and_in_droughts():
+    both = Z.copy()
+    both[:, 400:410] += 30.0
+    both[:, 500:510] -= 30.0
+    scaling = Scaling.of(Z, np.ones(Z.shape, bool))
+    level, bounded = design(["level", "bounded level"], both, scaling, TIMES, {})[1:]
+    assert min(level.max(), -level.min()) > 10
+    np.testing.assert_allclose(bounded, 2 * np.tanh(level / 2), atol=1e-12)
+
+
 def test_seasons_return_after_a_year():
     scaling = Scaling.of(Z, np.ones(Z.shape, bool))
     season = design(["season"], Z, scaling, TIMES, {})[1:]
