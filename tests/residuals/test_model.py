@@ -80,7 +80,7 @@ def test_dry_days_are_censored_not_fitted():
     observed = erring(simulated, memory=0.0, bias=-1.0, scale=1.5)
     dry = float((observed == 0).mean())
     assert dry > 0.05
-    model = ResidualModel(bias=[], scale=[], tails="normal", autocorrelated=False)
+    model = ResidualModel("box-cox", bias=[], scale=[], tails="normal", autocorrelated=False)
     fitted = model.fit(flows(simulated), flows(observed), inference=QUICK)
     ensemble = fitted.sample(flows(simulated), 200)
     assert float((ensemble == 0).mean()) == pytest.approx(dry, abs=0.03)
