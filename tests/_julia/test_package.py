@@ -74,7 +74,8 @@ def test_the_wheel_holds_the_julia_package(tmp_path):
     """Also one built from the source distribution, as pip does: the folder is a symbolic link."""
     (source,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with tarfile.open(source) as file:
-        file.extractall(tmp_path / "source", filter="data")
+        file.extraction_filter = getattr(tarfile, "data_filter", None)  # not before Python 3.11.4
+        file.extractall(tmp_path / "source")
     (unpacked,) = (tmp_path / "source").iterdir()
     package = ROOT / "julia" / "HybridWater"
     files = [package / "Project.toml", *package.glob("src/*.jl"), *package.glob("ext/*.jl")]
